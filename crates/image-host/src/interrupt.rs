@@ -1,0 +1,121 @@
+//! Ctrl-C, and its relatives.
+//!
+//! The first signal asks: a flag is raised, and every process group that [`tool`](crate::tool)
+//! started gets an interrupt. The second insists, and so does a deadline: the groups are killed. Nothing
+//! exits from here. The running library call sees the flag or the death of its child, returns an
+//! error, and cleans up on the way out as after any other error.
+
+use std::{
+    io,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+/// How long a process group may take to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(10);
+
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// Somebody asked the program to stop.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+impl From<Interrupted> for io::Error {
+    fn from(interrupted: Interrupted) -> Self {
+        // `Interrupted` would be retried by the loops of the standard library.
+        Self::other(interrupted)
+    }
+}
+
+/// True if `error`, or anything below it, is [`Interrupted`].
+pub fn caused(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<Interrupted>() {
+            return true;
+        }
+        // `io::Error::source` skips the error it wraps.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map(|e| e as &(dyn std::error::Error + 'static)).or_else(|| error.source());
+    }
+    false
+}
+
+/// Starts listening for SIGINT, SIGTERM and SIGHUP. To be called once, by the program.
+pub fn listen() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for _ in signals.forever() {
+            if REQUESTED.swap(true, Ordering::SeqCst) {
+                signal_groups(Signal::KILL);
+            } else {
+                signal_groups(Signal::INT);
+                thread::spawn(|| {
+                    thread::sleep(GRACE);
+                    signal_groups(Signal::KILL);
+                });
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// An error once somebody asked the program to stop. Long loops call it between steps.
+pub fn check() -> Result<(), Interrupted> {
+    if REQUESTED.load(Ordering::SeqCst) { Err(Interrupted) } else { Ok(()) }
+}
+
+fn signal_groups(signal: Signal) {
+    for group in GROUPS.lock().expect("no holder of this lock panics").iter() {
+        // The group may have ended already.
+        let _ = kill_process_group(*group, signal);
+    }
+}
+
+/// A running process group. While it lives it gets the signals; what is left of it when the guard
+/// goes is killed.
+#[derive(Debug)]
+pub(crate) struct Group(Pid);
+
+impl Group {
+    pub(crate) fn register(leader: u32) -> Option<Self> {
+        let pid = i32::try_from(leader).ok().and_then(Pid::from_raw)?;
+        GROUPS.lock().expect("no holder of this lock panics").push(pid);
+        if check().is_err() {
+            // The signal came between the start of the process and this line.
+            let _ = kill_process_group(pid, Signal::INT);
+        }
+        Some(Self(pid))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        GROUPS.lock().expect("no holder of this lock panics").retain(|pid| *pid != self.0);
+        let _ = kill_process_group(self.0, Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_is_seen_through_wrappers() {
+        let wrapped = io::Error::other(io::Error::from(Interrupted));
+        assert!(caused(&wrapped));
+        assert!(!caused(&io::Error::other("full")));
+    }
+}

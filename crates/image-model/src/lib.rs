@@ -1,0 +1,22 @@
+//! The words of the image factory: plain data, no input or output.
+//!
+//! An image definition is an [`ImageSpec`]; what a check declares is a [`Check`]; what the checks
+//! saw is a [`VerificationReport`]; what was made is a [`Manifest`]. The JSON Schemas in `schemas/`
+//! are generated from these types.
+
+mod artifact;
+mod check;
+mod manifest;
+mod report;
+mod spec;
+
+pub use artifact::{Artifact, Compression, Digests, Sha256};
+pub use check::{Check, Severity};
+pub use manifest::{
+    Generator, MANIFEST_SCHEMA, Manifest, ReportSummary, Source, Tool as ManifestTool,
+};
+pub use report::{
+    Finding, ImageSpace, Location, Outcome, REPORT_SCHEMA, Subject, Totals, VerificationReport,
+    Verifier,
+};
+pub use spec::{BuildSpec, CompressionSpec, Driver, FinishSpec, ImageKind, ImageSpec, VerifySpec, Waiver};

@@ -1,0 +1,2 @@
+//! The command line of the image factory.
+fn main() {}
