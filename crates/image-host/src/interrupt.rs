@@ -116,6 +116,8 @@ mod tests {
     fn an_interrupt_is_seen_through_wrappers() {
         let wrapped = io::Error::other(io::Error::from(Interrupted));
         assert!(caused(&wrapped));
+        let of_a_tool = crate::tool::ToolCause::from(Interrupted);
+        assert!(caused(&of_a_tool));
         assert!(!caused(&io::Error::other("full")));
     }
 }

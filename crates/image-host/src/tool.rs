@@ -70,8 +70,9 @@ pub enum ToolCause {
         /// The last lines that it wrote to standard error.
         last_words: Vec<String>,
     },
-    /// Somebody asked the factory to stop.
-    #[error(transparent)]
+    /// Somebody asked the factory to stop. Not transparent: `interrupt::caused` looks for the
+    /// source.
+    #[error("stopped")]
     Interrupted(#[from] Interrupted),
 }
 
@@ -130,14 +131,7 @@ impl Tool {
     /// A run of the tool that has not started yet.
     pub fn run<A: Into<OsString>>(&self, args: impl IntoIterator<Item = A>) -> Run<'_> {
         let args = args.into_iter().map(Into::into).collect();
-        Run {
-            tool: self,
-            args,
-            dir: None,
-            own_group: true,
-            stdout_is_log: false,
-            cleans_up: false,
-        }
+        Run { tool: self, args, dir: None, own_group: true, stdout_is_log: false, cleans_up: false }
     }
 }
 
@@ -188,6 +182,27 @@ impl Run<'_> {
     pub fn cleans_up(mut self) -> Self {
         self.cleans_up = true;
         self
+    }
+
+    /// Runs the tool to its end on our own standard output and standard error: for programs that
+    /// talk to the person at the terminal.
+    pub fn show(self) -> Result<(), ToolError> {
+        let command = self.to_string();
+        let fail = |cause| ToolError { command: command.clone(), cause };
+        interrupt::check().map_err(|e| fail(e.into()))?;
+        let mut expression = duct::cmd(&self.tool.program, &self.args)
+            .full_env(self.tool.env.iter().cloned())
+            .stdin_null()
+            .unchecked();
+        if let Some(dir) = &self.dir {
+            expression = expression.dir(dir);
+        }
+        let output = expression.run().map_err(|e| fail(ToolCause::Start(e)))?;
+        interrupt::check().map_err(|e| fail(e.into()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(fail(ToolCause::Exit { status: output.status, last_words: Vec::new() }))
     }
 
     /// Runs the tool to its end and returns its standard output.

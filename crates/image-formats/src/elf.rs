@@ -1,0 +1,198 @@
+//! ELF programs, as far as an image needs to know them: for which machine, and what they need at
+//! run time. System V ABI, "Object Files" and "Program Loading and Dynamic Linking".
+
+pub mod raw;
+
+use std::fmt;
+
+use zerocopy::FromBytes as _;
+
+use crate::bytes::{ReadError, Region};
+
+/// `e_phnum` has 16 bits, and every program known has fewer than 20.
+const MAX_PROGRAM_HEADERS_BYTES: u64 = 1 << 20;
+
+/// Linux refuses a longer one: `PATH_MAX`.
+const MAX_INTERPRETER_BYTES: u64 = 4096;
+
+/// A dynamic section holds a few entries a library.
+const MAX_DYNAMIC_BYTES: u64 = 1 << 20;
+
+/// `e_machine`: who runs the instructions. A newtype, as new ones are assigned every year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Machine(pub u16);
+
+impl Machine {
+    /// `EM_X86_64`.
+    pub const X86_64: Self = Self(0x3e);
+    /// `EM_AARCH64`.
+    pub const AARCH64: Self = Self(0xb7);
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self(0x03) => f.write_str("i386"),
+            Self(0x28) => f.write_str("arm"),
+            Self(0xf3) => f.write_str("riscv"),
+            Self::X86_64 => f.write_str("x86_64"),
+            Self::AARCH64 => f.write_str("aarch64"),
+            Self(other) => write!(f, "e_machine {other:#x}"),
+        }
+    }
+}
+
+/// The header of an ELF file, read and not judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The bytes.
+    pub raw: raw::Header,
+}
+
+impl Header {
+    /// Reads the header at the start of `file`.
+    pub fn read(file: Region<'_>) -> Result<Self, ReadError> {
+        let bytes = file.array::<{ raw::Header::SIZE }>("ELF header", 0)?;
+        Ok(Self { raw: zerocopy::transmute!(bytes) })
+    }
+
+    /// The header in the first bytes of a file; `None` where there are too few of them.
+    pub fn from_prefix(bytes: &[u8]) -> Option<Self> {
+        raw::Header::read_from_prefix(bytes).ok().map(|(raw, _)| Self { raw })
+    }
+
+    /// True for the layout that the other methods read: the magic, 64-bit, little-endian, version 1.
+    pub fn is_elf64_le(&self) -> bool {
+        let raw = &self.raw;
+        raw.ei_mag == raw::Header::MAGIC && (raw.ei_class, raw.ei_data, raw.ei_version) == (2, 1, 1)
+    }
+
+    /// Who runs the instructions.
+    pub fn machine(&self) -> Machine {
+        Machine(self.raw.e_machine.get())
+    }
+
+    /// What the program needs at run time. It has a meaning only where
+    /// [`is_elf64_le`](Self::is_elf64_le) holds.
+    pub fn linkage(&self, file: Region<'_>) -> Result<Linkage, ReadError> {
+        let mut linkage = Linkage::default();
+        let entry = u64::from(self.raw.e_phentsize.get());
+        let count = u64::from(self.raw.e_phnum.get());
+        let (at, len) = (self.raw.e_phoff.get(), entry.saturating_mul(count));
+        let table = file.bytes("ELF program header table", at, len, MAX_PROGRAM_HEADERS_BYTES)?;
+        // `chunks` wants more than nothing; a table of nothing has no chunks.
+        for entry in table.chunks(usize::from(self.raw.e_phentsize.get()).max(1)) {
+            let Ok((header, _)) = raw::ProgramHeader::read_from_prefix(entry) else { continue };
+            let (at, len) = (header.p_offset.get(), header.p_filesz.get());
+            match header.p_type.get() {
+                raw::ProgramHeader::PT_INTERP => {
+                    let mut path = file.bytes("ELF interpreter", at, len, MAX_INTERPRETER_BYTES)?;
+                    path.truncate(path.iter().take_while(|byte| **byte != 0).count());
+                    linkage.interpreter = Some(path);
+                }
+                raw::ProgramHeader::PT_DYNAMIC => {
+                    let section = file.bytes("ELF dynamic section", at, len, MAX_DYNAMIC_BYTES)?;
+                    linkage.libraries = needed(&section);
+                }
+                _ => {}
+            }
+        }
+        Ok(linkage)
+    }
+}
+
+/// What a program needs at run time. A static program needs nothing, also where it may be loaded
+/// at any address and therefore has a dynamic section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Linkage {
+    /// The path of the program that loads it: `PT_INTERP`, without the NUL.
+    pub interpreter: Option<Vec<u8>>,
+    /// How many libraries it names: entries `DT_NEEDED`.
+    pub libraries: usize,
+}
+
+fn needed(section: &[u8]) -> usize {
+    section
+        .chunks_exact(raw::Dynamic::SIZE)
+        .filter_map(|entry| raw::Dynamic::read_from_bytes(entry).ok())
+        .take_while(|entry| entry.d_tag.get() != raw::Dynamic::DT_NULL)
+        .filter(|entry| entry.d_tag.get() == raw::Dynamic::DT_NEEDED)
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::IntoBytes as _;
+
+    use super::*;
+
+    fn program(parts: &[(u32, &[u8])]) -> Vec<u8> {
+        let table = raw::Header::SIZE;
+        let mut data = table + parts.len() * raw::ProgramHeader::SIZE;
+        let mut header = raw::Header::read_from_bytes(&[0; raw::Header::SIZE]).unwrap();
+        header.ei_mag = raw::Header::MAGIC;
+        (header.ei_class, header.ei_data, header.ei_version) = (2, 1, 1);
+        header.e_machine.set(Machine::AARCH64.0);
+        header.e_phoff.set(table as u64);
+        header.e_phentsize.set(raw::ProgramHeader::SIZE as u16);
+        header.e_phnum.set(parts.len() as u16);
+        let mut bytes = header.as_bytes().to_vec();
+        for (kind, content) in parts {
+            let zero = [0; raw::ProgramHeader::SIZE];
+            let mut entry = raw::ProgramHeader::read_from_bytes(&zero).unwrap();
+            entry.p_type.set(*kind);
+            entry.p_offset.set(data as u64);
+            entry.p_filesz.set(content.len() as u64);
+            bytes.extend(entry.as_bytes());
+            data += content.len();
+        }
+        parts.iter().for_each(|(_, content)| bytes.extend(*content));
+        bytes
+    }
+
+    fn linkage(bytes: &Vec<u8>) -> Result<Linkage, ReadError> {
+        let file = Region::whole(bytes).unwrap();
+        let header = Header::read(file).unwrap();
+        assert!(header.is_elf64_le());
+        assert_eq!(header.machine(), Machine::AARCH64);
+        assert_eq!(Header::from_prefix(bytes), Some(header));
+        header.linkage(file)
+    }
+
+    #[test]
+    fn static_programs_need_nothing() {
+        assert_eq!(linkage(&program(&[])).unwrap(), Linkage::default());
+        // A static program that may lie anywhere: a dynamic section without a library.
+        let dynamic = [[30_u64, 8], [0, 0]].map(|entry| entry.map(u64::to_le_bytes));
+        let bytes = program(&[(raw::ProgramHeader::PT_DYNAMIC, dynamic.as_bytes())]);
+        assert_eq!(linkage(&bytes).unwrap(), Linkage::default());
+    }
+
+    #[test]
+    fn interpreter_and_libraries_are_told() {
+        let dynamic =
+            [[1_u64, 8], [1, 20], [0, 0], [1, 9]].map(|entry| entry.map(u64::to_le_bytes));
+        let bytes = program(&[
+            (raw::ProgramHeader::PT_INTERP, b"/lib/ld-linux-aarch64.so.1\0"),
+            (raw::ProgramHeader::PT_DYNAMIC, dynamic.as_bytes()),
+        ]);
+        let linkage = linkage(&bytes).unwrap();
+        assert_eq!(linkage.interpreter.unwrap(), b"/lib/ld-linux-aarch64.so.1");
+        assert_eq!(linkage.libraries, 2);
+    }
+
+    /// Every cut and every flipped bit of the tables gives facts or an error, and no panic.
+    #[test]
+    fn damage_is_an_error_or_a_fact() {
+        let whole = program(&[(raw::ProgramHeader::PT_INTERP, b"/lib/ld.so\0")]);
+        for len in raw::Header::SIZE..whole.len() {
+            assert!(linkage(&whole[..len].to_vec()).unwrap_err().is_defect());
+        }
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let file = Region::whole(&bytes).unwrap();
+            let _ = Header::read(file).unwrap().linkage(file);
+        }
+    }
+}

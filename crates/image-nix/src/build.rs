@@ -1,0 +1,365 @@
+//! Runs Nix.
+
+use std::{
+    env, fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use image_host::tool::{Tool, ToolCause, ToolError};
+use serde_json::Value;
+
+use crate::{
+    failure::{self, Failure, Known},
+    log::{Event, Log},
+    request::{self, BuildRequest, FlakeRef, Options},
+    store::{self, FlakeMetadata, Place},
+    version::{OLDEST, Version},
+};
+
+/// Names the program to use instead of the one in `PATH`.
+pub const EXECUTABLE: &str = "IMAGE_FACTORY_NIX";
+
+/// Where installers put the program, for shells that did not read the profile yet.
+const WELL_KNOWN: &[&str] =
+    &["/nix/var/nix/profiles/default/bin/nix", "/run/current-system/sw/bin/nix"];
+
+/// The same, below the home folder.
+const WELL_KNOWN_AT_HOME: &[&str] = &[".nix-profile/bin/nix", ".local/state/nix/profile/bin/nix"];
+
+/// Nix on this machine.
+#[derive(Clone, Debug)]
+pub struct Nix {
+    tool: Tool,
+    version: Version,
+}
+
+/// What a build made, and of what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// Store path of the derivation.
+    pub derivation: String,
+    /// Store path of its output.
+    pub store_path: String,
+    /// Where the files of that output are on this machine.
+    pub physical: PathBuf,
+    /// NAR hash of the output, in SRI form.
+    pub nar_hash: String,
+    /// The flake as it was locked.
+    pub flake: FlakeMetadata,
+}
+
+/// Nix could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NixError {
+    /// Nix ran, and refused.
+    #[error("{command}")]
+    Failed {
+        /// The command line, quoted for a shell.
+        command: String,
+        /// Why.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// Nix did not run to its end.
+    #[error("Nix did not run to its end")]
+    Tool(#[from] ToolError),
+    /// Nix said something that we do not understand.
+    #[error("cannot read what `{command}` said: {text}")]
+    Unreadable {
+        /// The command line, quoted for a shell.
+        command: String,
+        /// The beginning of what it said.
+        text: String,
+    },
+    /// Nix cannot do what the factory needs.
+    #[error(
+        "{} is {version}; the factory needs {}.{} or later",
+        program.display(), OLDEST.0, OLDEST.1
+    )]
+    TooOld {
+        /// The executable.
+        program: PathBuf,
+        /// Its version.
+        version: Version,
+    },
+    /// Nix says that it made something, and it is not there.
+    #[error("{store_path} should be at {}, and is not there", physical.display())]
+    Absent {
+        /// The store path.
+        store_path: String,
+        /// Where we looked.
+        physical: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl NixError {
+    /// Why Nix refused, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed { failure, .. } => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Nix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.version, self.tool.program().display())
+    }
+}
+
+impl Nix {
+    /// The Nix of this machine: what [`EXECUTABLE`] names, else the one in `PATH`, else one in the
+    /// places where installers put it. `Ok(None)` where there is none.
+    pub fn discover() -> Result<Option<Self>, NixError> {
+        if let Some(program) = env::var_os(EXECUTABLE).filter(|program| !program.is_empty()) {
+            return Self::at(program).map(Some);
+        }
+        if let Ok(tool) = Tool::find("nix") {
+            return Self::at(tool.program()).map(Some);
+        }
+        let home = env::var_os("HOME").map(PathBuf::from);
+        let at_home = home.iter().flat_map(|home| WELL_KNOWN_AT_HOME.iter().map(|p| home.join(p)));
+        let mut places = WELL_KNOWN.iter().map(PathBuf::from).chain(at_home);
+        places.find(|program| program.is_file()).map(Self::at).transpose()
+    }
+
+    /// The Nix whose executable is `program`.
+    pub fn at(program: impl Into<PathBuf>) -> Result<Self, NixError> {
+        Self::with(Tool::at(program).inherit(is_for_nix))
+    }
+
+    /// The Nix that `tool` runs, in the environment that it has.
+    pub fn with(tool: Tool) -> Result<Self, NixError> {
+        let run = tool.run(["--version"]);
+        let command = run.to_string();
+        let text = String::from_utf8_lossy(&run.output()?).into_owned();
+        let Some(version) = Version::parse(&text) else {
+            return Err(NixError::Unreadable { command, text });
+        };
+        if !version.is_supported() {
+            return Err(NixError::TooOld { program: tool.program().to_owned(), version });
+        }
+        Ok(Self { tool, version })
+    }
+
+    /// Which Nix it is.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The executable.
+    pub fn program(&self) -> &Path {
+        self.tool.program()
+    }
+
+    /// Builds one attribute of a flake. The output stays while the link of the request does.
+    pub fn build(
+        &self,
+        request: &BuildRequest,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Built, NixError> {
+        let BuildRequest { flake, attribute, options, out_link } = request;
+        let metadata = self.lock(flake, options, on_event)?;
+        let args = request::build(request);
+        let json = match self.json(&args, options, on_event) {
+            Err(NixError::Failed { command, mut failure }) => {
+                if let Failure::Attribute { attribute: tried, known } = &mut *failure {
+                    *known = self.known_names(flake, attribute, options)?.map(Box::new);
+                    tried.clone_from(attribute);
+                }
+                return Err(NixError::Failed { command, failure });
+            }
+            json => json?,
+        };
+        let unreadable = |json: &Value| self.unreadable(&args, json.to_string());
+        let built = store::read_build_output(&json).ok_or_else(|| unreadable(&json))?;
+        let built = built.into_iter().next().ok_or_else(|| unreadable(&json))?;
+        // The first output is what an attribute without `^out` means.
+        let store_path = built.outputs.get("out").or_else(|| built.outputs.values().next());
+        let (Some(store_path), Some(derivation)) = (store_path.cloned(), built.derivation) else {
+            return Err(unreadable(&json));
+        };
+        let place = Place::of_store(options.effective_store().as_deref());
+        let (place, options) = match place {
+            Place::Elsewhere(store) => {
+                self.run(&request::copy(&store_path, &store), options, on_event)?;
+                self.run(&request::root(&store_path, out_link), options, on_event)?;
+                (Place::Here, &Options { store: None, ..options.clone() })
+            }
+            place => (place, options),
+        };
+        let physical = place.physical(&store_path).unwrap_or_else(|| store_path.clone().into());
+        if let Err(cause) = fs::metadata(&physical) {
+            return Err(NixError::Absent { store_path, physical, cause });
+        }
+        let nar_hash = self.nar_hash(&store_path, &physical, options)?;
+        Ok(Built { derivation, store_path, physical, nar_hash, flake: metadata })
+    }
+
+    /// What a flake is locked to.
+    pub fn metadata(&self, flake: &FlakeRef, options: &Options) -> Result<FlakeMetadata, NixError> {
+        self.lock(flake, options, &mut |_| ())
+    }
+
+    /// Fetches the flake, which may take its time.
+    fn lock(
+        &self,
+        flake: &FlakeRef,
+        options: &Options,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<FlakeMetadata, NixError> {
+        let args = request::metadata(flake, options);
+        // Nix would say the same of a folder as of a file that an expression misses.
+        let reference = flake.to_string();
+        let path = reference.split('?').next().unwrap_or_default();
+        // A path in a URL may be encoded; then Nix has to say it.
+        let path = path.strip_prefix("path:").filter(|path| !path.contains('%')).unwrap_or(path);
+        if path.starts_with('/') && !Path::new(path).exists() {
+            let failure = Box::new(Failure::Flake { message: format!("{path} does not exist") });
+            return Err(NixError::Failed { command: self.tool.run(&args).to_string(), failure });
+        }
+        let json = self.json(&args, options, on_event)?;
+        store::read_flake_metadata(&json).ok_or_else(|| self.unreadable(&args, json.to_string()))
+    }
+
+    /// Evaluates `apply`, a function, of an attribute of a flake.
+    pub fn eval(
+        &self,
+        flake: &FlakeRef,
+        attribute: &str,
+        apply: &str,
+        options: &Options,
+    ) -> Result<Value, NixError> {
+        self.json(&request::eval(flake, attribute, apply, options), options, &mut |_| ())
+    }
+
+    /// What there is where `attribute` is not.
+    fn known_names(
+        &self,
+        flake: &FlakeRef,
+        attribute: &str,
+        options: &Options,
+    ) -> Result<Option<Known>, NixError> {
+        let parts: Vec<_> = attribute.split('.').collect();
+        for count in (1..parts.len()).rev() {
+            let parent = parts[..count].join(".");
+            let names = match self.eval(flake, &parent, "builtins.attrNames", options) {
+                Ok(names) => names,
+                // It is missing too, or cannot be evaluated.
+                Err(NixError::Failed { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let names = names.as_array().into_iter().flatten();
+            let names = names.filter_map(|name| Some(name.as_str()?.to_owned())).collect();
+            return Ok(Some(Known { parent, names, missing: parts[count].to_owned() }));
+        }
+        Ok(None)
+    }
+
+    fn nar_hash(
+        &self,
+        store_path: &str,
+        physical: &Path,
+        options: &Options,
+    ) -> Result<String, NixError> {
+        let args = request::path_info(store_path, options, &self.version);
+        let json = self.json(&args, options, &mut |_| ())?;
+        let infos = store::read_path_info(&json).unwrap_or_default();
+        let known = infos.into_iter().find(|info| info.path == store_path);
+        if let Some(hash) = known.and_then(|info| info.nar_hash) {
+            return Ok(hash);
+        }
+        // A shape of tomorrow. The files themselves do not change theirs.
+        let args = request::hash_path(physical);
+        let text = self.run(&args, options, &mut |_| ())?;
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        if text.starts_with("sha256-") { Ok(text) } else { Err(self.unreadable(&args, text)) }
+    }
+
+    fn json(
+        &self,
+        args: &[std::ffi::OsString],
+        options: &Options,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Value, NixError> {
+        let output = self.run(args, options, on_event)?;
+        serde_json::from_slice(&output)
+            .map_err(|_| self.unreadable(args, String::from_utf8_lossy(&output).into_owned()))
+    }
+
+    /// Runs Nix and returns its standard output.
+    fn run(
+        &self,
+        args: &[std::ffi::OsString],
+        options: &Options,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Vec<u8>, NixError> {
+        let mut log = Log::default();
+        let ended = self.tool.run(args).stream(|line| {
+            if let Some(event) = log.line(line) {
+                on_event(event);
+            }
+        });
+        ended.map_err(|error| match error.cause {
+            ToolCause::Exit { .. } => NixError::Failed {
+                command: error.command,
+                failure: Box::new(failure::classify(&log, options.store.as_deref())),
+            },
+            _ => error.into(),
+        })
+    }
+
+    fn unreadable(&self, args: &[std::ffi::OsString], text: String) -> NixError {
+        let command = self.tool.run(args).to_string();
+        NixError::Unreadable { command, text: text.chars().take(200).collect() }
+    }
+}
+
+/// Variables that say where Nix's things are, who it may speak to, and how it gets there. What a
+/// program prints, or what an expression may read, is not among them.
+fn is_for_nix(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "SSH_AUTH_SOCK",
+        "SSL_CERT_FILE",
+        "CURL_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "GIT_SSH",
+        "GIT_SSH_COMMAND",
+        "GIT_CONFIG_GLOBAL",
+        "NETRC",
+    ];
+    const PREFIXES: &[&str] = &["NIX_", "XDG_", "AWS_"];
+    const PROXIES: &[&str] = &["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"];
+    NAMES.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || PROXIES.contains(&name.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use image_host::interrupt::{self, Interrupted};
+
+    use super::*;
+
+    #[test]
+    fn an_interrupt_comes_through() {
+        let cause = ToolCause::Interrupted(Interrupted);
+        let error = NixError::from(ToolError { command: "nix".to_owned(), cause });
+        assert!(interrupt::caused(&error));
+    }
+
+    #[test]
+    fn the_environment_is_chosen() {
+        for name in ["NIX_CONF_DIR", "NIX_SSHOPTS", "XDG_CACHE_HOME", "HTTPS_PROXY", "no_proxy"] {
+            assert!(is_for_nix(name), "{name}");
+        }
+        for name in ["LANG", "EDITOR", "RUST_LOG", "LD_LIBRARY_PATH", "GITHUB_TOKEN"] {
+            assert!(!is_for_nix(name), "{name}");
+        }
+    }
+}

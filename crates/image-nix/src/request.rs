@@ -1,0 +1,295 @@
+//! What we ask Nix for: flake references and argument vectors.
+
+use std::{
+    env,
+    ffi::OsString,
+    fmt,
+    path::{Component, Path, PathBuf},
+};
+
+use crate::version::Version;
+
+/// Every command starts with this: both features are still experimental, and off, in Nix's own
+/// releases.
+const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-command flakes"];
+
+/// Flakes are built as they are locked. Without this, Nix would write a `flake.lock` into the
+/// user's folder, and build something else tomorrow.
+const KEEP_LOCK: &str = "--no-update-lock-file";
+
+/// A flake, as Nix takes it on its command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlakeRef {
+    reference: String,
+    /// What the user put behind `#`.
+    pub fragment: Option<String>,
+}
+
+impl FlakeRef {
+    /// Takes what the user typed, in Nix's meaning. Only a relative path changes: it is put below
+    /// `base`, so that it does not matter where Nix runs. What is a path, and that a path inside a
+    /// Git repository means `git+file`, is for Nix to say.
+    pub fn new(typed: &str, base: &Path) -> Self {
+        let (reference, fragment) = match typed.split_once('#') {
+            Some((reference, fragment)) => (reference, Some(fragment.to_owned())),
+            None => (typed, None),
+        };
+        let (path, query) = match reference.find('?') {
+            Some(at) => reference.split_at(at),
+            None => (reference, ""),
+        };
+        let url = ["path:", "git+file:"].into_iter().find(|scheme| path.starts_with(scheme));
+        let reference = match url {
+            Some(scheme) if !path[scheme.len()..].starts_with('/') => {
+                let below = absolute(&path[scheme.len()..], base);
+                format!("{scheme}{}{query}", percent_encoded(&below))
+            }
+            // An empty reference is the current folder. A name without a dot is looked up in the
+            // registry.
+            None if path.is_empty() || path.starts_with('.') => {
+                format!("{}{query}", absolute(path, base).display())
+            }
+            _ => reference.to_owned(),
+        };
+        Self { reference, fragment }
+    }
+
+    /// The flake and one of its attributes.
+    fn installable(&self, attribute: &str) -> String {
+        format!("{self}#{attribute}")
+    }
+}
+
+/// The flake, without an attribute.
+impl fmt::Display for FlakeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reference)
+    }
+}
+
+fn absolute(path: &str, base: &Path) -> PathBuf {
+    // `..` stays: only the file system knows what it means behind a symlink.
+    base.join(path).components().filter(|part| *part != Component::CurDir).collect()
+}
+
+fn percent_encoded(path: &Path) -> String {
+    let mut text = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/+=@:".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+/// What the user hands on to Nix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `--option NAME VALUE`.
+    pub settings: Vec<(String, String)>,
+    /// `--builders`.
+    pub builders: Option<String>,
+    /// `--store`.
+    pub store: Option<String>,
+    /// `--max-jobs`: a number or `auto`.
+    pub max_jobs: Option<String>,
+}
+
+impl Options {
+    /// For a command that builds.
+    fn build_args(&self) -> Vec<OsString> {
+        let mut args = self.evaluation_args();
+        let flags = [("--builders", &self.builders), ("--max-jobs", &self.max_jobs)];
+        for (flag, value) in flags {
+            if let Some(value) = value {
+                args.extend([flag.into(), value.into()]);
+            }
+        }
+        if let Some(store) = self.store.as_ref().filter(|store| is_remote(store)) {
+            args.extend(["--store", store, "--eval-store", "auto"].map(OsString::from));
+        }
+        args
+    }
+
+    /// For a command that evaluates. That happens in a store whose files are on this machine, where
+    /// the flake is; a remote one only builds.
+    fn evaluation_args(&self) -> Vec<OsString> {
+        let mut args = Vec::new();
+        for (name, value) in &self.settings {
+            args.extend(["--option".into(), name.into(), value.into()]);
+        }
+        if let Some(store) = self.store.as_ref().filter(|store| !is_remote(store)) {
+            args.extend(["--store", store].map(OsString::from));
+        }
+        args
+    }
+
+    /// The store that Nix will use, as far as we can say: `--store`, else what the environment
+    /// says.
+    pub fn effective_store(&self) -> Option<String> {
+        self.store.clone().or_else(|| env::var("NIX_REMOTE").ok()).filter(|store| !store.is_empty())
+    }
+}
+
+/// True for a store whose files are not on this machine.
+pub fn is_remote(store: &str) -> bool {
+    ["ssh-ng://", "ssh://", "http://", "https://", "s3://", "file://"]
+        .iter()
+        .any(|scheme| store.starts_with(scheme))
+}
+
+/// One attribute of a flake, to be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildRequest {
+    /// The flake.
+    pub flake: FlakeRef,
+    /// The attribute, complete: `nixosConfigurations.wsl.config.…`.
+    pub attribute: String,
+    /// The symlink to the output that Nix makes. It keeps the output from the garbage collector
+    /// while it is there, so it belongs into the work folder.
+    pub out_link: PathBuf,
+    /// What the user hands on.
+    pub options: Options,
+}
+
+/// `nix build` of a flake attribute. Its standard output is JSON; its standard error are lines for
+/// [`log`](crate::log).
+///
+/// The log comes by `--log-format internal-json`, which all versions have. The setting
+/// `json-log-path` would keep standard error for people; but it is there since 2.30 only, it needs
+/// a socket or a pipe in the file system beside each run, and we show nothing of standard error
+/// unread. Two channels for the same lines would be two things to test.
+pub fn build(request: &BuildRequest) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(
+        ["build", "--json", "--log-format", "internal-json", KEEP_LOCK].map(OsString::from),
+    );
+    args.extend(["--out-link".into(), request.out_link.clone().into()]);
+    args.extend(request.options.build_args());
+    args.extend(["--".into(), request.flake.installable(&request.attribute).into()]);
+    args
+}
+
+/// `nix build` of a store path that is there already: only makes the symlink that roots it.
+pub fn root(path: &str, out_link: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["build", "--log-format", "internal-json", "--out-link"].map(OsString::from));
+    args.extend([out_link.into(), "--".into(), path.into()]);
+    args
+}
+
+/// `nix copy` of a store path from the store `from` into the one of this machine. What was just
+/// built there is not signed; whoever names a store for building trusts it.
+pub fn copy(path: &str, from: &str) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["copy", "--log-format", "internal-json", "--no-check-sigs"].map(OsString::from));
+    args.extend(["--from", from, "--", path].map(OsString::from));
+    args
+}
+
+/// `nix eval` of a flake attribute, with a function that is applied to it.
+pub fn eval(flake: &FlakeRef, attribute: &str, apply: &str, options: &Options) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["eval", "--json", "--log-format", "internal-json", KEEP_LOCK].map(OsString::from));
+    args.extend(["--apply", apply].map(OsString::from));
+    args.extend(options.evaluation_args());
+    args.extend(["--".into(), flake.installable(attribute).into()]);
+    args
+}
+
+/// `nix flake metadata`.
+pub fn metadata(flake: &FlakeRef, options: &Options) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(
+        ["flake", "metadata", "--json", "--log-format", "internal-json"].map(OsString::from),
+    );
+    args.push(KEEP_LOCK.into());
+    args.extend(options.evaluation_args());
+    args.extend(["--".into(), flake.to_string().into()]);
+    args
+}
+
+/// `nix path-info` of a store path.
+pub fn path_info(path: &str, options: &Options, version: &Version) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["path-info", "--json", "--log-format", "internal-json"].map(OsString::from));
+    if version.has_json_format() {
+        args.extend(["--json-format", "1"].map(OsString::from));
+    }
+    if let Some(store) = &options.store {
+        args.extend(["--store", store].map(OsString::from));
+    }
+    args.extend(["--", path].map(OsString::from));
+    args
+}
+
+/// `nix hash path`: the NAR hash of the files themselves, the same in all versions.
+pub fn hash_path(physical: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["hash", "path", "--log-format", "internal-json", "--"].map(OsString::from));
+    args.push(physical.into());
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(typed: &str) -> String {
+        FlakeRef::new(typed, Path::new("/home/me/my flakes")).to_string()
+    }
+
+    #[test]
+    fn only_relative_paths_change() {
+        assert_eq!(reference("."), "/home/me/my flakes");
+        assert_eq!(reference(""), "/home/me/my flakes");
+        assert_eq!(reference("./tests/flake"), "/home/me/my flakes/tests/flake");
+        assert_eq!(reference("../other?dir=sub"), "/home/me/my flakes/../other?dir=sub");
+        assert_eq!(reference("path:./a?dir=b"), "path:/home/me/my%20flakes/a?dir=b");
+        assert_eq!(reference("git+file:."), "git+file:/home/me/my%20flakes");
+        for unchanged in [
+            "/srv/flake",
+            "nixpkgs",
+            "nixpkgs/nixos-26.05",
+            "github:nix-community/NixOS-WSL/release-26.05?dir=x",
+            "path:/srv/flake",
+            "git+file:///srv/flake?ref=main",
+            "https://example.org/flake.tar.gz",
+        ] {
+            assert_eq!(reference(unchanged), unchanged);
+        }
+    }
+
+    #[test]
+    fn the_fragment_is_kept_apart() {
+        let flake = FlakeRef::new("./a?dir=b#host", Path::new("/srv"));
+        assert_eq!(flake.to_string(), "/srv/a?dir=b");
+        assert_eq!(flake.fragment.as_deref(), Some("host"));
+        assert_eq!(flake.installable("x.y"), "/srv/a?dir=b#x.y");
+    }
+
+    #[test]
+    fn everything_is_handed_on() {
+        let request = BuildRequest {
+            flake: FlakeRef::new("github:o/r", Path::new("/")),
+            attribute: "a.b".to_owned(),
+            out_link: "/tmp/w/result".into(),
+            options: Options {
+                settings: vec![("sandbox".to_owned(), "false".to_owned())],
+                builders: Some("ssh-ng://h aarch64-linux".to_owned()),
+                store: Some("ssh-ng://h".to_owned()),
+                max_jobs: Some("0".to_owned()),
+            },
+        };
+        let args: Vec<_> = build(&request).into_iter().map(|a| a.into_string().unwrap()).collect();
+        assert_eq!(
+            args.join(" | "),
+            "--extra-experimental-features | nix-command flakes | build | --json | --log-format | \
+             internal-json | --no-update-lock-file | --out-link | /tmp/w/result | --option | \
+             sandbox | false | --builders | ssh-ng://h aarch64-linux | --max-jobs | 0 | --store | \
+             ssh-ng://h | --eval-store | auto | -- | github:o/r#a.b"
+        );
+    }
+}
