@@ -185,6 +185,7 @@ impl<R: BufRead> Reader<R> {
         let len = before.saturating_add(size);
         if len > MAX_EXTENDED_LEN {
             self.anomaly(at, padded, AnomalyKind::ExtendedTooLong { size });
+            self.extended.start = self.extended.start.filter(|start| *start != at);
             let skipped = self.skip(padded)?;
             self.end_if_short(TruncatedPart::Extended, padded, skipped);
             return Ok(());

@@ -19,4 +19,6 @@ pub use report::{
     Finding, ImageSpace, Location, Outcome, REPORT_SCHEMA, Subject, Totals, VerificationReport,
     Verifier,
 };
-pub use spec::{BuildSpec, CompressionSpec, Driver, FinishSpec, ImageKind, ImageSpec, VerifySpec, Waiver};
+pub use spec::{
+    BuildSpec, CompressionSpec, Driver, FinishSpec, ImageKind, ImageSpec, VerifySpec, Waiver,
+};

@@ -56,7 +56,7 @@ pub struct Source {
     pub driver: Driver,
     /// The way from the definition to the output: `tarball-builder`, `file`, `busybox`.
     pub route: String,
-    /// The flake as it was asked for.
+    /// The flake as it was asked for; absent where that names a place on the machine that built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flake: Option<String>,
     /// The flake as it was locked: an immutable reference where it has one.

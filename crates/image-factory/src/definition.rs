@@ -1,0 +1,290 @@
+//! Image definitions: finds `images/<name>.toml`, reads it, and says where it is wrong.
+
+use std::{
+    fs, io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use image_model::{CompressionSpec, ImageSpec};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::file_name::Template;
+
+/// The folder of the definitions, below the root of a project.
+pub const IMAGES_DIR: &str = "images";
+
+/// Systems that a definition may name.
+const SYSTEMS: &[&str] = &["x86_64-linux", "aarch64-linux"];
+
+/// Levels that libdeflate knows.
+const GZIP_LEVELS: std::ops::RangeInclusive<u8> = 1..=12;
+
+/// A definition, and where it was found.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Name of the file without `.toml`.
+    pub name: String,
+    /// What it says.
+    pub spec: ImageSpec,
+    /// The folder above `images/`.
+    pub root: PathBuf,
+}
+
+/// A definition that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DefinitionError {
+    /// There is no such file.
+    #[error("no image is called {name:?}{}; {IMAGES_DIR}/ has {}", did_you_mean(nearest), known.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The name that looks most like it.
+        nearest: Option<String>,
+        /// All names.
+        known: Vec<String>,
+    },
+    /// No folder from the current one upwards has definitions.
+    #[error("neither {} nor a folder above it has {IMAGES_DIR}/*.toml", from.display())]
+    NoImages {
+        /// Where the search began.
+        from: PathBuf,
+    },
+    /// The machine failed.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The file says something that a definition cannot say.
+    #[error("{}:{line}:{column}: {message}{}", path.display(), did_you_mean(nearest))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+        /// The known name that looks most like the unknown one.
+        nearest: Option<String>,
+    },
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+}
+
+/// The nearest folder, from `start` upwards, that has image definitions.
+pub fn find_root(start: &Path) -> Result<PathBuf, DefinitionError> {
+    start
+        .ancestors()
+        .find(|dir| names(dir).is_ok_and(|names| !names.is_empty()))
+        .map(Path::to_owned)
+        .ok_or_else(|| DefinitionError::NoImages { from: start.to_owned() })
+}
+
+/// Names of the definitions below `root`, sorted.
+pub fn names(root: &Path) -> Result<Vec<String>, DefinitionError> {
+    let path = root.join(IMAGES_DIR);
+    let read = |cause| DefinitionError::Read { path: path.clone(), cause };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&path).map_err(read)? {
+        let file = PathBuf::from(entry.map_err(read)?.file_name());
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            names.extend(file.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Reads the definition called `name` below `root`. `checks` are the ids that a waiver may name.
+pub fn load<'a>(
+    root: &Path,
+    name: &str,
+    checks: impl IntoIterator<Item = &'a str>,
+) -> Result<Definition, DefinitionError> {
+    let known = names(root)?;
+    if !known.iter().any(|other| other == name) {
+        let nearest = nearest(name, known.iter().map(String::as_str));
+        return Err(DefinitionError::Unknown { name: name.to_owned(), nearest, known });
+    }
+    let path = root.join(IMAGES_DIR).join(format!("{name}.toml"));
+    let text = fs::read_to_string(&path)
+        .map_err(|cause| DefinitionError::Read { path: path.clone(), cause })?;
+    let spec = parse(&text, checks).map_err(|fault| fault.in_file(&path, &text))?;
+    Ok(Definition { name: name.to_owned(), spec, root: root.to_owned() })
+}
+
+/// What is wrong with the text of a definition, and where in it.
+struct Fault {
+    span: Option<Range<usize>>,
+    message: String,
+    nearest: Option<String>,
+}
+
+impl Fault {
+    fn at<T>(value: &Spanned<T>, message: impl Into<String>) -> Self {
+        Self { span: Some(value.span()), message: message.into(), nearest: None }
+    }
+
+    fn in_file(self, path: &Path, text: &str) -> DefinitionError {
+        let start = self.span.map_or(0, |span| span.start);
+        let before = text.get(..start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        DefinitionError::Invalid {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message: self.message,
+            nearest: self.nearest,
+        }
+    }
+}
+
+impl From<toml::de::Error> for Fault {
+    fn from(error: toml::de::Error) -> Self {
+        // serde says: unknown field `flak`, expected one of `driver`, `flake`, `attribute`.
+        let mut quoted = error.message().split('`').skip(1).step_by(2);
+        let nearest = quoted.next().and_then(|unknown| nearest(unknown, quoted));
+        Self { span: error.span(), message: error.message().to_owned(), nearest }
+    }
+}
+
+/// The values of a definition that are checked by more than their type, with their places.
+#[derive(Deserialize)]
+struct Places {
+    system: Spanned<String>,
+    #[serde(default)]
+    finish: FinishPlaces,
+    #[serde(default)]
+    verify: VerifyPlaces,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct FinishPlaces {
+    file_name: Option<Spanned<String>>,
+    compression: Option<Spanned<toml::Table>>,
+}
+
+#[derive(Default, Deserialize)]
+struct VerifyPlaces {
+    #[serde(default)]
+    waive: Vec<WaiverPlaces>,
+}
+
+#[derive(Deserialize)]
+struct WaiverPlaces {
+    check: Spanned<String>,
+    reason: Spanned<String>,
+}
+
+fn parse<'a>(text: &str, checks: impl IntoIterator<Item = &'a str>) -> Result<ImageSpec, Fault> {
+    let spec: ImageSpec = toml::from_str(text)?;
+    let places: Places = toml::from_str(text)?;
+
+    if !SYSTEMS.contains(&spec.system.as_str()) {
+        let message = format!("the system {:?} is not one of {}", spec.system, SYSTEMS.join(", "));
+        let nearest = nearest(&spec.system, SYSTEMS.iter().copied());
+        return Err(Fault { nearest, ..Fault::at(&places.system, message) });
+    }
+    if let Some(file_name) = &places.finish.file_name {
+        Template::parse(file_name.get_ref()).map_err(|e| Fault::at(file_name, e.to_string()))?;
+    }
+    let CompressionSpec::Gzip { level } = spec.finish.compression;
+    if let Some(compression) = places.finish.compression.filter(|_| !GZIP_LEVELS.contains(&level)) {
+        let message = format!("the gzip level {level} is not one of 1 to 12");
+        return Err(Fault::at(&compression, message));
+    }
+    let checks: Vec<&str> = checks.into_iter().collect();
+    for waiver in &places.verify.waive {
+        let id = waiver.check.get_ref().as_str();
+        if !checks.contains(&id) {
+            let nearest = nearest(id, checks.iter().copied());
+            let message = format!("no check is called {id:?}");
+            return Err(Fault { nearest, ..Fault::at(&waiver.check, message) });
+        }
+        if waiver.reason.get_ref().trim().is_empty() {
+            return Err(Fault::at(&waiver.reason, "a waiver needs a reason"));
+        }
+    }
+    Ok(spec)
+}
+
+/// The known name that `name` is a typo of, if it looks like one: one edit of three letters.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    known
+        .map(|other| (strsim::damerau_levenshtein(name, other), other))
+        .filter(|(edits, _)| *edits <= (name.chars().count() / 3).max(1))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, other)| other.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"kind = "wsl"
+system = "x86_64-linux"
+title = "NixOS for WSL"
+
+[build]
+driver = "nixos-wsl"
+flake = "."
+attribute = "x"
+
+[finish]
+file-name = "{distribution}.wsl"
+compression = { format = "gzip", level = 6 }
+
+[[verify.waive]]
+check = "wsl-icon"
+reason = "the icon is a joke"
+"#;
+
+    fn complaint(from: &str, to: &str) -> String {
+        let text = GOOD.replacen(from, to, 1);
+        assert_ne!(text, GOOD);
+        let fault = parse(&text, ["wsl-icon", "tar-order"]).err().expect("it is wrong");
+        fault.in_file(Path::new("images/wsl.toml"), &text).to_string()
+    }
+
+    #[test]
+    fn a_good_definition_is_read() {
+        let spec = parse(GOOD, ["wsl-icon"]).ok().expect("it is right");
+        assert_eq!(spec.verify.waive[0].reason, "the icon is a joke");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (from, to, expected) in [
+            ("flake =", "flak =", "7:1: unknown field `flak`, expected one of"),
+            ("flake =", "flak =", "did you mean \"flake\"?"),
+            ("\"nixos-wsl\"", "\"nixos-wls\"", "6:10: unknown variant `nixos-wls`"),
+            ("\"nixos-wsl\"", "\"nixos-wls\"", "did you mean \"nixos-wsl\"?"),
+            ("x86_64-linux", "x86-64-linux", "2:10: the system \"x86-64-linux\" is not one of"),
+            (
+                "\"wsl-icon\"",
+                "\"wsl-icno\"",
+                "15:9: no check is called \"wsl-icno\"; did you mean \"wsl-icon\"?",
+            ),
+            ("reason = \"the icon is a joke\"", "", "missing field `reason`"),
+            ("the icon is a joke", " ", "16:10: a waiver needs a reason"),
+            ("level = 6", "level = 13", "12:15: the gzip level 13 is not one of 1 to 12"),
+            ("{distribution}", "nixos", "11:13: "),
+            ("{distribution}", "{distribution}{hsot}", "11:13: "),
+            ("\n\n", "\n= 3\n", ":4:1: "),
+        ] {
+            let text = complaint(from, to);
+            assert!(text.starts_with("images/wsl.toml:") && text.contains(expected), "{text}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The published folder of an image: `dist/<image>/`.
+//!
+//! All files are written into the work folder and appear together, by one rename. The manifest is
+//! written last: an artifact without a manifest does not exist.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use image_host::publish;
+use image_model::{Artifact, Manifest, ReportSummary, Sha256, VerificationReport};
+use serde::Serialize;
+use sha2::Digest as _;
+
+/// Name of the report.
+pub const REPORT: &str = "verification.json";
+/// Name of the manifest.
+pub const MANIFEST: &str = "manifest.json";
+/// Name of the list of checksums.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// A file of the published folder cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}", path.display())]
+pub struct DistError {
+    /// The file, or the folder where the rename failed.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub cause: io::Error,
+}
+
+/// A folder that is being filled, and is published by [`publish`](Self::publish).
+#[derive(Debug)]
+pub(crate) struct Dist<'a> {
+    folder: &'a Path,
+}
+
+impl<'a> Dist<'a> {
+    /// A folder that has the artifact already.
+    pub(crate) fn new(folder: &'a Path) -> Self {
+        Self { folder }
+    }
+
+    /// Writes the report, and tells its digest.
+    pub(crate) fn report(&self, report: &VerificationReport) -> Result<ReportSummary, DistError> {
+        let json = json(report);
+        self.write(REPORT, &json)?;
+        let sha256 = Sha256(sha2::Sha256::digest(&json).into());
+        Ok(ReportSummary { file: REPORT.to_owned(), sha256, totals: report.totals })
+    }
+
+    /// Writes `<file>.sha256` for each artifact, and `SHA256SUMS` for all of them and the report.
+    pub(crate) fn sums(
+        &self,
+        artifacts: &[Artifact],
+        report: &ReportSummary,
+    ) -> Result<(), DistError> {
+        let mut lines = Vec::new();
+        for artifact in artifacts {
+            let line = sums_line(&artifact.digests.sha256, &artifact.file);
+            self.write(&format!("{}.sha256", artifact.file), line.as_bytes())?;
+            lines.push((artifact.file.as_str(), line));
+        }
+        lines.push((&report.file, sums_line(&report.sha256, &report.file)));
+        lines.sort();
+        let text: String = lines.into_iter().map(|(_, line)| line).collect();
+        self.write(SUMS, text.as_bytes())
+    }
+
+    /// Writes the manifest and puts the folder in the place of `to`.
+    pub(crate) fn publish(self, manifest: &Manifest, to: &Path) -> Result<(), DistError> {
+        self.write(MANIFEST, &json(manifest))?;
+        let fail = |cause| DistError { path: to.to_owned(), cause };
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(fail)?;
+        }
+        publish::replace_dir(self.folder, to).map_err(fail)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DistError> {
+        let path = self.folder.join(name);
+        let write = || File::create(&path)?.write_all(bytes);
+        write().map_err(|cause| DistError { path: path.clone(), cause })
+    }
+}
+
+/// A line that `sha256sum -c` accepts, in the format of GNU coreutils. Names of artifacts have no
+/// character that it would escape.
+fn sums_line(sha256: &Sha256, file: &str) -> String {
+    format!("{sha256}  {file}\n")
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(value).expect("plain data has no keys but strings");
+    json.push(b'\n');
+    json
+}

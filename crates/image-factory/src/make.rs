@@ -1,0 +1,225 @@
+//! The spine: build, finish, verify, publish.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use image_host::{
+    interrupt::{self, Interrupted},
+    workdir::{WorkDir, WorkDirError},
+};
+use image_model::{Artifact, Generator, MANIFEST_SCHEMA, Manifest, Source, VerificationReport};
+use image_verify::VerifyError;
+
+use crate::{
+    dist::{Dist, DistError},
+    driver::{self, BuildOutput, DriverError, mini, nixos_wsl, prebuilt},
+    event::{Event, Events, Step},
+    finish::{self, FinishError, FinishJob},
+    nix::{self, NixError},
+    plan::{Input, Plan},
+};
+
+/// What came of a run that did not fail.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What the verification said.
+    pub report: VerificationReport,
+    /// The manifest, if the image passed and was published.
+    pub manifest: Option<Manifest>,
+    /// The folder of the image.
+    pub dist: PathBuf,
+}
+
+/// There is no image, and not because it was judged to be bad.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MakeError {
+    /// Another run makes the same image, or there is no place for the work.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
+    /// Nix did not build.
+    #[error(transparent)]
+    Nix(#[from] NixError),
+    /// The driver did not make an image.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The bytes could not be put into their final form.
+    #[error(transparent)]
+    Finish(#[from] FinishError),
+    /// The file could not be judged.
+    #[error("cannot verify {}", path.display())]
+    Verify {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: VerifyError,
+    },
+    /// The file that was read back is not the file that was written.
+    #[error("{} was written as {written:?} and read back as {read:?}: the disk or the memory of this machine is bad", path.display())]
+    ReadBack {
+        /// The file.
+        path: PathBuf,
+        /// What was written.
+        written: image_model::Digests,
+        /// What was read.
+        read: image_model::Digests,
+    },
+    /// The folder could not be published.
+    #[error(transparent)]
+    Dist(#[from] DistError),
+    /// A file cannot be used.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// Somebody asked the factory to stop.
+    #[error("stopped")]
+    Interrupted(#[from] Interrupted),
+}
+
+impl MakeError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> driver::Fault {
+        match self {
+            Self::Driver(error) => error.fault(),
+            Self::Finish(error) if error.is_defect() => driver::Fault::Image,
+            _ => driver::Fault::Host,
+        }
+    }
+
+    /// The report on the bytes that the driver handed over, if they were so bad that they could not be
+    /// finished.
+    pub fn report(&self) -> Option<&VerificationReport> {
+        match self {
+            Self::Finish(error) => error.report(),
+            _ => None,
+        }
+    }
+}
+
+/// Makes an image by its plan. Nothing is published unless it is complete and no check failed; an
+/// earlier folder stays as it was until then.
+pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
+    if let Some(notice) = &plan.notice {
+        events(Event::Notice(notice.clone()));
+    }
+    let work = WorkDir::take(&plan.work)?;
+    let out = create_dir(&work.path().join("out"))?;
+
+    events(Event::Started(Step::Build));
+    let built = build(plan, &create_dir(&work.path().join("build"))?, events)?;
+    events(Event::Finished(Step::Build));
+
+    events(Event::Started(Step::Finish));
+    let file = out.join(plan.file_name(&built.distribution));
+    let finished = finish::finish(
+        &FinishJob {
+            input: &built.file,
+            work: &create_dir(&work.path().join("finish"))?,
+            output: &file,
+            compression: plan.definition.finish.compression,
+            threads: plan.threads.get(),
+        },
+        &|done, total| events(Event::Progress { step: Step::Finish, done, total }),
+    )?;
+    for notice in finished.notices {
+        events(Event::Notice(notice));
+    }
+    let artifact = finished.artifact;
+    events(Event::Finished(Step::Finish));
+
+    events(Event::Started(Step::Verify));
+    let report = verify(plan, &file, &artifact, events)?;
+    events(Event::Finished(Step::Verify));
+    interrupt::check()?;
+    if !report.passed() {
+        return Ok(Made { report, manifest: None, dist: plan.dist.clone() });
+    }
+
+    events(Event::Started(Step::Publish));
+    let dist = Dist::new(&out);
+    let summary = dist.report(&report)?;
+    dist.sums(std::slice::from_ref(&artifact), &summary)?;
+    let manifest = Manifest {
+        schema: MANIFEST_SCHEMA,
+        generator: Generator {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        image: plan.image.clone(),
+        kind: plan.definition.kind,
+        system: plan.definition.system.clone(),
+        title: plan.definition.title.clone(),
+        distribution: built.distribution,
+        source: Source { input_sha256: Some(finished.input.sha256), ..built.source },
+        tools: built.tools,
+        artifacts: vec![artifact],
+        verification: summary,
+    };
+    dist.publish(&manifest, &plan.dist)?;
+    events(Event::Finished(Step::Publish));
+    Ok(Made { report, manifest: Some(manifest), dist: plan.dist.clone() })
+}
+
+fn build(plan: &Plan, work: &Path, events: Events<'_>) -> Result<BuildOutput, MakeError> {
+    let system = plan.definition.system.as_str();
+    match &plan.input {
+        Input::Prebuilt { file } => Ok(prebuilt::build(file).map_err(DriverError::from)?),
+        Input::Mini { busybox } => {
+            let busybox = busybox.as_deref();
+            Ok(mini::build(&mini::MiniJob { system, busybox, work })?)
+        }
+        Input::NixosWsl(input) => {
+            let made = nix::build(input, work, events)?;
+            let job = nixos_wsl::TarballBuilder {
+                program: &made.path.join("bin/nixos-wsl-tarball-builder"),
+                system,
+                closure: None,
+                work,
+                sudo: input.sudo,
+                source: made.source,
+                tools: made.tools,
+            };
+            let built = nixos_wsl::build(job, &mut |event| events(Event::Driver(event)));
+            Ok(built.map_err(DriverError::from)?)
+        }
+    }
+}
+
+/// Judges the finished file, from the disk: what is shipped is what was judged.
+fn verify(
+    plan: &Plan,
+    path: &Path,
+    artifact: &Artifact,
+    events: Events<'_>,
+) -> Result<VerificationReport, MakeError> {
+    let io = |cause| MakeError::Io { path: path.to_owned(), cause };
+    let file = File::open(path).map_err(io)?;
+    let verification = crate::verify::Verification {
+        kind: Some(plan.definition.kind),
+        system: Some(&plan.definition.system),
+        file_name: Some(&artifact.file),
+        waivers: &plan.definition.verify.waive,
+    };
+    let report = crate::verify::file(&file, &verification, events)
+        .map_err(|cause| MakeError::Verify { path: path.to_owned(), cause })?;
+    let read = report.subject.digests;
+    if read != artifact.digests || report.subject.raw.is_some_and(|raw| raw != artifact.raw) {
+        let (path, written) = (path.to_owned(), artifact.digests);
+        return Err(MakeError::ReadBack { path, written, read });
+    }
+    Ok(report)
+}
+
+fn create_dir(path: &Path) -> Result<PathBuf, MakeError> {
+    fs::create_dir(path).map_err(|cause| MakeError::Io { path: path.to_owned(), cause })?;
+    Ok(path.to_owned())
+}

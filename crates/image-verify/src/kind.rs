@@ -1,0 +1,20 @@
+//! What images are for: one module a kind, over the file tree that all of them have.
+
+pub mod wsl;
+
+use image_model::Compression;
+
+use crate::tree::Tree;
+
+/// An image of any kind, as its checks see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    /// Its files.
+    pub tree: &'a Tree,
+    /// What is around its raw bytes.
+    pub compression: Compression,
+    /// The name under which it is shipped, where that is known.
+    pub file_name: Option<&'a str>,
+    /// The system it is made for, in Nix's words, where somebody said so.
+    pub system: Option<&'a str>,
+}

@@ -1,0 +1,531 @@
+//! The file tree of an image, whatever holds it: built from the members of a tar stream in their
+//! order, as WSL's `bsdtar -x -p --xattrs --numeric-owner` would build it on a disk.
+//!
+//! It keeps what checks ask for and nothing else: about 200 bytes a member, what kind of program
+//! an executable is, and the content of the few files that an [`Interests`] names. A stream can
+//! not be asked again, and a symlink may lead to a file that already passed: such files are in
+//! [`Tree::missing`], and a second pass over the stream [`supplies`](Tree::supply) them.
+
+mod resolve;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use image_formats::{
+    elf,
+    tar::{Kind as MemberKind, Member},
+};
+use image_model::{ImageSpace, Location};
+
+pub use resolve::{MAX_HOPS, Resolved, Unresolved};
+
+/// The most of one file that is kept.
+pub const MAX_CONTENT: u64 = 1 << 20;
+
+/// The most that is kept of files that may turn out to be wanted, all together.
+pub const MAX_SPECULATIVE: u64 = 16 << 20;
+
+/// The most nodes a tree holds, directories without a member of their own included. Members that
+/// come later are not in the tree, and [`Tree::is_complete`] says so.
+pub const MAX_NODES: usize = 1 << 21;
+
+/// The most bytes of names and link targets that a tree holds. It ends the tree as well.
+pub const MAX_TEXT: usize = 256 << 20;
+
+/// Linux's `PATH_MAX`: nobody can open a longer path.
+const MAX_PATH: usize = 4096;
+
+/// Linux's `NAME_MAX`.
+const MAX_NAME: usize = 255;
+
+/// How many paths are wanted at most: an image can make the list grow with each symlink.
+const MAX_WANTED: usize = 4096;
+
+/// How much of a program tells what it is.
+const PROGRAM_HEAD: u64 = 64;
+
+/// Which contents somebody asks for.
+#[derive(Debug)]
+pub struct Interests {
+    /// Paths whose content is wanted, through symlinks.
+    pub paths: &'static [&'static str],
+    /// True for a file that a symlink may lead to later: its path and its size.
+    pub speculative: fn(&[u8], u64) -> bool,
+    /// The paths that become wanted because of the content of a wanted path.
+    pub named_in: fn(&str, &[u8]) -> Vec<Vec<u8>>,
+}
+
+impl Interests {
+    /// Only the tree.
+    pub const NONE: Self =
+        Self { paths: &[], speculative: |_, _| false, named_in: |_, _| Vec::new() };
+}
+
+/// A place in a [`Tree`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u32);
+
+/// A file, directory, link or device.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission, set-id and sticky bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Modification time in seconds since 1970.
+    pub mtime: i64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Header of its member; `None` for a directory that only the names of others imply.
+    pub offset: Option<u64>,
+    parent: NodeId,
+    name: Arc<[u8]>,
+}
+
+/// What a [`Node`] is.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A directory, and what is in it.
+    Directory(BTreeMap<Arc<[u8]>, NodeId>),
+    /// A regular file; where it is executable, what runs it.
+    File(Option<Program>),
+    /// A symbolic link: its target.
+    Symlink(Box<[u8]>),
+    /// A device node or a fifo.
+    Special,
+}
+
+/// What runs an executable file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// 64-bit little-endian ELF.
+    Elf(elf::Machine),
+    /// ELF of another layout: no system that WSL runs on.
+    ForeignElf,
+    /// `#!`.
+    Script,
+    /// None of these.
+    Unknown,
+}
+
+impl Program {
+    fn of(head: &[u8]) -> Self {
+        match elf::Header::from_prefix(head) {
+            Some(header) if header.is_elf64_le() => Self::Elf(header.machine()),
+            _ if head.starts_with(b"\x7fELF") => Self::ForeignElf,
+            _ if head.starts_with(b"#!") => Self::Script,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl Kind {
+    /// The word for people.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Directory(_) => "directory",
+            Self::File(_) => "file",
+            Self::Symlink(_) => "symlink",
+            Self::Special => "device or fifo",
+        }
+    }
+}
+
+/// The file tree of an image.
+#[derive(Debug)]
+pub struct Tree {
+    nodes: Vec<Node>,
+    contents: HashMap<NodeId, Box<[u8]>>,
+    interests: &'static Interests,
+    /// Absolute paths, of symlinks and of what they lead to.
+    wanted: BTreeSet<Vec<u8>>,
+    /// The member whose content is expected next.
+    pending: Option<(NodeId, Pending)>,
+    speculative: u64,
+    text: usize,
+    complete: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    whole: bool,
+    program: bool,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new(&Interests::NONE)
+    }
+}
+
+impl Tree {
+    /// The root, which is there even if no member says so.
+    pub const ROOT: NodeId = NodeId(0);
+
+    /// An empty tree.
+    pub fn new(interests: &'static Interests) -> Self {
+        let root = Node::implied(Self::ROOT, Arc::from(&b""[..]));
+        Self {
+            nodes: vec![root],
+            contents: HashMap::new(),
+            interests,
+            wanted: interests.paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
+            pending: None,
+            speculative: 0,
+            text: 0,
+            complete: true,
+        }
+    }
+
+    /// Adds a member, and tells how many bytes of its content the tree wants to see: all of
+    /// those, or none, are then given to [`content`](Self::content).
+    ///
+    /// A member that bsdtar refuses is not added: `..` in its name, a symlink or file where a
+    /// directory is due, a hard link to nothing, a file in place of a directory that has files.
+    pub fn add(&mut self, member: &Member) -> u64 {
+        self.pending = None;
+        self.add_member(member).unwrap_or(0)
+    }
+
+    fn add_member(&mut self, member: &Member) -> Option<u64> {
+        if member.path.len() > MAX_PATH || member.link.len() > MAX_PATH {
+            return None;
+        }
+        let names = components(&member.path)?;
+        let kind = match member.kind {
+            MemberKind::HardLink => {
+                let target = self.descend(&components(&member.link)?)?;
+                return self.link(&names, target).and(None);
+            }
+            MemberKind::Directory => Kind::Directory(BTreeMap::new()),
+            MemberKind::Symlink => Kind::Symlink(member.link.clone().into()),
+            MemberKind::File | MemberKind::Other(_) => Kind::File(None),
+            MemberKind::CharDevice | MemberKind::BlockDevice | MemberKind::Fifo => Kind::Special,
+        };
+        let mut node = Node {
+            kind,
+            mode: member.mode,
+            uid: member.uid,
+            gid: member.gid,
+            mtime: member.mtime,
+            size: member.sparse.map_or(member.size, |sparse| sparse.real_size),
+            offset: Some(member.header_offset.0),
+            parent: Self::ROOT,
+            name: Arc::from(&b""[..]),
+        };
+        let Some((name, parents)) = names.split_last() else {
+            // The root itself: only a directory can stand for it.
+            let root = &mut self.nodes[0];
+            if let Kind::Directory(children) = &mut root.kind
+                && matches!(node.kind, Kind::Directory(_))
+            {
+                node.kind = Kind::Directory(std::mem::take(children));
+                *root = node;
+            }
+            return None;
+        };
+        let parent = self.make_directories(parents)?;
+        if let Some(old) = self.child(parent, name)
+            && let Kind::Directory(children) = &mut self.nodes[old.0 as usize].kind
+        {
+            if matches!(node.kind, Kind::Directory(_)) {
+                node.kind = Kind::Directory(std::mem::take(children));
+                (node.parent, node.name) = (parent, Arc::clone(&self.node(old).name));
+                self.nodes[old.0 as usize] = node;
+                return None;
+            }
+            if !children.is_empty() {
+                return None;
+            }
+        }
+        (node.parent, node.name) = (parent, Arc::from(*name));
+        self.text += member.link.len();
+        let id = self.push(node)?;
+        Some(self.wants(id, member))
+    }
+
+    /// How much of the content of a new node is worth keeping.
+    fn wants(&mut self, id: NodeId, member: &Member) -> u64 {
+        let path = self.path(id);
+        let node = self.node(id);
+        let size = node.size;
+        match &node.kind {
+            Kind::Symlink(_) => {
+                self.follow_wanted(&path);
+                0
+            }
+            Kind::File(_) if member.sparse.is_none() && size == member.size => {
+                let program = node.mode & 0o111 != 0;
+                let speculative = (self.interests.speculative)(&path, size)
+                    && self.speculative.saturating_add(size) <= MAX_SPECULATIVE;
+                let whole = size <= MAX_CONTENT && (self.wanted.contains(&path) || speculative);
+                self.pending = Some((id, Pending { whole, program }));
+                match (whole, program) {
+                    (true, _) => {
+                        self.speculative += if speculative { size } else { 0 };
+                        size
+                    }
+                    (false, true) => PROGRAM_HEAD.min(size),
+                    (false, false) => 0,
+                }
+            }
+            _ => 0,
+        }
+    }
+
+    /// Takes the content of the member that was just added: as much as [`add`](Self::add) asked.
+    pub fn content(&mut self, bytes: &[u8]) {
+        let Some((id, Pending { whole, program })) = self.pending.take() else { return };
+        if program && let Kind::File(found) = &mut self.nodes[id.0 as usize].kind {
+            *found = Some(Program::of(bytes));
+        }
+        if whole {
+            self.keep(id, bytes);
+        }
+    }
+
+    fn keep(&mut self, id: NodeId, bytes: &[u8]) {
+        self.contents.insert(id, bytes.into());
+        for name in self.interests.paths {
+            if self.resolve(name.as_bytes()).is_ok_and(|found| found.node == id) {
+                for path in (self.interests.named_in)(name, bytes) {
+                    self.want(&path);
+                }
+            }
+        }
+    }
+
+    /// Wanted files that are in the image and whose content was not kept: the offset of the
+    /// header of each, to be [supplied](Self::supply). That may make others wanted.
+    pub fn missing(&self) -> BTreeSet<u64> {
+        let unkept = |path: &Vec<u8>| {
+            let id = self.resolve(path).ok()?.node;
+            let node = self.node(id);
+            let wanted = matches!(node.kind, Kind::File(_))
+                && node.size <= MAX_CONTENT
+                && !self.contents.contains_key(&id);
+            wanted.then_some(node.offset).flatten()
+        };
+        self.wanted.iter().filter_map(unkept).collect()
+    }
+
+    /// Takes the whole content of the member whose header is at `offset`.
+    pub fn supply(&mut self, offset: u64, bytes: &[u8]) {
+        let found = self.nodes.iter().position(|node| node.offset == Some(offset));
+        if let Some(index) = found.and_then(|index| u32::try_from(index).ok()) {
+            self.keep(NodeId(index), bytes);
+        }
+    }
+
+    /// False if the image has more than the tree can hold.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// How many nodes there are, the root included.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// True if there is nothing but the root.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.len() == 1
+    }
+
+    /// Sum of the sizes of all regular files.
+    pub fn total_size(&self) -> u64 {
+        let files = self.nodes.iter().filter(|node| matches!(node.kind, Kind::File(_)));
+        files.fold(0, |sum, node| sum.saturating_add(node.size))
+    }
+
+    /// The node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    /// The content of a file, where it was kept.
+    pub fn kept(&self, id: NodeId) -> Option<&[u8]> {
+        self.contents.get(&id).map(|bytes| &**bytes)
+    }
+
+    /// What is in a directory, by name; nothing for what is no directory.
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = (&[u8], NodeId)> {
+        let children = match &self.node(id).kind {
+            Kind::Directory(children) => Some(children),
+            _ => None,
+        };
+        children.into_iter().flatten().map(|(name, id)| (&**name, *id))
+    }
+
+    /// Everything below a directory, parents first, each directory in the order of its names.
+    pub fn below(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        let mut stack: Vec<NodeId> = self.reversed(id);
+        std::iter::from_fn(move || {
+            let next = stack.pop()?;
+            stack.extend(self.reversed(next));
+            Some(next)
+        })
+    }
+
+    fn reversed(&self, id: NodeId) -> Vec<NodeId> {
+        let mut children: Vec<_> = self.children(id).map(|(_, id)| id).collect();
+        children.reverse();
+        children
+    }
+
+    /// The absolute path of a node: the first of its names, where it has several.
+    pub fn path(&self, id: NodeId) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut at = id;
+        // Bounded: a parent is always made before its child.
+        while at != Self::ROOT {
+            let node = self.node(at);
+            names.push(&node.name);
+            at = node.parent;
+        }
+        if names.is_empty() {
+            return b"/".to_vec();
+        }
+        names.iter().rev().flat_map(|name| [&b"/"[..], name].concat()).collect()
+    }
+
+    /// Where a finding about this node is.
+    pub fn location(&self, id: NodeId) -> Location {
+        Location {
+            structure: "tar header".into(),
+            space: ImageSpace::Raw,
+            offset: self.node(id).offset.unwrap_or(0),
+            len: if self.node(id).offset.is_some() { 512 } else { 0 },
+            path: Some(display(&self.path(id))),
+        }
+    }
+
+    /// The directory at `names`, made with its parents where it is not there. bsdtar makes them
+    /// with what the mask leaves of 0777.
+    fn make_directories(&mut self, names: &[&[u8]]) -> Option<NodeId> {
+        let mut at = Self::ROOT;
+        for name in names {
+            at = match self.child(at, name) {
+                Some(id) => id,
+                None => self.push(Node::implied(at, Arc::from(*name)))?,
+            };
+            if !matches!(self.node(at).kind, Kind::Directory(_)) {
+                return None;
+            }
+        }
+        Some(at)
+    }
+
+    fn descend(&self, names: &[&[u8]]) -> Option<NodeId> {
+        names.iter().try_fold(Self::ROOT, |at, name| self.child(at, name))
+    }
+
+    fn link(&mut self, names: &[&[u8]], target: NodeId) -> Option<()> {
+        let (name, parents) = names.split_last()?;
+        let parent = self.make_directories(parents)?;
+        if matches!(self.node(target).kind, Kind::Directory(_)) {
+            return None;
+        }
+        if let Some(old) = self.child(parent, name)
+            && self.children(old).next().is_some()
+        {
+            return None;
+        }
+        self.text += name.len();
+        self.insert(parent, Arc::from(*name), target);
+        Some(())
+    }
+
+    fn child(&self, directory: NodeId, name: &[u8]) -> Option<NodeId> {
+        match &self.node(directory).kind {
+            Kind::Directory(children) => children.get(name).copied(),
+            _ => None,
+        }
+    }
+
+    fn push(&mut self, node: Node) -> Option<NodeId> {
+        self.text += node.name.len();
+        if self.nodes.len() >= MAX_NODES || self.text > MAX_TEXT {
+            self.complete = false;
+            return None;
+        }
+        let id = NodeId(u32::try_from(self.nodes.len()).ok()?);
+        self.insert(node.parent, Arc::clone(&node.name), id);
+        self.nodes.push(node);
+        Some(id)
+    }
+
+    fn insert(&mut self, parent: NodeId, name: Arc<[u8]>, id: NodeId) {
+        if let Kind::Directory(children) = &mut self.nodes[parent.0 as usize].kind {
+            children.insert(name, id);
+        }
+    }
+
+    /// A symlink at `path` is new: what is wanted through it is wanted where it leads.
+    fn follow_wanted(&mut self, path: &[u8]) {
+        let below =
+            self.wanted.range(path.to_vec()..).take_while(|wanted| wanted.starts_with(path));
+        let through: Vec<_> = below
+            .filter(|wanted| matches!(wanted.get(path.len()), None | Some(b'/')))
+            .cloned()
+            .collect();
+        through.iter().for_each(|wanted| self.want(wanted));
+    }
+
+    fn want(&mut self, path: &[u8]) {
+        let led = match self.resolve(path) {
+            Ok(found) => self.path(found.node),
+            Err(Unresolved::NotFound { path, .. }) => path,
+            Err(_) => return,
+        };
+        for path in [path.to_vec(), led] {
+            if self.wanted.len() < MAX_WANTED && path.len() <= MAX_PATH {
+                self.wanted.insert(path);
+            }
+        }
+    }
+}
+
+impl Node {
+    fn implied(parent: NodeId, name: Arc<[u8]>) -> Self {
+        Self {
+            kind: Kind::Directory(BTreeMap::new()),
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            size: 0,
+            offset: None,
+            parent,
+            name,
+        }
+    }
+}
+
+/// The names in the path of a member; `None` where it has `..` or a name nobody can make.
+fn components(path: &[u8]) -> Option<Vec<&[u8]>> {
+    let names = path.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
+    names.map(|name| (name != b".." && name.len() <= MAX_NAME).then_some(name)).collect()
+}
+
+/// A path, or other text from an image, for people: what is not printable is escaped.
+pub fn display(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        text.push_str(&chunk.invalid().escape_ascii().to_string());
+    }
+    text
+}

@@ -1,0 +1,359 @@
+//! Every check of gzip, xz, zstd and tar has a broken twin here, and no bytes make the verifier
+//! panic or keep silent.
+
+mod image;
+mod twins;
+mod witnesses;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
+
+use image::*;
+use image_formats::bytes::ReadAt;
+use image_model::{Outcome, Severity, VerificationReport, Waiver};
+use image_verify::{
+    Limits, Request, VerifyError, container, gzip as gzip_checks, tar as tar_checks,
+};
+use proptest::prelude::*;
+use twins::{TWINS, Twin};
+
+fn verify(file: &Vec<u8>) -> VerificationReport {
+    image_verify::verify(file, Request::default()).unwrap()
+}
+
+fn verify_limited(file: &Vec<u8>, limits: Limits) -> VerificationReport {
+    image_verify::verify(file, Request { limits, ..Request::default() }).unwrap()
+}
+
+/// Verifies a twin, with limits that are low for those that exceed one.
+fn verify_twin(twin: &Twin) -> VerificationReport {
+    let limits = match twin.check {
+        "file-expansion-limit" => {
+            Limits { unchecked_raw_len: 1000, ratio: 10, ..Limits::default() }
+        }
+        "tar-member-limit" => Limits { members: 50, ..Limits::default() },
+        _ => Limits::default(),
+    };
+    verify_limited(&(twin.file)(), limits)
+}
+
+fn failed(report: &VerificationReport) -> BTreeSet<String> {
+    report.findings.iter().map(|finding| finding.check.to_string()).collect()
+}
+
+fn has_error(report: &VerificationReport) -> bool {
+    report.totals.errors > 0
+}
+
+#[test]
+fn good_images_are_silent() {
+    let raw = good_tar();
+    for file in [raw.clone(), gzip(&raw), xz(&raw), zstd(&raw)] {
+        let report = verify(&file);
+        assert_eq!(report.findings, []);
+        assert_eq!(report.subject.format.as_deref(), Some("tar"));
+        assert_eq!(report.subject.raw.unwrap().size, raw.len() as u64);
+        assert_eq!(report.subject.raw, verify(&raw).subject.raw);
+        assert_eq!(report.subject.digests.size, file.len() as u64);
+    }
+}
+
+/// What a good image does not reach are rules about things it does not have.
+#[test]
+fn a_good_image_reaches_its_checks() {
+    let report = verify(&gzip(&good_tar()));
+    let not_reached: Vec<_> = report
+        .outcomes
+        .iter()
+        .filter(|(_, outcome)| **outcome == Outcome::NotReached)
+        .map(|(id, _)| id.as_ref())
+        .collect();
+    assert_eq!(not_reached, ["gzip-header-crc", "tar-hard-link-target", "verify-unused-waiver"]);
+}
+
+#[test]
+fn every_check_has_a_twin_that_only_it_reports() {
+    let tables = [
+        container::CHECKS,
+        container::XZ_CHECKS,
+        container::ZSTD_CHECKS,
+        gzip_checks::CHECKS,
+        tar_checks::CHECKS,
+    ];
+    let declared: BTreeSet<_> = tables.into_iter().flatten().map(|check| check.id).collect();
+    let twins: BTreeSet<_> = TWINS.iter().map(|twin| twin.check).collect();
+    assert_eq!(declared, twins);
+    let mut wrong = Vec::new();
+    for twin in TWINS {
+        let expected: BTreeSet<_> =
+            twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+        let found = failed(&verify_twin(twin));
+        if found != expected {
+            wrong.push(format!("{}: {found:?}, not {expected:?}", twin.check));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn golden_reports() {
+    let reports: BTreeMap<_, _> = TWINS
+        .iter()
+        .map(|twin| {
+            let lines = verify_twin(twin).findings.into_iter();
+            let lines = lines.map(|f| format!("{}: {}: {}", f.severity.as_str(), f.at, f.message));
+            (twin.check, lines.collect::<Vec<_>>())
+        })
+        .collect();
+    insta::assert_json_snapshot!(reports);
+}
+
+/// Ids are public: kebab case, unique, and prefixed with the format.
+#[test]
+fn ids_are_well_formed() {
+    let mut ids = BTreeSet::new();
+    for check in image_verify::checks() {
+        assert!(ids.insert(check.id), "{} is declared twice", check.id);
+        assert!(
+            check.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        );
+        let format = check.id.split('-').next().unwrap();
+        assert!(["file", "gzip", "xz", "zstd", "tar", "wsl", "verify"].contains(&format));
+        for text in [check.explain, check.spec, check.reads] {
+            assert!(!text.trim().is_empty(), "{}", check.id);
+        }
+    }
+}
+
+#[test]
+fn a_cut_anywhere_is_an_error() {
+    let raw = good_tar();
+    // The last byte of gzip is needed; of the tar, everything up to the second zero block.
+    for file in [raw.clone(), gzip(&raw)] {
+        for len in 0..file.len() {
+            let report = verify(&file[..len].to_vec());
+            assert!(has_error(&report), "cut to {len} of {}", file.len());
+        }
+    }
+}
+
+/// The bits of a gzip header that say nothing about the data: time, level, system, and whether it
+/// is text.
+fn is_free(at: usize, bit: u8) -> bool {
+    (4..10).contains(&at) || (at == 3 && bit == 0)
+}
+
+#[test]
+fn a_flipped_bit_of_gzip_is_an_error() {
+    let good = gzip(&good_tar());
+    let raw = verify(&good).subject.raw;
+    for at in 0..good.len() {
+        for bit in 0..8 {
+            let mut file = good.clone();
+            file[at] ^= 1 << bit;
+            let report = verify(&file);
+            // Deflate has bits that change nothing, such as lengths of codes that never occur.
+            let same = report.subject.raw == raw;
+            let free = is_free(at, bit) || same && at >= 10;
+            assert!(has_error(&report) || free, "bit {bit} of byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_of_a_header_is_an_error() {
+    let good = good_tar();
+    for at in 0..512 {
+        // The checksum has its own spellings: a space for a leading zero, and any ending.
+        let free = (148..156).contains(&at);
+        for bit in 0..8 {
+            let mut file = good.clone();
+            file[at] ^= 1 << bit;
+            assert!(has_error(&verify(&file)) || free, "bit {bit} of byte {at}");
+        }
+    }
+}
+
+/// A million bytes of zeros per kilobyte, in all compressions: stopped at the limit.
+#[test]
+fn bombs_end_at_the_limit() {
+    let limits = Limits { unchecked_raw_len: 4 << 20, ratio: 50, ..Limits::default() };
+    let raw = vec![0; 64 << 20];
+    for bomb in [gzip(&raw), xz(&raw), zstd(&raw)] {
+        assert_eq!(
+            failed(&verify_limited(&bomb, limits)),
+            ["file-expansion-limit".to_owned()].into()
+        );
+    }
+}
+
+/// A stream of zeros or members without an end, made as it is read.
+struct Endless {
+    block: Vec<u8>,
+    len: u64,
+}
+
+impl ReadAt for Endless {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap() % self.block.len();
+        let bytes = self.block.iter().cycle().skip(start);
+        buf.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        Ok(())
+    }
+}
+
+#[test]
+fn millions_of_empty_members_end_at_the_limit() {
+    let source = Endless { block: bytes(&file("./a", b"")), len: 512 * 10_000_000 };
+    let limits = Limits { members: 1 << 14, ..Limits::default() };
+    // The whole file would be hashed still; a file of that size is enough.
+    let source = Endless { len: 512 << 15, ..source };
+    let report = image_verify::verify(&source, Request { limits, ..Request::default() }).unwrap();
+    assert!(failed(&report).contains("tar-member-limit"));
+    assert!(report.omitted["tar-duplicate"] > 16_000);
+    assert_eq!(report.subject.raw, None);
+}
+
+#[test]
+fn names_of_any_length_are_findings() {
+    let report = verify(&tar_with(&[long(&[b"./", &[b'n'; 64 << 10][..]].concat())]));
+    assert!(failed(&report).contains("tar-name-component"));
+    assert!(report.findings.iter().all(|f| f.message.len() < 1000));
+    assert!(report.findings.iter().all(|f| f.at.path.as_ref().is_none_or(|p| p.len() < 1000)));
+}
+
+#[test]
+fn waivers_are_applied_and_counted() {
+    let waive = |check: &str| Waiver { check: check.to_owned(), reason: "a test".to_owned() };
+    let waivers = [waive("tar-hard-link"), waive("tar-device")];
+    let file = tar_with(&[hard_link("./a", "./bin/sh")]);
+    let request = Request { waivers: &waivers, ..Request::default() };
+    let report = image_verify::verify(&file, request).unwrap();
+    assert_eq!(report.outcomes["tar-hard-link"], Outcome::Waived);
+    let loud: Vec<_> = report.findings.iter().filter(|f| !f.waived).collect();
+    assert!(matches!(loud[..], [f] if f.check == "verify-unused-waiver"));
+}
+
+/// The sink gets what is inside the compression; a sink that fails is an error, not a finding.
+#[test]
+fn raw_bytes_go_to_the_sink() {
+    struct Full;
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let raw = good_tar();
+    let file = gzip(&raw);
+    let mut copy = Vec::new();
+    let request = Request { raw_sink: Some(&mut copy), ..Request::default() };
+    image_verify::verify(&file, request).unwrap();
+    assert_eq!(copy, raw);
+    let request = Request { raw_sink: Some(&mut Full), ..Request::default() };
+    assert!(matches!(image_verify::verify(&file, request), Err(VerifyError::Sink(_))));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_of_the_machine() {
+    struct Bad;
+    impl ReadAt for Bad {
+        fn len(&self) -> io::Result<u64> {
+            Ok(1 << 20)
+        }
+        fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+            buf.fill(0);
+            if offset < 1 << 18 { Ok(()) } else { Err(io::Error::other("a bad disk")) }
+        }
+    }
+    let error = image_verify::verify(&Bad, Request::default()).unwrap_err();
+    assert_eq!(error.to_string(), "image: cannot read 262144 bytes at 0x40000");
+}
+
+#[test]
+fn other_files_are_named() {
+    for (head, what) in [
+        (&b"\x7fELF\x02\x01\x01"[..], "an ELF program"),
+        (b"vhdxfile", "a VHDX disk"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"hello, world\n", "plain text"),
+        (b"BZh91AY&SY", "bzip2"),
+        (&[0; 100], "zeros"),
+    ] {
+        let report = verify(&head.to_vec());
+        let [finding] = &report.findings[..] else { panic!("one finding") };
+        assert!(finding.message.contains(what), "{}", finding.message);
+    }
+}
+
+#[test]
+fn several_streams_of_xz_and_zstd_are_one_image() {
+    let raw = good_tar();
+    let (a, b) = raw.split_at(1000);
+    for file in [[xz(a), xz(b)].concat(), [zstd(a), zstd(b)].concat()] {
+        assert_eq!(verify(&file).findings, []);
+    }
+}
+
+#[test]
+fn raw_bytes_can_be_had_without_a_verdict() {
+    let raw = good_tar();
+    for file in [raw.clone(), gzip(&raw), xz(&raw), zstd(&raw)] {
+        let mut read = Vec::new();
+        io::copy(&mut image_verify::open_raw(&file[..]).unwrap(), &mut read).unwrap();
+        assert_eq!(read, raw);
+    }
+}
+
+/// Any bytes give a report, and every finding names a check that was announced.
+fn judge_any(file: &Vec<u8>) {
+    let report = verify(file);
+    let ids: BTreeSet<_> = image_verify::checks().map(|check| check.id).collect();
+    for finding in &report.findings {
+        assert!(ids.contains(finding.check.as_ref()), "{}", finding.check);
+        assert_eq!(report.outcomes[&finding.check], Outcome::Failed);
+    }
+    assert_eq!(report, verify(file), "the same bytes give the same report");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        judge_any(&bytes);
+        judge_any(&gzip(&bytes));
+        judge_any(&[&good_tar()[..1536], &bytes].concat());
+    }
+
+    #[test]
+    fn random_headers_do_not_panic(
+        edits in prop::collection::vec((0..500_usize, any::<u8>()), 0..20),
+        content in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let mut entry = file("./a", &content);
+        for (at, value) in edits {
+            zerocopy::IntoBytes::as_mut_bytes(&mut entry.header)[at] = value;
+        }
+        let mut twice = vec![entry.clone(), entry, file("./b", b"")];
+        judge_any(&tar(&twice));
+        twice.insert(0, dir("./"));
+        judge_any(&gzip(&tar(&twice)));
+    }
+}
+
+#[test]
+fn severities_follow_what_happens() {
+    for twin in TWINS {
+        let check = image_verify::checks().find(|check| check.id == twin.check).unwrap();
+        let errors = has_error(&verify_twin(twin));
+        assert_eq!(errors, check.severity == Severity::Error, "{}", check.id);
+    }
+}

@@ -1,0 +1,5 @@
+//! The file tree and the checks of WSL images, over small images that real tar bytes carry.
+
+mod image;
+mod tree;
+mod twins;

@@ -1,0 +1,236 @@
+//! The command line, as clap reads it. The doc comments are what `--help` prints.
+
+use std::{num::NonZero, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Build, verify and publish NixOS images.
+///
+/// Exit codes: 0 clean, 1 an image is defective, 2 wrong usage, 3 the factory failed, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+pub(crate) struct Xtask {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// How results are printed on standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+
+    /// How progress is shown on standard error.
+    #[arg(long, global = true, value_enum, default_value_t = ProgressStyle::Auto)]
+    pub(crate) progress: ProgressStyle,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressStyle {
+    /// Bars on a terminal, lines elsewhere.
+    Auto,
+    /// Lines.
+    Plain,
+    /// One JSON object a line.
+    Json,
+    /// Nothing but warnings.
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build images, finish them, verify them, and publish them into dist/<NAME>/.
+    Image(ImageArgs),
+    /// List the image definitions.
+    List,
+    /// Judge image files, whoever made them.
+    Verify(VerifyArgs),
+    /// Print every structure of an image file as text.
+    Inspect {
+        /// The image.
+        file: PathBuf,
+    },
+    /// Say what a check looks at and why; without an id, list all checks.
+    Explain {
+        /// Id of the check, as reports print it.
+        check: Option<String>,
+    },
+    /// Say what each image needs that this machine does not have, and the command that mends it.
+    Doctor {
+        /// Images; all of them by default.
+        names: Vec<String>,
+    },
+    /// Run everything that must pass before a change lands.
+    Ci,
+    /// Write the generated files: docs/checks.md and schemas/*.json.
+    Codegen {
+        /// Only compare, and fail where a file is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Compare speed and memory with the tools that people use instead.
+    Bench(BenchArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the man pages into a folder.
+    Man {
+        /// The folder; it is made where it is not there.
+        dir: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImageArgs {
+    /// Names of image definitions: the files of images/ without .toml.
+    #[arg(required = true)]
+    pub(crate) names: Vec<String>,
+
+    /// Print what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    #[command(flatten)]
+    pub(crate) nix: NixArgs,
+
+    /// Compress on this many threads. The bytes are the same for any number.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZero<usize>>,
+
+    /// Publish into this folder instead of dist/.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dist: Option<PathBuf>,
+}
+
+/// Where the bytes come from.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Source")]
+pub(crate) struct SourceArgs {
+    /// Insist on a driver: what it needs must be there.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) driver: Option<DriverName>,
+
+    /// Finish and verify this file instead of building one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["flake", "attribute", "busybox"])]
+    pub(crate) from: Option<PathBuf>,
+
+    /// Build this flake instead of the definition's.
+    #[arg(long, value_name = "REF")]
+    pub(crate) flake: Option<String>,
+
+    /// Build this attribute of the flake instead of the definition's.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) attribute: Option<String>,
+
+    /// The static busybox of a mini system; else $BUSYBOX, else the one in PATH.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) busybox: Option<PathBuf>,
+
+    /// Use sudo where a builder insists on root and nothing else gives it that.
+    #[arg(long)]
+    pub(crate) sudo: bool,
+}
+
+/// Handed on to Nix as they are.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Nix")]
+pub(crate) struct NixArgs {
+    /// Set an option of Nix.
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub(crate) nix_option: Vec<String>,
+
+    /// Remote builders, in Nix's syntax.
+    #[arg(long, value_name = "BUILDERS")]
+    pub(crate) builders: Option<String>,
+
+    /// The store to build in.
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+
+    /// Build jobs on this machine at a time; 0 leaves all to the remote builders.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_jobs: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DriverName {
+    /// NixOS-WSL's tarball builder, built by Nix.
+    NixosWsl,
+    /// A file that exists: see --from.
+    Prebuilt,
+    /// A minimal system around a static busybox, without Nix.
+    Mini,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// The images.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// What the images are for; `none` judges their format only.
+    #[arg(long, value_enum, default_value_t = KindName::Wsl)]
+    pub(crate) kind: KindName,
+
+    /// The system they must be for; without it, the one that their own /bin/sh is for.
+    #[arg(long, value_name = "SYSTEM")]
+    pub(crate) system: Option<String>,
+
+    /// Apply the waivers of this image definition.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) image: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum KindName {
+    /// A root file system for the Windows Subsystem for Linux.
+    Wsl,
+    /// Whatever it is.
+    None,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchArgs {
+    /// Size of the input in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    pub(crate) size: u64,
+
+    /// Runs of each, of which the median counts.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) runs: usize,
+
+    /// Where the input is taken from.
+    #[arg(long, value_name = "DIR", default_value = "/usr")]
+    pub(crate) tree: PathBuf,
+
+    /// Keep the input and the outputs in this folder, and use an input that is there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+
+    /// Do our part of one comparison on the input in --work, once: what is timed runs as a
+    /// process of its own.
+    #[arg(long, hide = true, requires = "work")]
+    pub(crate) part: Option<BenchPart>,
+}
+
+/// Our part of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchPart {
+    /// Finish a tar, verify what came of it, and hash both.
+    Finish,
+    /// Verify and hash a compressed tar.
+    Verify,
+}

@@ -1,0 +1,100 @@
+//! The commands: each parses its flags, calls one library function, renders, and says how it went.
+
+mod bench;
+mod ci;
+mod codegen;
+mod doctor;
+mod explain;
+mod image;
+mod inspect;
+mod list;
+mod verify;
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::Path,
+};
+
+use clap::{Command as Clap, CommandFactory as _};
+use image_factory::{Definition, definition};
+use image_host::{interrupt, user};
+
+use crate::{
+    Verdict,
+    args::{Command, Format, ProgressStyle, Xtask},
+    failure::Failure,
+};
+
+/// What all commands share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    format: Format,
+    progress: ProgressStyle,
+}
+
+/// Runs what the command line asks for.
+pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
+    // What we publish, and what builders make for us, is for everybody to read.
+    user::set_usual_umask();
+    interrupt::listen().map_err(|e| Failure::host("cannot listen for signals", e))?;
+    let context = Context { format: arguments.format, progress: arguments.progress };
+    match arguments.command {
+        Command::Image(args) => image::run(context, args),
+        Command::List => list::run(context),
+        Command::Verify(args) => verify::run(context, &args),
+        Command::Inspect { file } => inspect::run(context, &file),
+        Command::Explain { check } => explain::run(context, check.as_deref()),
+        Command::Doctor { names } => doctor::run(context, &names),
+        Command::Ci => ci::run(),
+        Command::Codegen { check } => codegen::run(check),
+        Command::Bench(args) => bench::run(context, &args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Xtask::command(), "xtask", &mut script);
+            print_bytes(&script)
+        }
+        Command::Man { dir } => man(&dir),
+    }
+}
+
+/// Writes to standard output. Whoever closed it, as `head` does, has seen enough.
+fn print_bytes(bytes: &[u8]) -> Result<Verdict, Failure> {
+    match io::stdout().lock().write_all(bytes).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::host("cannot write to standard output", error))
+        }
+        _ => Ok(Verdict::Clean),
+    }
+}
+
+fn print(text: &str) -> Result<Verdict, Failure> {
+    print_bytes(text.as_bytes())
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<Verdict, Failure> {
+    let json = serde_json::to_string_pretty(value).expect("plain data has no keys but strings");
+    print(&(json + "\n"))
+}
+
+/// The definitions called `names`, or all where there are none.
+fn definitions(names: &[String]) -> Result<Vec<Definition>, Failure> {
+    let here = std::env::current_dir().map_err(|e| Failure::host("no current folder", e))?;
+    let root = definition::find_root(&here)?;
+    let all = if names.is_empty() { definition::names(&root)? } else { names.to_vec() };
+    let ids = || image_verify::checks().map(|check| check.id);
+    Ok(all.iter().map(|name| definition::load(&root, name, ids())).collect::<Result<_, _>>()?)
+}
+
+fn man(dir: &Path) -> Result<Verdict, Failure> {
+    let fail = |e| Failure::host(format!("cannot write man pages into {}", dir.display()), e);
+    fs::create_dir_all(dir).map_err(fail)?;
+    let mut todo: Vec<(String, Clap)> = vec![("cargo-xtask".to_owned(), Xtask::command())];
+    while let Some((name, command)) = todo.pop() {
+        let children = command.get_subcommands().filter(|c| c.get_name() != "help");
+        todo.extend(children.map(|c| (format!("{name}-{}", c.get_name()), c.clone())));
+        let mut page = File::create(dir.join(format!("{name}.1"))).map_err(fail)?;
+        clap_mangen::Man::new(command.name(name)).render(&mut page).map_err(fail)?;
+    }
+    Ok(Verdict::Clean)
+}

@@ -1,0 +1,280 @@
+//! `bench`: ours and the tools that people use instead, in turn, on the same input.
+//!
+//! Everything that is timed is a whole process, ours too. Times on a shared machine say little;
+//! what counts is the ratio of two runs that follow each other, and of several ratios the median.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use image_factory::{
+    Verification,
+    finish::{self, FinishJob},
+    verify,
+};
+use image_host::tool::Tool;
+use image_model::{CompressionSpec, FinishSpec};
+use serde::{Deserialize, Serialize};
+
+use super::{Context, print, print_json};
+use crate::{
+    Verdict,
+    args::{BenchArgs, BenchPart, Format},
+    failure::Failure,
+    text,
+};
+
+/// Memory that our part may take at its peak, in bytes.
+const MAX_PEAK: u64 = 256 << 20;
+
+/// A chain of tools that does what one of our parts does.
+struct Peer {
+    part: BenchPart,
+    chain: &'static str,
+    /// How many times faster ours should be.
+    target: f64,
+}
+
+const PEERS: &[Peer] = &[
+    Peer {
+        part: BenchPart::Finish,
+        chain: "tar --sort=name --mtime=@1 --numeric-owner -C rootfs -c . | pigz > peer.tar.gz \
+                && sha256sum peer.tar.gz",
+        target: 3.0,
+    },
+    Peer {
+        part: BenchPart::Verify,
+        chain: "gzip -dc image.tar.gz | tar t > /dev/null && sha256sum image.tar.gz image.tar",
+        target: 4.0,
+    },
+    Peer {
+        part: BenchPart::Verify,
+        chain: "pigz -dc image.tar.gz | tar t > /dev/null \
+                && openssl dgst -sha256 image.tar.gz image.tar",
+        target: 1.5,
+    },
+];
+
+/// What our part says about itself.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Part {
+    peak_bytes: u64,
+    output_bytes: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    ours: String,
+    peer: &'static str,
+    ours_seconds: f64,
+    peer_seconds: f64,
+    ratio: f64,
+    target: f64,
+    peak_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_bytes: Option<(u64, u64)>,
+}
+
+impl Row {
+    fn reached(&self) -> bool {
+        let smaller = self.output_bytes.is_none_or(|(ours, peer)| ours <= peer);
+        self.ratio >= self.target && self.peak_bytes < MAX_PEAK && smaller
+    }
+}
+
+pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure> {
+    let fail = |e| Failure::host("cannot use the work folder", e);
+    let temporary = tempfile::tempdir_in("/var/tmp").map_err(fail)?;
+    let work = args.work.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let work = std::path::absolute(work).map_err(fail)?;
+    if let Some(part) = args.part {
+        return do_part(part, &work);
+    }
+    let size = prepare(args, &work)?;
+    let rows = PEERS
+        .iter()
+        .map(|peer| compare(peer, &work, args.runs.max(1)))
+        .collect::<Result<Vec<_>, _>>()?;
+    match context.format {
+        Format::Json => print_json(&rows),
+        Format::Human => print(&table(&rows, size)),
+    }
+}
+
+/// Makes the input: a folder of real files, a tar of it in the order of the folder, and the
+/// compressed image that the second part reads.
+fn prepare(args: &BenchArgs, work: &Path) -> Result<u64, Failure> {
+    let fail = |e| Failure::host(format!("cannot fill {}", work.display()), e);
+    let rootfs = work.join("rootfs");
+    fs::create_dir_all(&rootfs).map_err(fail)?;
+    if !work.join("image.tar").exists() {
+        eprintln!("bench: copying {} MiB from {}", args.size, args.tree.display());
+        copy_files(&args.tree, &rootfs, args.size << 20).map_err(fail)?;
+        shell(work, "tar --numeric-owner -C rootfs -cf input.tar .")?;
+        shell(work, "tar --sort=name --mtime=@1 --numeric-owner -C rootfs -cf image.tmp .")?;
+        shell(work, "pigz -c image.tmp > image.tar.gz && mv image.tmp image.tar")?;
+    }
+    Ok(fs::metadata(work.join("input.tar")).map_err(fail)?.len())
+}
+
+/// Copies regular files, in the order of their names, until there are `limit` bytes of them.
+fn copy_files(from: &Path, to: &Path, limit: u64) -> io::Result<()> {
+    let mut copied = 0;
+    let mut todo = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = todo.pop() {
+        fs::create_dir_all(&to)?;
+        let mut entries = fs::read_dir(&from)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (kind, name) = (entry.file_type()?, entry.file_name());
+            if kind.is_dir() {
+                todo.push((entry.path(), to.join(name)));
+            } else if kind.is_file() {
+                copied += fs::copy(entry.path(), to.join(name))?;
+                if copied >= limit {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn shell(work: &Path, chain: &str) -> Result<f64, Failure> {
+    // Pipelines are the peers' own way; nothing in them comes from outside.
+    let bash = Tool::find("bash").map_err(|e| Failure::host("the peers need bash", e))?;
+    let began = Instant::now();
+    bash.run(["-o", "errexit", "-o", "pipefail", "-c", chain])
+        .dir(work)
+        .output()
+        .map_err(|e| Failure::host("a peer failed", e))?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+fn ours(work: &Path, part: BenchPart) -> Result<(f64, Part), Failure> {
+    let fail = |e| Failure::host("cannot run our part", e);
+    let this = Tool::at(std::env::current_exe().map_err(fail)?);
+    let name = name_of(part);
+    let began = Instant::now();
+    let out = this
+        .run(["bench", "--part", &name, "--work", "."])
+        .dir(work)
+        .output()
+        .map_err(|e| Failure::host("our part failed", e))?;
+    let seconds = began.elapsed().as_secs_f64();
+    let part = serde_json::from_slice(&out).map_err(|e| Failure::host("our part says", e))?;
+    Ok((seconds, part))
+}
+
+fn name_of(part: BenchPart) -> String {
+    let value = clap::ValueEnum::to_possible_value(&part).expect("no part is hidden");
+    value.get_name().to_owned()
+}
+
+fn compare(peer: &Peer, work: &Path, runs: usize) -> Result<Row, Failure> {
+    eprintln!("bench: {} against {}", name_of(peer.part), peer.chain);
+    let (mut ours_all, mut peer_all, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut peak, mut output) = (0, 0);
+    // The first pair warms the page cache and is not counted.
+    for run in 0..=runs {
+        let (ours_seconds, part) = ours(work, peer.part)?;
+        let peer_seconds = shell(work, peer.chain)?;
+        peak = peak.max(part.peak_bytes);
+        output = part.output_bytes;
+        if run > 0 {
+            ours_all.push(ours_seconds);
+            peer_all.push(peer_seconds);
+            ratios.push(peer_seconds / ours_seconds);
+        }
+    }
+    let output_bytes = (peer.part == BenchPart::Finish)
+        .then(|| fs::metadata(work.join("peer.tar.gz")).map(|m| (output, m.len())))
+        .transpose()
+        .map_err(|e| Failure::host("the peer wrote nothing", e))?;
+    Ok(Row {
+        ours: name_of(peer.part),
+        peer: peer.chain,
+        ours_seconds: median(ours_all),
+        peer_seconds: median(peer_all),
+        ratio: median(ratios),
+        target: peer.target,
+        peak_bytes: peak,
+        output_bytes,
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn table(rows: &[Row], size: u64) -> String {
+    let mut text = format!("input: {} of real files; medians of pairs\n", text::bytes(size));
+    for row in rows {
+        let verdict = if row.reached() { "reached" } else { "MISSED" };
+        text += &format!(
+            "{:7} {:.2}x faster (target {:.1}x: {verdict}), {:.2} s against {:.2} s, peak {}\n  \
+             against: {}\n",
+            row.ours,
+            row.ratio,
+            row.target,
+            row.ours_seconds,
+            row.peer_seconds,
+            text::bytes(row.peak_bytes),
+            row.peer
+        );
+        if let Some((ours, peer)) = row.output_bytes {
+            let ratio = ours as f64 / peer as f64;
+            text += &format!("  output: {ours} bytes against {peer}, {ratio:.4} of it\n");
+        }
+    }
+    text
+}
+
+/// Our part, in a process of its own.
+fn do_part(part: BenchPart, work: &Path) -> Result<Verdict, Failure> {
+    let path = match part {
+        BenchPart::Finish => finish_input(work)?,
+        BenchPart::Verify => work.join("image.tar.gz"),
+    };
+    let fail = |e| Failure::host(format!("cannot read {}", path.display()), e);
+    let file = File::open(&path).map_err(fail)?;
+    let verification = Verification { kind: None, system: None, file_name: None, waivers: &[] };
+    let report = verify::file(&file, &verification, &|_| ())
+        .map_err(|e| Failure::host("cannot verify", e))?;
+    if !report.passed() {
+        let text = format!("the input has errors: {:?}", report.findings);
+        return Err(Failure::new(Verdict::Failed, text));
+    }
+    let peak_bytes = peak().map_err(fail)?;
+    print_json(&Part { peak_bytes, output_bytes: report.subject.digests.size })
+}
+
+fn finish_input(work: &Path) -> Result<PathBuf, Failure> {
+    let CompressionSpec::Gzip { level } = FinishSpec::default().compression;
+    let output = work.join("ours.tar.gz");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let job = FinishJob {
+        input: &work.join("input.tar"),
+        work,
+        output: &output,
+        compression: CompressionSpec::Gzip { level },
+        threads,
+    };
+    finish::finish(&job, &|_, _| ()).map_err(|e| Failure::host("cannot finish", e))?;
+    Ok(output)
+}
+
+/// Peak resident memory of this process, in bytes. proc_pid_status(5).
+fn peak() -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let kib = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse().ok()
+    });
+    kib.map(|kib: u64| kib << 10).ok_or_else(|| io::Error::other("no VmHWM"))
+}

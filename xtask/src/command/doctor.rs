@@ -1,0 +1,48 @@
+//! `doctor [NAME…]`
+
+use image_factory::{Options, PlanError, driver::preflight::Missing};
+use serde_json::json;
+
+use super::{Context, definitions, print, print_json};
+use crate::{Verdict, args::Format, failure::Failure};
+
+pub(super) fn run(context: Context, names: &[String]) -> Result<Verdict, Failure> {
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    let mut complete = true;
+    for definition in definitions(names)? {
+        // What the definition wants, and not what would be made in its place.
+        let options = Options { driver: Some(definition.spec.build.driver), ..Options::default() };
+        let missing = match image_factory::plan(&definition, &options) {
+            Ok(plan) => plan.missing(),
+            Err(error @ PlanError::NoNix { .. }) => vec![Missing {
+                what: "nix".to_owned(),
+                why: error.to_string(),
+                mend: Some("sudo apt-get install nix-setup-systemd".to_owned()),
+            }],
+            Err(error) => return Err(error.into()),
+        };
+        complete &= missing.is_empty();
+        let state = if missing.is_empty() { "ready" } else { "not ready" };
+        text += &format!("{} ({}): {state}\n", definition.name, definition.spec.build.driver);
+        for missing in &missing {
+            text += &format!("  missing: {}\n    {}\n", missing.what, missing.why);
+            if let Some(mend) = &missing.mend {
+                text += &format!("    $ {mend}\n");
+            }
+        }
+        rows.push(json!({
+            "image": definition.name,
+            "driver": definition.spec.build.driver,
+            "missing": missing
+                .iter()
+                .map(|m| json!({ "what": m.what, "why": m.why, "mend": m.mend }))
+                .collect::<Vec<_>>(),
+        }));
+    }
+    match context.format {
+        Format::Human => print(&text)?,
+        Format::Json => print_json(&rows)?,
+    };
+    Ok(if complete { Verdict::Clean } else { Verdict::Failed })
+}

@@ -1,0 +1,152 @@
+//! `image NAME…`
+
+use image_factory::{Driver, Event, NixOptions, Options, Plan, event::Step};
+use serde_json::json;
+
+use super::{Context, definitions, print, print_json};
+use crate::{
+    Verdict,
+    args::{DriverName, Format, ImageArgs, NixArgs},
+    failure::Failure,
+    progress::Progress,
+    text::{self, Paint},
+};
+
+pub(super) fn run(context: Context, args: ImageArgs) -> Result<Verdict, Failure> {
+    let options = Options {
+        driver: args.source.driver.map(|name| match name {
+            DriverName::NixosWsl => Driver::NixosWsl,
+            DriverName::Prebuilt => Driver::Prebuilt,
+            DriverName::Mini => Driver::Mini,
+        }),
+        from: args.source.from,
+        flake: args.source.flake,
+        attribute: args.source.attribute,
+        nix: nix_options(args.nix),
+        busybox: args.source.busybox,
+        sudo: args.source.sudo,
+        threads: args.threads,
+        dist: args.dist,
+    };
+    if options.from.is_some() && args.names.len() > 1 {
+        return Err(Failure::usage("--from FILE makes one image, and several are named"));
+    }
+    // All plans before the first run: a typo in the last name costs no build of the first.
+    let plans: Vec<Plan> = definitions(&args.names)?
+        .iter()
+        .map(|definition| image_factory::plan(definition, &options))
+        .collect::<Result<_, _>>()?;
+    if args.dry_run {
+        return match context.format {
+            Format::Human => print(&plans.iter().map(describe).collect::<String>()),
+            Format::Json => print_json(&plans),
+        };
+    }
+    let mut verdict = Verdict::Clean;
+    for plan in &plans {
+        if make(context, plan)? == Verdict::Defective {
+            verdict = Verdict::Defective;
+        }
+    }
+    Ok(verdict)
+}
+
+fn nix_options(args: NixArgs) -> NixOptions {
+    let pairs = args.nix_option.chunks_exact(2);
+    NixOptions {
+        settings: pairs.map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
+        builders: args.builders,
+        store: args.store,
+        max_jobs: args.max_jobs,
+    }
+}
+
+fn make(context: Context, plan: &Plan) -> Result<Verdict, Failure> {
+    let progress = Progress::new(context.progress);
+    let made = image_factory::make(plan, &|event: Event| progress.show(&event));
+    progress.clear();
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            if let Some(report) = error.report() {
+                let _ = match context.format {
+                    Format::Human => print(&text::report("the input", report, Paint::for_stdout())),
+                    Format::Json => print_json(&json!({ "image": plan.image, "report": report })),
+                }?;
+            }
+            return Err(error.into());
+        }
+    };
+    let verdict = if made.manifest.is_some() { Verdict::Clean } else { Verdict::Defective };
+    match context.format {
+        Format::Json => print_json(&json!({
+            "image": plan.image,
+            "dist": made.manifest.is_some().then_some(&made.dist),
+            "manifest": made.manifest,
+            "report": made.report,
+        }))?,
+        Format::Human => {
+            let name = made
+                .manifest
+                .as_ref()
+                .and_then(|manifest| manifest.artifacts.first())
+                .map_or(plan.image.as_str(), |artifact| artifact.file.as_str());
+            let mut text = text::report(name, &made.report, Paint::for_stdout());
+            text += &match &made.manifest {
+                Some(manifest) => published(&made.dist, manifest),
+                None => {
+                    format!("{}: not published; {} is as it was\n", plan.image, made.dist.display())
+                }
+            };
+            print(&text)?
+        }
+    };
+    Ok(verdict)
+}
+
+fn published(dist: &std::path::Path, manifest: &image_model::Manifest) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = dist.strip_prefix(&here).unwrap_or(dist);
+    let mut text = String::new();
+    for artifact in &manifest.artifacts {
+        text += &format!("{}\n", shown.join(&artifact.file).display());
+    }
+    text
+}
+
+fn describe(plan: &Plan) -> String {
+    use image_factory::Input;
+    let mut lines = vec![
+        ("image", format!("{} ({})", plan.image, plan.definition.title)),
+        ("system", plan.definition.system.clone()),
+        ("driver", plan.input.driver().to_string()),
+    ];
+    let distribution = match &plan.input {
+        Input::NixosWsl(input) => {
+            lines.push(("flake", input.flake.to_string()));
+            lines.push(("attribute", input.attribute.clone()));
+            lines.push(("nix", input.nix.to_string()));
+            "nixos"
+        }
+        Input::Prebuilt { file } => {
+            lines.push(("from", file.display().to_string()));
+            "{distribution}"
+        }
+        Input::Mini { busybox } => {
+            let path = busybox.as_ref().map(|path| path.display().to_string());
+            lines.push(("busybox", path.unwrap_or_else(|| "$BUSYBOX, or from PATH".to_owned())));
+            "mini"
+        }
+    };
+    lines.push(("work", plan.work.display().to_string()));
+    lines.push(("output", plan.dist.join(plan.file_name(distribution)).display().to_string()));
+    let steps = [Step::Build, Step::Finish, Step::Verify, Step::Publish].map(Step::as_str);
+    lines.push(("steps", steps.join(", ")));
+    if let Some(notice) = &plan.notice {
+        lines.push(("note", notice.clone()));
+    }
+    for missing in plan.missing() {
+        lines.push(("missing", format!("{}: {}", missing.what, missing.why)));
+    }
+    lines.iter().map(|(key, value)| format!("{key:10} {value}\n")).collect()
+}

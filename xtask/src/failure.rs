@@ -1,0 +1,104 @@
+//! A command that could not do its work, and whose fault that is.
+
+use std::{error::Error, fmt};
+
+use image_factory::{DefinitionError, Fault, MakeError, PlanError};
+use image_host::interrupt;
+
+use crate::Verdict;
+
+/// An error with the exit code that it leads to.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    verdict: Verdict,
+    error: Box<dyn Error + 'static>,
+}
+
+/// A sentence that is an error of its own.
+#[derive(Debug)]
+struct Sentence(String);
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Sentence {}
+
+impl Failure {
+    pub(crate) fn new(verdict: Verdict, error: impl Into<Box<dyn Error + 'static>>) -> Self {
+        Self { verdict, error: error.into() }
+    }
+
+    /// The machine is at fault; `what` says what was being done.
+    pub(crate) fn host(what: impl Into<String>, cause: impl Error) -> Self {
+        let mut text = what.into();
+        text.push_str(&format!(": {cause}"));
+        let mut source = cause.source();
+        while let Some(error) = source {
+            text.push_str(&format!(": {error}"));
+            source = error.source();
+        }
+        Self::new(Verdict::Failed, Sentence(text))
+    }
+
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::new(Verdict::Usage, Sentence(text.into()))
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        if interrupt::caused(self.error.as_ref()) { Verdict::Interrupted } else { self.verdict }
+    }
+
+    /// The error and each of its causes, a line each.
+    pub(crate) fn print(&self) {
+        if self.verdict() == Verdict::Interrupted {
+            eprintln!("interrupted: nothing was published");
+            return;
+        }
+        eprintln!("error: {}", self.error);
+        let mut source = self.error.source();
+        let mut last = self.error.to_string();
+        while let Some(error) = source {
+            let text = error.to_string();
+            // An error that only passes its cause on is one line, not two.
+            if text != last {
+                eprintln!("  because: {}", text.replace('\n', "\n    "));
+            }
+            last = text;
+            source = error.source();
+        }
+    }
+}
+
+impl From<DefinitionError> for Failure {
+    fn from(error: DefinitionError) -> Self {
+        let verdict = match error {
+            DefinitionError::Read { .. } => Verdict::Failed,
+            _ => Verdict::Usage,
+        };
+        Self::new(verdict, error)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let verdict = match error {
+            PlanError::NoFile | PlanError::FileUnwanted { .. } => Verdict::Usage,
+            _ => Verdict::Failed,
+        };
+        Self::new(verdict, error)
+    }
+}
+
+impl From<MakeError> for Failure {
+    fn from(error: MakeError) -> Self {
+        let verdict = match error.fault() {
+            Fault::Usage => Verdict::Usage,
+            Fault::Image => Verdict::Defective,
+            Fault::Host => Verdict::Failed,
+        };
+        Self::new(verdict, error)
+    }
+}

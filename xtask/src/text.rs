@@ -1,0 +1,102 @@
+//! Results as text for people.
+
+use std::io::{IsTerminal as _, stdout};
+
+use image_model::{Check, Finding, Severity, VerificationReport};
+
+/// Paints words on a terminal, unless `NO_COLOR` is set. <https://no-color.org>
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    pub(crate) fn for_stdout() -> Self {
+        let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self(stdout().is_terminal() && !forbidden)
+    }
+
+    fn severity(self, severity: Severity) -> String {
+        let color = match severity {
+            Severity::Error => "31",
+            Severity::Warning => "33",
+            Severity::Info => "36",
+        };
+        self.paint(color, severity.as_str())
+    }
+
+    fn paint(self, color: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[1;{color}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// A report: what was judged, one line for each finding, then the totals and the verdict.
+pub(crate) fn report(name: &str, report: &VerificationReport, paint: Paint) -> String {
+    let subject = &report.subject;
+    let mut text = format!("{name}: ");
+    text += match &subject.format {
+        Some(format) => format,
+        None => "no known format",
+    };
+    text += &format!(" in {}, {}", subject.compression.as_str(), bytes(subject.digests.size));
+    if let Some(raw) = subject.raw.filter(|raw| raw.size != subject.digests.size) {
+        text += &format!(", {} unpacked", bytes(raw.size));
+    }
+    text += &format!("\n  sha256 {}\n", subject.digests.sha256);
+    for finding in &report.findings {
+        text += &format!("  {}\n", finding_line(finding, paint));
+    }
+    for (check, count) in &report.omitted {
+        text += &format!("  … and {count} more of {check}\n");
+    }
+    let totals = &report.totals;
+    text += &format!(
+        "  {} checks held, {} failed, {} waived, {} not reached: ",
+        totals.held, totals.failed, totals.waived, totals.not_reached
+    );
+    text += &match (report.passed(), totals.warnings) {
+        (false, _) => paint.paint("31", "defective"),
+        (true, 0) => paint.paint("32", "good"),
+        (true, n) => paint.paint("33", &format!("good, with {n} {}", plural(n, "warning"))),
+    };
+    text + "\n"
+}
+
+fn finding_line(finding: &Finding, paint: Paint) -> String {
+    let waived = if finding.waived { " (waived)" } else { "" };
+    format!(
+        "{}{waived} {}: {}\n      at {}",
+        paint.severity(finding.severity),
+        finding.check,
+        finding.message,
+        finding.at
+    )
+}
+
+/// A check, as `explain` prints it.
+pub(crate) fn check(check: &Check) -> String {
+    let lines: Vec<_> = check.explain.lines().map(str::trim).collect();
+    format!(
+        "{} ({})\n\n{}\n\n  reads  {}\n  source {}\n",
+        check.id,
+        check.severity.as_str(),
+        lines.join("\n").trim(),
+        check.reads,
+        check.spec
+    )
+}
+
+/// The first sentence of what a check says about itself.
+pub(crate) fn summary(check: &Check) -> String {
+    let paragraph = check.explain.split("\n\n").next().unwrap_or_default();
+    let line = paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    line.trim().to_owned()
+}
+
+/// A count of bytes in the unit that a person would choose.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
+/// `word`, or its plural.
+pub(crate) fn plural(count: u64, word: &str) -> String {
+    if count == 1 { word.to_owned() } else { format!("{word}s") }
+}

@@ -1,0 +1,114 @@
+//! The commands beside `image`.
+
+use std::{fs, process::Command};
+
+use crate::common::{Project, Ran};
+
+#[test]
+fn list_names_the_definitions() {
+    let project = Project::new();
+    project.run(&["list"]).exits(0).says("NixOS for WSL");
+    let list = project.run(&["list", "--format", "json"]).exits(0).json();
+    assert_eq!(list[0]["name"], "wsl");
+    // Also from a folder below.
+    Ran::of(project.command().arg("list").current_dir(project.path("images"))).exits(0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    Ran::of(project.command().arg("list").current_dir(elsewhere.path()))
+        .exits(2)
+        .says("images/*.toml");
+}
+
+#[test]
+fn explain_knows_every_check() {
+    let project = Project::new();
+    let all = project.run(&["explain", "--format", "json"]).exits(0).json();
+    let all = all.as_array().unwrap();
+    assert!(all.len() > 50, "{}", all.len());
+    for check in all.iter().step_by(10) {
+        let id = check["id"].as_str().unwrap();
+        project.run(&["explain", id]).exits(0).says(id);
+    }
+    let id = all[0]["id"].as_str().unwrap();
+    let typo = &id[..id.len() - 1];
+    project.run(&["explain", typo]).exits(2).says(&format!("did you mean {id:?}?"));
+}
+
+#[test]
+fn doctor_names_what_is_missing_and_the_command() {
+    let project = Project::new();
+    let ran = project.run(&["doctor"]).exits(3).says("wsl (nixos-wsl): not ready");
+    assert!(ran.out.contains("missing: nix\n") && ran.out.contains("    $ "), "{}", ran.out);
+    let mini = include_str!("../../../images/wsl.toml").replace("\"nixos-wsl\"", "\"mini\"");
+    project.define(&mini);
+    project.run(&["doctor"]).exits(0).says("wsl (mini): ready");
+    let rows = project.run(&["doctor", "wsl", "--format", "json"]).exits(0).json();
+    assert_eq!(rows[0]["missing"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn verify_and_inspect_read_what_image_made() {
+    let project = Project::new();
+    project.run(&["image", "wsl"]).exits(0);
+    let image = "dist/wsl/mini.wsl";
+    project.run(&["verify", image]).exits(0).says(": good\n");
+    let json = project.run(&["verify", image, "--format", "json"]).exits(0).json();
+    assert_eq!(json["report"]["totals"]["errors"], 0);
+    project.run(&["verify", image, "--system", "aarch64-linux"]).exits(1).says("aarch64");
+
+    let text = project.run(&["inspect", image]).exits(0).out;
+    assert!(text.contains("gzip header"), "{text}");
+    assert!(text.contains("path=./etc/wsl-distribution.conf"), "{text}");
+    assert!(text.trim_end().lines().any(|line| line.contains("gzip trailer")), "{text}");
+    for line in project.run(&["inspect", image, "--format", "json"]).exits(0).out.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+}
+
+#[test]
+fn verify_says_what_is_wrong_with_which_file() {
+    let project = Project::new();
+    fs::write(project.path("a.wsl"), "plain text").unwrap();
+    project.run(&["verify", "a.wsl"]).exits(1).says("a.wsl: ");
+    project.run(&["verify", "absent.wsl"]).exits(3).says("absent.wsl");
+    project.run(&["verify", "images"]).exits(2).says("not a regular file");
+    // One that cannot be read does not hide the other.
+    project.run(&["verify", "absent.wsl", "a.wsl"]).exits(3).says("a.wsl: ");
+}
+
+#[test]
+fn progress_as_json_is_one_object_a_line() {
+    let project = Project::new();
+    let ran = project.run(&["image", "wsl", "--progress", "json"]).exits(0);
+    let events: Vec<serde_json::Value> =
+        ran.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for step in ["build", "finish", "verify", "publish"] {
+        assert!(events.iter().any(|e| e["event"] == "finished" && e["step"] == step), "{step}");
+    }
+}
+
+#[test]
+fn completions_and_man_pages_are_written() {
+    let project = Project::new();
+    for shell in ["bash", "zsh", "fish"] {
+        project.run(&["completions", shell]).exits(0).says("explain");
+    }
+    project.run(&["man", "pages"]).exits(0);
+    assert!(project.list("pages").contains(&"cargo-xtask-image.1".to_owned()));
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let project = Project::new();
+    let script = format!("{} explain | head -n 1", env!("CARGO_BIN_EXE_xtask"));
+    let mut run = Command::new("bash");
+    run.args(["-o", "pipefail", "-c", &script]).current_dir(project.dir.path());
+    Ran::of(&mut run).exits(0);
+}
+
+#[test]
+fn color_is_for_terminals() {
+    let project = Project::new();
+    fs::write(project.path("a.wsl"), "plain text").unwrap();
+    let ran = project.run(&["verify", "a.wsl"]).exits(1);
+    assert!(!ran.out.contains('\x1b'), "{}", ran.out);
+}

@@ -1,0 +1,115 @@
+//! A project folder, a machine without Nix, and the program under test.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+/// A folder with the definition `wsl`, and a `PATH` that has only what is put there.
+pub(crate) struct Project {
+    pub(crate) dir: TempDir,
+}
+
+impl Project {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["images", "bin"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let project = Self { dir };
+        project.define(include_str!("../../../images/wsl.toml"));
+        symlink(which("busybox", "busybox-static"), project.path("bin/busybox")).unwrap();
+        project
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn define(&self, text: &str) {
+        fs::write(self.path("images/wsl.toml"), text).unwrap();
+    }
+
+    /// A program that behaves as `script` says, in `PATH`.
+    pub(crate) fn program(&self, name: &str, script: &str) -> PathBuf {
+        let path = self.path("bin").join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// The program under test, in the project, with an environment of its own.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.current_dir(self.dir.path()).env_clear().env("PATH", self.path("bin"));
+        command.env("HOME", self.dir.path());
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command().args(args))
+    }
+
+    /// Names in a folder, sorted; empty where it is not there.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        list(&self.path(name))
+    }
+}
+
+pub(crate) fn list(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let name =
+        |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<_> = entries.map(name).collect();
+    names.sort();
+    names
+}
+
+/// How a command ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.err.contains(text) || self.out.contains(text), "no {text:?} in {self:#?}");
+        self
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+/// A program of the machine.
+#[track_caller]
+pub(crate) fn which(name: &str, package: &str) -> PathBuf {
+    let dirs = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&dirs)
+        .map(|dir| dir.join(name))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("the tests need {name}: apt-get install {package}"))
+}

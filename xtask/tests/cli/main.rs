@@ -1,0 +1,6 @@
+//! Every command, as a user runs it.
+
+mod commands;
+mod common;
+mod image;
+mod nix;
