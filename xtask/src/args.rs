@@ -47,7 +47,7 @@ pub(crate) enum ProgressStyle {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Build images, finish them, verify them, and publish them into dist/<NAME>/.
+    /// Build images, finish them, verify them, and publish them into dist/NAME/.
     Image(ImageArgs),
     /// List the image definitions.
     List,

@@ -124,6 +124,7 @@ pub fn load<'a>(
 }
 
 /// What is wrong with the text of a definition, and where in it.
+#[derive(Debug)]
 struct Fault {
     span: Option<Range<usize>>,
     message: String,
@@ -253,13 +254,13 @@ reason = "the icon is a joke"
     fn complaint(from: &str, to: &str) -> String {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD);
-        let fault = parse(&text, ["wsl-icon", "tar-order"]).err().expect("it is wrong");
+        let fault = parse(&text, ["wsl-icon", "tar-order"]).expect_err("it is wrong");
         fault.in_file(Path::new("images/wsl.toml"), &text).to_string()
     }
 
     #[test]
     fn a_good_definition_is_read() {
-        let spec = parse(GOOD, ["wsl-icon"]).ok().expect("it is right");
+        let spec = parse(GOOD, ["wsl-icon"]).expect("it is right");
         assert_eq!(spec.verify.waive[0].reason, "the icon is a joke");
     }
 

@@ -3,7 +3,7 @@
 //! The input is judged by the same checks as the finished file, because a damaged input must not
 //! come out looking good. If it is compressed, that is its only reading, and its raw bytes are kept
 //! in a file of the work folder; a plain archive stays where it is. Its members are sorted
-//! ([`index`]) and written again ([`tar`]) through a parallel compressor ([`gzip`]).
+//! (`index`) and written again (`tar`) through a parallel compressor (`gzip`).
 //!
 //! Memory grows with the number of members, by some 200 bytes for each, and not with their size.
 

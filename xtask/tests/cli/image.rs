@@ -14,6 +14,11 @@ use image_model::{Manifest, Outcome, VerificationReport};
 const PUBLISHED: [&str; 5] =
     ["SHA256SUMS", "manifest.json", "mini.wsl", "mini.wsl.sha256", "verification.json"];
 
+fn manifest(project: &Project) -> Manifest {
+    let text = fs::read_to_string(project.path("dist/wsl/manifest.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 #[test]
 fn without_nix_the_mini_system_is_made_and_says_so() {
     let project = Project::new();
@@ -103,9 +108,11 @@ fn a_file_that_exists_is_finished_and_judged() {
     let project = Project::new();
     project.run(&["image", "wsl"]).exits(0);
     let first = fs::read(project.path("dist/wsl/mini.wsl")).unwrap();
+    let digest = manifest(&project).artifacts[0].digests.sha256;
     fs::rename(project.path("dist/wsl/mini.wsl"), project.path("other.tar.gz")).unwrap();
     project.run(&["image", "wsl", "--from", "other.tar.gz"]).exits(0);
     let second = fs::read(project.path("dist/wsl/other.wsl")).unwrap();
+    assert_eq!(manifest(&project).source.input_sha256, Some(digest));
     assert!(first == second, "what was finished once is not changed by finishing it again");
 }
 
