@@ -82,17 +82,23 @@ impl Drop for Progress {
 }
 
 impl Bar {
+    fn start(&mut self, step: Step) {
+        self.step = Some(step);
+        self.bar.reset();
+        self.bar.unset_length();
+        self.bar.set_style(style(SPINNER));
+        self.bar.set_prefix(step.as_str());
+        self.bar.set_message("");
+        self.bar.enable_steady_tick(Duration::from_millis(100));
+    }
+
     fn show(&mut self, event: &Event) {
         match event {
-            Event::Started(step) => {
-                self.step = Some(*step);
-                self.bar.reset();
-                self.bar.set_style(style(SPINNER));
-                self.bar.set_prefix(step.as_str());
-                self.bar.set_message("");
-                self.bar.enable_steady_tick(Duration::from_millis(100));
-            }
-            Event::Progress { step, done, total } if self.step == Some(*step) => {
+            Event::Started(step) => self.start(*step),
+            Event::Progress { step, done, total } => {
+                if self.step != Some(*step) {
+                    self.start(*step);
+                }
                 if let Some(total) = total
                     && self.bar.length() != Some(*total)
                 {
@@ -101,7 +107,6 @@ impl Bar {
                 }
                 self.bar.set_position(*done);
             }
-            Event::Progress { .. } => {}
             Event::Finished(step) => {
                 let elapsed = self.bar.elapsed().as_secs_f64();
                 self.bar.println(format!("{:8} done in {elapsed:.1} s", step.as_str()));

@@ -111,7 +111,7 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     if let Some(notice) = &plan.notice {
         events(Event::Notice(notice.clone()));
     }
-    let work = WorkDir::take(&plan.work)?;
+    let work = take(&plan.work)?;
     let out = create_dir(&work.path().join("out"))?;
 
     events(Event::Started(Step::Build));
@@ -167,6 +167,19 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     dist.publish(&manifest, &plan.dist)?;
     events(Event::Finished(Step::Publish));
     Ok(Made { report, manifest: Some(manifest), dist: plan.dist.clone() })
+}
+
+/// Takes the work folder. What a killed run left there may belong to the ids of a user namespace,
+/// and then only root of such a namespace can remove it.
+fn take(path: &Path) -> Result<WorkDir, WorkDirError> {
+    match WorkDir::take(path) {
+        Err(WorkDirError::Io { .. })
+            if nixos_wsl::remove(path, driver::route::Route::UserNamespace).is_ok() =>
+        {
+            WorkDir::take(path)
+        }
+        taken => taken,
+    }
 }
 
 fn build(plan: &Plan, work: &Path, events: Events<'_>) -> Result<BuildOutput, MakeError> {
