@@ -43,6 +43,13 @@ impl Failure {
         Self::new(Verdict::Failed, Sentence(text))
     }
 
+    /// A file that the command line names: that it is not there is a mistake of the command line.
+    pub(crate) fn file(what: impl Into<String>, cause: std::io::Error) -> Self {
+        let absent = cause.kind() == std::io::ErrorKind::NotFound;
+        let failure = Self::host(what, cause);
+        if absent { Self { verdict: Verdict::Usage, ..failure } } else { failure }
+    }
+
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self::new(Verdict::Usage, Sentence(text.into()))
     }

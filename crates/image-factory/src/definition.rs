@@ -97,8 +97,11 @@ pub fn names(root: &Path) -> Result<Vec<String>, DefinitionError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&path).map_err(read)? {
         let file = PathBuf::from(entry.map_err(read)?.file_name());
+        let stem = file.file_stem().and_then(|stem| stem.to_str());
+        // Editors keep hidden copies of what they edit.
+        let shown = stem.filter(|stem| !stem.starts_with('.'));
         if file.extension().is_some_and(|extension| extension == "toml") {
-            names.extend(file.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+            names.extend(shown.map(str::to_owned));
         }
     }
     names.sort();

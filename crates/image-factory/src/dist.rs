@@ -32,6 +32,57 @@ pub struct DistError {
     pub cause: io::Error,
 }
 
+/// What stands where an image is to be published was not published by the factory.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {what}: it is not an earlier image, and will not be replaced", path.display())]
+pub struct NotReplaceable {
+    /// The folder.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Looks whether `folder` may be replaced: if it is not there, is empty, or holds the files that
+/// its manifest names and no others. Somebody else's files are never removed.
+pub(crate) fn check_replaceable(folder: &Path) -> Result<(), NotReplaceable> {
+    let refuse = |what: String| Err(NotReplaceable { path: folder.to_owned(), what });
+    let metadata = match fs::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return refuse(format!("cannot be read ({error})")),
+        Ok(metadata) => metadata,
+    };
+    if !metadata.is_dir() {
+        return refuse("is no folder".to_owned());
+    }
+    let ours = ours(folder);
+    let entries = match fs::read_dir(folder) {
+        Err(error) => return refuse(format!("cannot be read ({error})")),
+        Ok(entries) => entries,
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if !ours.iter().any(|ours| name == ours.as_str()) {
+            return refuse(format!("has {} in it", name.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Names of the files that the manifest in `folder` speaks of; none where there is no manifest.
+fn ours(folder: &Path) -> Vec<String> {
+    let Some(manifest) = fs::read(folder.join(MANIFEST))
+        .ok()
+        .and_then(|json| serde_json::from_slice::<Manifest>(&json).ok())
+    else {
+        return Vec::new();
+    };
+    let files = manifest.artifacts.into_iter().flat_map(|artifact| {
+        let sums = format!("{}.sha256", artifact.file);
+        [artifact.file, sums]
+    });
+    [MANIFEST, REPORT, SUMS].map(str::to_owned).into_iter().chain(files).collect()
+}
+
 /// A folder that is being filled, and is published by [`publish`](Self::publish).
 #[derive(Debug)]
 pub(crate) struct Dist<'a> {

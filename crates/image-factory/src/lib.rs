@@ -28,7 +28,7 @@ mod plan;
 pub mod verify;
 
 pub use definition::{Definition, DefinitionError};
-pub use dist::{DistError, MANIFEST, REPORT, SUMS};
+pub use dist::{DistError, MANIFEST, NotReplaceable, REPORT, SUMS};
 pub use driver::Fault;
 pub use event::{Event, Step};
 pub use image_model::Driver;

@@ -14,7 +14,7 @@ use image_model::{Artifact, Generator, MANIFEST_SCHEMA, Manifest, Source, Verifi
 use image_verify::VerifyError;
 
 use crate::{
-    dist::{Dist, DistError},
+    dist::{self, Dist, DistError, NotReplaceable},
     driver::{self, BuildOutput, DriverError, mini, nixos_wsl, prebuilt},
     event::{Event, Events, Step},
     finish::{self, FinishError, FinishJob},
@@ -68,6 +68,9 @@ pub enum MakeError {
         /// What was read.
         read: image_model::Digests,
     },
+    /// What stands where the folder belongs is not ours to replace.
+    #[error(transparent)]
+    NotReplaceable(#[from] NotReplaceable),
     /// The folder could not be published.
     #[error(transparent)]
     Dist(#[from] DistError),
@@ -90,6 +93,7 @@ impl MakeError {
     pub fn fault(&self) -> driver::Fault {
         match self {
             Self::Driver(error) => error.fault(),
+            Self::NotReplaceable(_) => driver::Fault::Usage,
             Self::Finish(error) if error.is_defect() => driver::Fault::Image,
             _ => driver::Fault::Host,
         }
@@ -105,12 +109,13 @@ impl MakeError {
     }
 }
 
-/// Makes an image by its plan. Nothing is published unless it is complete and no check failed; an
-/// earlier folder stays as it was until then.
+/// Makes an image by its plan. Nothing is published unless it is complete and no check of severity
+/// error failed; an earlier folder stays as it was until then.
 pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     if let Some(notice) = &plan.notice {
         events(Event::Notice(notice.clone()));
     }
+    dist::check_replaceable(&plan.dist)?;
     let work = take(&plan.work)?;
     let out = create_dir(&work.path().join("out"))?;
 
@@ -145,9 +150,9 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     }
 
     events(Event::Started(Step::Publish));
-    let dist = Dist::new(&out);
-    let summary = dist.report(&report)?;
-    dist.sums(std::slice::from_ref(&artifact), &summary)?;
+    let folder = Dist::new(&out);
+    let summary = folder.report(&report)?;
+    folder.sums(std::slice::from_ref(&artifact), &summary)?;
     let manifest = Manifest {
         schema: MANIFEST_SCHEMA,
         generator: Generator {
@@ -164,7 +169,7 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
         artifacts: vec![artifact],
         verification: summary,
     };
-    dist.publish(&manifest, &plan.dist)?;
+    folder.publish(&manifest, &plan.dist)?;
     events(Event::Finished(Step::Publish));
     Ok(Made { report, manifest: Some(manifest), dist: plan.dist.clone() })
 }

@@ -43,8 +43,8 @@ pub fn replace_dir(from: &Path, to: &Path) -> io::Result<()> {
                 std::fs::rename(from, to)?;
                 std::fs::rename(&aside, from)?;
             }
-            // `from` is the old folder now.
-            std::fs::remove_dir_all(from)?;
+            // `from` is the old folder now. The new one is there, whatever becomes of it.
+            let _ = std::fs::remove_dir_all(from);
         }
     }
     sync_dir(parent(to))

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 pub(crate) const NAME_MAX: usize = 255;
 /// The longest path Linux takes, with its NUL, in bytes: `PATH_MAX`.
 pub(crate) const PATH_MAX: usize = 4096;
+/// The most names in a path. Each member is looked up below all of its parents, so this bounds
+/// what one of them costs.
+pub(crate) const DEPTH_MAX: usize = 256;
 
 /// The components of a path, without empty ones and `.`.
 pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {

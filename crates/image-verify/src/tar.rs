@@ -253,8 +253,11 @@ impl<'a> Judge<'a> {
         let component = out.expect(&NAME_COMPONENT, longest <= names::NAME_MAX, || {
             (here(), format!("a name of {longest} bytes, not at most {}", names::NAME_MAX))
         });
-        let length = out.expect(&NAME_LENGTH, path.len() < names::PATH_MAX, || {
-            (here(), format!("a path of {} bytes, not below {}", path.len(), names::PATH_MAX))
+        let depth = components(path).count();
+        let (len, max_len, max_depth) = (path.len(), names::PATH_MAX, names::DEPTH_MAX);
+        let length = out.expect(&NAME_LENGTH, len < max_len && depth <= max_depth, || {
+            let found = format!("a path of {len} bytes and {depth} names");
+            (here(), format!("{found}, not of less than {max_len} and at most {max_depth}"))
         });
         component && length
     }

@@ -21,7 +21,7 @@ use crate::{Verdict, args::Format, failure::Failure};
 const BUFFER: usize = 256 << 10;
 
 pub(super) fn run(context: Context, path: &Path) -> Result<Verdict, Failure> {
-    let fail = |e| Failure::host(format!("cannot inspect {}", path.display()), e);
+    let fail = |e| Failure::file(format!("cannot inspect {}", path.display()), e);
     if !std::fs::metadata(path).map_err(fail)?.is_file() {
         return Err(Failure::usage(format!("{} is not a regular file", path.display())));
     }

@@ -52,7 +52,7 @@ fn judge(
     waivers: &[Waiver],
     path: &Path,
 ) -> Result<VerificationReport, Failure> {
-    let fail = |e| Failure::host(format!("cannot read {}", path.display()), e);
+    let fail = |e| Failure::file(format!("cannot read {}", path.display()), e);
     // Before it is opened: opening a pipe waits for somebody at its other end.
     if !std::fs::metadata(path).map_err(fail)?.is_file() {
         return Err(Failure::usage(format!("{} is not a regular file", path.display())));

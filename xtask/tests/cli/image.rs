@@ -160,6 +160,29 @@ fn typos_are_named_with_their_place() {
 }
 
 #[test]
+fn what_others_put_where_the_image_belongs_is_not_removed() {
+    let project = Project::new();
+    fs::create_dir_all(project.path("dist/wsl")).unwrap();
+    fs::write(project.path("dist/wsl/thesis.txt"), "years").unwrap();
+    project.run(&["image", "wsl"]).exits(2).says("has thesis.txt in it");
+    assert_eq!(project.list("dist/wsl"), ["thesis.txt"]);
+
+    fs::remove_dir_all(project.path("dist/wsl")).unwrap();
+    fs::write(project.path("dist/wsl"), "a file").unwrap();
+    project.run(&["image", "wsl"]).exits(2).says("is no folder");
+    fs::remove_file(project.path("dist/wsl")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", project.path("dist/wsl")).unwrap();
+    project.run(&["image", "wsl"]).exits(2).says("is no folder");
+
+    fs::remove_file(project.path("dist/wsl")).unwrap();
+    fs::create_dir(project.path("dist/wsl")).unwrap();
+    project.run(&["image", "wsl"]).exits(0);
+    project.run(&["image", "wsl"]).exits(0);
+    fs::write(project.path("dist/wsl/notes.txt"), "mine").unwrap();
+    project.run(&["image", "wsl"]).exits(2).says("has notes.txt in it");
+}
+
+#[test]
 fn a_second_run_is_refused_with_the_pid_of_the_first() {
     let project = Project::new();
     let held = WorkDir::take(&project.path("dist/.wsl.work")).unwrap();

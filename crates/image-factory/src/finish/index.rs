@@ -17,6 +17,10 @@ use image_host::interrupt;
 
 /// The longest name of a file, in bytes: `NAME_MAX` of Linux.
 const MAX_NAME_LEN: usize = 255;
+/// The longest path of a member, with its NUL, in bytes: `PATH_MAX` of Linux.
+const MAX_PATH_LEN: usize = 4096;
+/// The most names in a path: what a verification takes.
+const MAX_DEPTH: usize = 256;
 /// How many hard links may link to each other in a row. tar writes one.
 const MAX_LINK_HOPS: usize = 16;
 /// The most bytes of content, once hard links are files: what a verification reads at most.
@@ -51,6 +55,9 @@ impl TreePath {
         }
         if let Some(long) = components().map(<[u8]>::len).find(|len| *len > MAX_NAME_LEN) {
             return Err(Defect::NameTooLong { len: long });
+        }
+        if path.len() >= MAX_PATH_LEN || components().count() > MAX_DEPTH {
+            return Err(Defect::PathTooLong { len: path.len() });
         }
         let mut joined = Vec::with_capacity(path.len());
         for (n, name) in components().enumerate() {
@@ -203,6 +210,12 @@ pub enum Defect {
     /// A component is longer than Linux allows.
     #[error("a part of the name has {len} bytes, more than 255")]
     NameTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The path is longer or deeper than a verification takes.
+    #[error("the path has {len} bytes; it may have 4095, and 256 names")]
+    PathTooLong {
         /// Its length in bytes.
         len: usize,
     },
@@ -428,6 +441,10 @@ impl Index {
                 missing.push(path);
             }
             for path in missing.into_iter().rev() {
+                self.names_len += path.0.len();
+                if entries.len() >= MAX_MEMBERS || self.names_len > MAX_NAMES_LEN {
+                    return refuse(&path, entry.at, Defect::TooManyMembers);
+                }
                 above.push(entries.len());
                 entries.push(directory(path, entry.at));
             }

@@ -135,7 +135,10 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("tar-name-absolute", || tar_with(&[file("/a", b"")])),
     twin("tar-name-prefix", || tar_with(&[file("a", b"")])),
     twin("tar-name-component", || tar_with(&[long(&[b"./", &[b'n'; 256][..]].concat())])),
-    twin("tar-name-length", || tar_with(&[long(&b"./n".repeat(1400))])),
+    twin("tar-name-length", || {
+        let deep = [&b"./"[..], &b"n/".repeat(257)].concat();
+        tar_with(&[long(&deep), long(&[b"./", &[b'n'; 99][..]].concat().repeat(42))])
+    }),
     twin("tar-name-utf8", || tar_with(&[entry(b'0', b"./\xff", 0o644, b"", b"")])),
     twin("tar-duplicate", || tar_with(&[file("./bin/sh", b"other")])),
     twin("tar-through-symlink", || tar_with(&[file("./lib/a", b"")])),

@@ -97,6 +97,7 @@ const PLAIN: &[Twin] = &[
     ("wsl-shadow", |d| d.remove("/etc/shadow"), &[]),
     ("wsl-shadow-mode", |d| d.entry("/etc/shadow").mode = 0o644, &[]),
     ("wsl-password-hash", |d| d.edit("/etc/shadow", "root:*", "root:$6$salt$hash"), &[]),
+    ("wsl-password-empty", |d| d.edit("/etc/shadow", "root:*", "root:"), &[]),
     (
         "wsl-user-default",
         |d| d.edit(WSL_CONF, "true", "true\n[user]\ndefault=nobody"),

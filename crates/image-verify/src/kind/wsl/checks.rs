@@ -274,6 +274,12 @@ checks! {
     reads "the password fields of /etc/shadow and /etc/passwd";
     spec "MicrosoftDocs/WSL build-custom-distro.md";
 
+    /// Whoever gets at the account has it: an empty field is a password that everybody knows. Lock
+    /// the account (`!` or `*`); where it is meant, waive the check and say why.
+    PASSWORD_EMPTY = "wsl-password-empty", Warning;
+    reads "the password fields of /etc/shadow and /etc/passwd";
+    spec "MicrosoftDocs/WSL build-custom-distro.md";
+
     /// A name in `user.default` that is not in `/etc/passwd` is ignored, and users are root
     /// without having asked for it.
     USER_DEFAULT = "wsl-user-default", Error;

@@ -31,7 +31,7 @@ impl Judge<'_, '_> {
             self.permissions(&SBIN_INIT_MODE, "/sbin/init", &EXECUTABLE);
             let login = self.not_executable(b"/bin/login");
             self.expect(&LOGIN, login.is_none(), "/bin/login", || login.unwrap_or_default());
-            // NixOS's shell brings its own path; it is asked for in its own checks.
+            // NixOS's shell is a program that sets a path of its own, which cannot be read off it.
             if !self.nixos {
                 for name in ["systemctl", "grep"] {
                     let found = STANDARD_PATH.iter().any(|folder| {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     DEFAULT_UID_FREE, GROUP, Judge, LOGIN_SHELL, PASSWD, PASSWD_MODE, PASSWD_ROOT, PASSWD_UID,
-    PASSWORD_HASH, SERVICE_SHELL, SHADOW, SHADOW_MODE, USER_DEFAULT, USER_HOME, WSL_CONF,
-    files::Permissions, grammar::integer,
+    PASSWORD_EMPTY, PASSWORD_HASH, SERVICE_SHELL, SHADOW, SHADOW_MODE, USER_DEFAULT, USER_HOME,
+    WSL_CONF, files::Permissions, grammar::integer,
 };
 use crate::tree::display;
 
@@ -16,7 +16,7 @@ const GROUP_PATH: &str = "/etc/group";
 /// The ids that distributions give to people: `UID_MIN` to below `nobody`, `login.defs`.
 const PEOPLE: std::ops::Range<u32> = 1000..60_000;
 
-/// Nix's build users are in the range of people on no system, and nologin is their shell anyway.
+/// Shells of those who are no people, as Nix's build users, whose ids are in the range as well.
 const NO_LOGIN: [&[u8]; 2] = [b"nologin", b"false"];
 
 /// A line of `/etc/passwd`. passwd(5).
@@ -110,6 +110,10 @@ impl Judge<'_, '_> {
         for (index, text) in lines(content.unwrap_or_default()).enumerate() {
             let mut fields = text.split(|byte| *byte == b':');
             let (name, password) = (fields.next(), fields.next().unwrap_or_default());
+            self.expect(&PASSWORD_EMPTY, !password.is_empty(), SHADOW_PATH, || {
+                let name = display(name.unwrap_or_default());
+                format!("line {}: {name} needs no password", index + 1)
+            });
             let locked = matches!(password.first(), None | Some(b'!' | b'*'));
             self.expect(&PASSWORD_HASH, locked, SHADOW_PATH, || {
                 let name = display(name.unwrap_or_default());
@@ -117,6 +121,9 @@ impl Judge<'_, '_> {
             });
         }
         for user in self.users.clone() {
+            self.expect(&PASSWORD_EMPTY, !user.password.is_empty(), PASSWD_PATH, || {
+                format!("line {}: {} needs no password", user.line, display(&user.name))
+            });
             let locked = matches!(user.password.as_slice(), b"" | b"x")
                 || matches!(user.password.first(), Some(b'!' | b'*'));
             self.expect(&PASSWORD_HASH, locked, PASSWD_PATH, || {
