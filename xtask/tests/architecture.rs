@@ -11,11 +11,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("image-nix", &["image-host", "image-model"]),
     ("image-factory", &["image-formats", "image-host", "image-model", "image-nix", "image-verify"]),
     ("xtask", &["image-factory", "image-formats", "image-host", "image-model", "image-verify"]),
-    // Dev-only: anything, and nothing imports it.
-    (
-        "image-tests",
-        &["image-factory", "image-formats", "image-host", "image-model", "image-verify"],
-    ),
 ];
 
 #[test]
