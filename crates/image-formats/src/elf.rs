@@ -72,29 +72,43 @@ impl Header {
         Machine(self.raw.e_machine.get())
     }
 
-    /// What the program needs at run time. It has a meaning only where
-    /// [`is_elf64_le`](Self::is_elf64_le) holds.
-    pub fn linkage(&self, file: Region<'_>) -> Result<Linkage, ReadError> {
-        let mut linkage = Linkage::default();
+    /// The path of the program that loads it: `PT_INTERP`, without the NUL. It has a meaning only
+    /// where [`is_elf64_le`](Self::is_elf64_le) holds. The beginning of a file is usually enough.
+    pub fn interpreter(&self, file: Region<'_>) -> Result<Option<Vec<u8>>, ReadError> {
+        let table = self.program_headers(file)?;
+        let mut headers = self.each(&table);
+        let Some(header) = headers.find(|h| h.p_type.get() == raw::ProgramHeader::PT_INTERP) else {
+            return Ok(None);
+        };
+        let (at, len) = (header.p_offset.get(), header.p_filesz.get());
+        let mut path = file.bytes("ELF interpreter", at, len, MAX_INTERPRETER_BYTES)?;
+        path.truncate(path.iter().take_while(|byte| **byte != 0).count());
+        Ok(Some(path))
+    }
+
+    fn program_headers(&self, file: Region<'_>) -> Result<Vec<u8>, ReadError> {
         let entry = u64::from(self.raw.e_phentsize.get());
         let count = u64::from(self.raw.e_phnum.get());
         let (at, len) = (self.raw.e_phoff.get(), entry.saturating_mul(count));
-        let table = file.bytes("ELF program header table", at, len, MAX_PROGRAM_HEADERS_BYTES)?;
+        file.bytes("ELF program header table", at, len, MAX_PROGRAM_HEADERS_BYTES)
+    }
+
+    fn each<'a>(&self, table: &'a [u8]) -> impl Iterator<Item = raw::ProgramHeader> + use<'a> {
         // `chunks` wants more than nothing; a table of nothing has no chunks.
-        for entry in table.chunks(usize::from(self.raw.e_phentsize.get()).max(1)) {
-            let Ok((header, _)) = raw::ProgramHeader::read_from_prefix(entry) else { continue };
-            let (at, len) = (header.p_offset.get(), header.p_filesz.get());
-            match header.p_type.get() {
-                raw::ProgramHeader::PT_INTERP => {
-                    let mut path = file.bytes("ELF interpreter", at, len, MAX_INTERPRETER_BYTES)?;
-                    path.truncate(path.iter().take_while(|byte| **byte != 0).count());
-                    linkage.interpreter = Some(path);
-                }
-                raw::ProgramHeader::PT_DYNAMIC => {
-                    let section = file.bytes("ELF dynamic section", at, len, MAX_DYNAMIC_BYTES)?;
-                    linkage.libraries = needed(&section);
-                }
-                _ => {}
+        let entries = table.chunks(usize::from(self.raw.e_phentsize.get()).max(1));
+        entries.filter_map(|e| raw::ProgramHeader::read_from_prefix(e).ok().map(|(h, _)| h))
+    }
+
+    /// What the program needs at run time. It has a meaning only where
+    /// [`is_elf64_le`](Self::is_elf64_le) holds.
+    pub fn linkage(&self, file: Region<'_>) -> Result<Linkage, ReadError> {
+        let interpreter = self.interpreter(file)?;
+        let mut linkage = Linkage { interpreter, libraries: 0 };
+        for header in self.each(&self.program_headers(file)?) {
+            if header.p_type.get() == raw::ProgramHeader::PT_DYNAMIC {
+                let (at, len) = (header.p_offset.get(), header.p_filesz.get());
+                let section = file.bytes("ELF dynamic section", at, len, MAX_DYNAMIC_BYTES)?;
+                linkage.libraries = needed(&section);
             }
         }
         Ok(linkage)

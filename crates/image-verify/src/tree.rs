@@ -14,6 +14,7 @@ use std::{
 };
 
 use image_formats::{
+    bytes::Region,
     elf,
     tar::{Kind as MemberKind, Member},
 };
@@ -44,7 +45,9 @@ const MAX_NAME: usize = 255;
 const MAX_WANTED: usize = 4096;
 
 /// How much of a program tells what it is.
-const PROGRAM_HEAD: u64 = 64;
+const PROGRAM_HEAD: u64 = 4096;
+/// How many different interpreters of programs are remembered.
+const MAX_INTERPRETERS: usize = 4096;
 
 /// Which contents somebody asks for.
 #[derive(Debug)]
@@ -125,6 +128,13 @@ impl Program {
     }
 }
 
+/// The program that loads the one whose first bytes these are, where they tell.
+fn interpreter(head: &[u8]) -> Option<Vec<u8>> {
+    let header = elf::Header::from_prefix(head).filter(elf::Header::is_elf64_le)?;
+    let head = head.to_vec();
+    header.interpreter(Region::whole(&head).ok()?).ok()?
+}
+
 impl Kind {
     /// The word for people.
     pub fn as_str(&self) -> &'static str {
@@ -142,6 +152,8 @@ impl Kind {
 pub struct Tree {
     nodes: Vec<Node>,
     contents: HashMap<NodeId, Box<[u8]>>,
+    /// ELF interpreters, each with the first program that names it.
+    interpreters: BTreeMap<Box<[u8]>, NodeId>,
     interests: &'static Interests,
     /// Absolute paths, of symlinks and of what they lead to.
     wanted: BTreeSet<Vec<u8>>,
@@ -174,6 +186,7 @@ impl Tree {
         Self {
             nodes: vec![root],
             contents: HashMap::new(),
+            interpreters: BTreeMap::new(),
             interests,
             wanted: interests.paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
             pending: None,
@@ -279,11 +292,21 @@ impl Tree {
         }
     }
 
+    /// ELF interpreters of the programs in the image, each with the first program that names it.
+    pub fn interpreters(&self) -> impl Iterator<Item = (&[u8], NodeId)> {
+        self.interpreters.iter().map(|(path, id)| (&**path, *id))
+    }
+
     /// Takes the content of the member that was just added: as much as [`add`](Self::add) asked.
     pub fn content(&mut self, bytes: &[u8]) {
         let Some((id, Pending { whole, program })) = self.pending.take() else { return };
         if program && let Kind::File(found) = &mut self.nodes[id.0 as usize].kind {
             *found = Some(Program::of(bytes));
+            if let Some(path) = interpreter(bytes)
+                && self.interpreters.len() < MAX_INTERPRETERS
+            {
+                self.interpreters.entry(path.into()).or_insert(id);
+            }
         }
         if whole {
             self.keep(id, bytes);

@@ -3,8 +3,7 @@
 //!
 //! Where WSL and the validator differ, the check is about what WSL does, and a check of its own,
 //! or its text, names the validator. Paths are followed as the started system follows them:
-//! through all symlinks, inside the root of the image. Not looked at: the interpreters of ELF
-//! programs, which lie beyond the first bytes of a file.
+//! through all symlinks, inside the root of the image.
 
 mod checks;
 mod config;

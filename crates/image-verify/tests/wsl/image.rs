@@ -187,6 +187,22 @@ pub(crate) fn elf(machine: u16) -> Vec<u8> {
     bytes
 }
 
+/// A program that another one loads: one program header, `PT_INTERP`.
+pub(crate) fn elf_loaded_by(machine: u16, interpreter: &str) -> Vec<u8> {
+    let mut bytes = elf(machine);
+    bytes[32] = 64;
+    bytes[54] = 56;
+    bytes[56] = 1;
+    let mut header = [0; 56];
+    header[0] = 3;
+    header[8] = 64 + 56;
+    header[32] = u8::try_from(interpreter.len()).unwrap() + 1;
+    bytes.extend(header);
+    bytes.extend(interpreter.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
 /// An icon with one picture of 40 bytes.
 pub(crate) fn icon() -> Vec<u8> {
     let mut bytes = vec![0, 0, 1, 0, 1, 0, 16, 16, 0, 0, 1, 0, 32, 0];
@@ -291,6 +307,8 @@ pub(crate) fn nixos() -> Draft {
     for path in [store!("etc"), concat!(store!("etc"), "/etc"), store!("etc-units")] {
         draft.dir(path).mode = 0o555;
     }
+    draft.file(store!("ld.so"), 0o555, elf(0x3e));
+    draft.file(store!("hello"), 0o555, elf_loaded_by(0x3e, store!("ld.so")));
     draft.file(store!("etc-wsl.conf"), 0o444, NIXOS_CONF);
     draft.file(store!("etc-hostname"), 0o444, "nixos\n");
     draft.file(store!("etc-os-release"), 0o444, "ID=nixos\nVERSION_ID=\"26.05\"\n");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::image::{AARCH64, Draft, elf, nixos, plain, store};
+use crate::image::{AARCH64, Draft, elf, elf_loaded_by, nixos, plain, store};
 use image_model::{Compression, Outcome};
 use image_verify::kind::wsl;
 
@@ -161,6 +161,14 @@ const NIXOS: &[Twin] = &[
     (
         "wsl-nixos-closure",
         |d| _ = d.link(concat!(store!("system-path"), "/lib"), concat!(store!("gone"), "/lib")),
+        &[],
+    ),
+    (
+        "wsl-nixos-interpreter",
+        |d| {
+            let program = elf_loaded_by(0x3e, concat!(store!("gone"), "/lib/ld.so"));
+            d.file(store!("hello"), 0o555, program);
+        },
         &[],
     ),
     ("wsl-nixos-automount", |d| d.edit(NIXOS_CONF, "ldconfig=false", "ldconfig=true"), &[]),

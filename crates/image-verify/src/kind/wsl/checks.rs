@@ -431,6 +431,13 @@ checks! {
     reads "the target of every symlink into /nix/store";
     spec "Nix manual, closure";
 
+    /// A program is loaded by an interpreter in the store, and the store object of that is not in
+    /// the image. Linux says `No such file or directory` of the program itself. Build the image
+    /// from a complete closure.
+    NIXOS_INTERPRETER = "wsl-nixos-interpreter", Error;
+    reads "PT_INTERP in the first 4096 bytes of every executable file";
+    spec "System V ABI, program interpreter; Nix manual, closure";
+
     /// WSL would run `ldconfig` and `mount -a`, which know nothing of NixOS: it has no
     /// `/etc/ld.so.conf.d`, and its systemd mounts. Set `automount.ldconfig` and
     /// `automount.mountFsTab` to `false`.

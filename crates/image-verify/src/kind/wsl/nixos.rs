@@ -2,8 +2,8 @@
 
 use super::{
     Judge, NIXOS_AUTOMOUNT, NIXOS_CLOSURE, NIXOS_DATABASE, NIXOS_GENERATED, NIXOS_HOSTNAME,
-    NIXOS_MARKER, NIXOS_PROGRAMS, NIXOS_STORE_MTIME, NIXOS_STORE_OWNER, NIXOS_SYSTEM, NIXOS_USER,
-    WSL_CONF, layout::os_release_value,
+    NIXOS_INTERPRETER, NIXOS_MARKER, NIXOS_PROGRAMS, NIXOS_STORE_MTIME, NIXOS_STORE_OWNER,
+    NIXOS_SYSTEM, NIXOS_USER, WSL_CONF, layout::os_release_value,
 };
 use crate::tree::{Kind, Tree, Unresolved, display};
 
@@ -40,6 +40,7 @@ impl Judge<'_, '_> {
         }
         self.store();
         self.closure();
+        self.interpreters();
         self.nixos_settings();
     }
 
@@ -81,6 +82,24 @@ impl Judge<'_, '_> {
             self.out.expect(&NIXOS_CLOSURE, missing.is_none(), || {
                 let missing = display(&missing.unwrap_or_default());
                 (tree.location(id), format!("leads to {missing}, which is not in the image"))
+            });
+        }
+    }
+
+    /// The loader of a program in the store lies in the store as well, in another object.
+    fn interpreters(&mut self) {
+        let tree = self.tree;
+        for (path, id) in tree.interpreters() {
+            // Programs that are never run, as those of an initrd's builder, have their
+            // references overwritten with one letter.
+            let scrubbed = path.starts_with(b"/nix/store/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-");
+            let object = object(path).filter(|_| !scrubbed);
+            let found = object.is_none_or(|object| tree.at(object).is_some());
+            self.out.expect(&NIXOS_INTERPRETER, found, || {
+                (
+                    tree.location(id),
+                    format!("loaded by {}, which is not in the image", display(path)),
+                )
             });
         }
     }
