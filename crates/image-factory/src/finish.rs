@@ -27,7 +27,7 @@ use image_host::{
     interrupt::{self, Interrupted},
 };
 use image_model::{Artifact, Compression, CompressionSpec, Digests, Severity, VerificationReport};
-use image_verify::{Request, VerifyError};
+use image_verify::{Request, VerifyError, container};
 
 use gzip::GzipWriter;
 use index::{Index, IndexError};
@@ -280,13 +280,11 @@ fn sound(
     Err(FinishError::Defective { path, report: Box::new(report) })
 }
 
-/// True if the file starts as a tar does, and as no compression: then its raw bytes are itself.
+/// True if the file is a tar without compression: then its raw bytes are itself.
 fn is_plain(file: &File) -> io::Result<bool> {
-    const COMPRESSED: [&[u8]; 3] = [&[0x1f, 0x8b], &[0xfd, b'7', b'z'], &[0x28, 0xb5, 0x2f, 0xfd]];
     let mut head = Vec::new();
     file.take(512).read_to_end(&mut head)?;
-    let compressed = COMPRESSED.iter().any(|magic| head.starts_with(magic));
-    Ok(!compressed && image_formats::tar::is_block(&head))
+    Ok(container::compression(&head) == Some(Compression::None))
 }
 
 /// Judges the input; its raw bytes go to `spool`, a file without a name that goes with the process.

@@ -93,6 +93,15 @@ pub(crate) fn sniff(head: &[u8]) -> Head {
     if is_tar(head) { Head::Image(Compression::None) } else { Head::Other(describe(head)) }
 }
 
+/// What is around the raw bytes of an image whose first 512 bytes, at least, these are; `None` if
+/// it is no image that can be read.
+pub fn compression(head: &[u8]) -> Option<Compression> {
+    match sniff(head) {
+        Head::Image(compression) => Some(compression),
+        Head::Other(_) => None,
+    }
+}
+
 /// True if a tar archive starts with these bytes: a header, a damaged one, or an end.
 pub(crate) fn is_tar(head: &[u8]) -> bool {
     let magic = head.get(257..262) == Some(b"ustar");
