@@ -51,7 +51,7 @@ pub struct Header {
 
 impl Header {
     /// Reads the header at the start of `file`.
-    pub fn read(file: Region<'_>) -> Result<Self, ReadError> {
+    pub fn read(file: &Region) -> Result<Self, ReadError> {
         let bytes = file.array::<{ raw::Header::SIZE }>("ELF header", 0)?;
         Ok(Self { raw: zerocopy::transmute!(bytes) })
     }
@@ -74,7 +74,7 @@ impl Header {
 
     /// The path of the program that loads it: `PT_INTERP`, without the NUL. It has a meaning only
     /// where [`is_elf64_le`](Self::is_elf64_le) holds. The beginning of a file is usually enough.
-    pub fn interpreter(&self, file: Region<'_>) -> Result<Option<Vec<u8>>, ReadError> {
+    pub fn interpreter(&self, file: &Region) -> Result<Option<Vec<u8>>, ReadError> {
         let table = self.program_headers(file)?;
         let mut headers = self.each(&table);
         let Some(header) = headers.find(|h| h.p_type.get() == raw::ProgramHeader::PT_INTERP) else {
@@ -86,7 +86,7 @@ impl Header {
         Ok(Some(path))
     }
 
-    fn program_headers(&self, file: Region<'_>) -> Result<Vec<u8>, ReadError> {
+    fn program_headers(&self, file: &Region) -> Result<Vec<u8>, ReadError> {
         let entry = u64::from(self.raw.e_phentsize.get());
         let count = u64::from(self.raw.e_phnum.get());
         let (at, len) = (self.raw.e_phoff.get(), entry.saturating_mul(count));
@@ -101,7 +101,7 @@ impl Header {
 
     /// What the program needs at run time. It has a meaning only where
     /// [`is_elf64_le`](Self::is_elf64_le) holds.
-    pub fn linkage(&self, file: Region<'_>) -> Result<Linkage, ReadError> {
+    pub fn linkage(&self, file: &Region) -> Result<Linkage, ReadError> {
         let interpreter = self.interpreter(file)?;
         let mut linkage = Linkage { interpreter, libraries: 0 };
         for header in self.each(&self.program_headers(file)?) {
@@ -164,13 +164,13 @@ mod tests {
         bytes
     }
 
-    fn linkage(bytes: &Vec<u8>) -> Result<Linkage, ReadError> {
-        let file = Region::whole(bytes).unwrap();
-        let header = Header::read(file).unwrap();
+    fn linkage(bytes: &[u8]) -> Result<Linkage, ReadError> {
+        let file = Region::from(bytes.to_vec());
+        let header = Header::read(&file).unwrap();
         assert!(header.is_elf64_le());
         assert_eq!(header.machine(), Machine::AARCH64);
         assert_eq!(Header::from_prefix(bytes), Some(header));
-        header.linkage(file)
+        header.linkage(&file)
     }
 
     #[test]
@@ -200,13 +200,13 @@ mod tests {
     fn damage_is_an_error_or_a_fact() {
         let whole = program(&[(raw::ProgramHeader::PT_INTERP, b"/lib/ld.so\0")]);
         for len in raw::Header::SIZE..whole.len() {
-            assert!(linkage(&whole[..len].to_vec()).unwrap_err().is_defect());
+            assert!(linkage(&whole[..len]).unwrap_err().is_defect());
         }
         for bit in 0..whole.len() * 8 {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let file = Region::whole(&bytes).unwrap();
-            let _ = Header::read(file).unwrap().linkage(file);
+            let file = Region::from(bytes.to_vec());
+            let _ = Header::read(&file).unwrap().linkage(&file);
         }
     }
 }

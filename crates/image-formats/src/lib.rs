@@ -24,8 +24,17 @@
     )
 )]
 
+pub mod arm64_image;
 pub mod bytes;
+pub mod cpio;
 pub mod elf;
+pub mod ext4;
+pub mod fat;
+pub mod fdt;
+pub mod gpt;
 pub mod gzip;
+pub mod mbr;
+pub mod pe;
 pub mod tar;
 pub mod units;
+pub mod zstd;

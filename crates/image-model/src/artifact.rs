@@ -95,7 +95,7 @@ impl Compression {
 pub struct Artifact {
     /// Name of the file, without a folder.
     pub file: String,
-    /// How the raw bytes lie: `tar`, later `gpt`, `iso9660`, ….
+    /// How the raw bytes lie: `tar`, `mbr`, `gpt`, ….
     pub format: String,
     /// What is around the raw bytes.
     pub compression: Compression,

@@ -20,5 +20,6 @@ pub use report::{
     Verifier,
 };
 pub use spec::{
-    BuildSpec, CompressionSpec, Driver, FinishSpec, ImageKind, ImageSpec, VerifySpec, Waiver,
+    Board, BuildSpec, CompressionSpec, Driver, FinishSpec, ImageKind, ImageSpec, Route, VerifySpec,
+    Waiver,
 };

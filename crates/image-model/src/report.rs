@@ -97,7 +97,7 @@ pub struct Verifier {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Subject {
-    /// How the raw bytes lie, where that could be told: `tar`.
+    /// How the raw bytes lie, where that could be told: `tar`, `mbr`, `gpt`, ….
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Cow<'static, str>>,
     /// What is around the raw bytes.
