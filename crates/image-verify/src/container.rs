@@ -5,12 +5,14 @@ use std::io::{self, BufRead, Read};
 use image_formats::{
     gzip,
     tar::{self, raw::BLOCK},
+    units::ByteOffset,
+    zstd,
 };
-use image_model::{Compression, ImageSpace, Location};
+use image_model::{Check, Compression, ImageSpace, Location};
 
 use crate::{
     Recorder,
-    stream::{Sink, Source},
+    stream::{Sink, Source, read_buffered},
 };
 
 checks! {
@@ -23,19 +25,26 @@ checks! {
     reads "the length of the file";
     spec "measured: bsdtar 3.6.2 exits with 0";
 
-    /// The file is none of gzip, xz, zstd and tar. What it is instead is told where its first bytes
-    /// tell it: a zip archive, a web page that was saved in its place, a disk image, ….
+    /// The file is none of gzip, xz, zstd, tar and a disk. What it is instead is told where its first
+    /// bytes tell it: a zip archive, a web page that was saved in its place, an ISO image, ….
     CONTAINER = "file-container", Error;
     reads "the first bytes of the file";
     spec "microsoft/WSL #11787, #12746; src/linux/init/main.cpp hands every file to bsdtar";
 
-    /// The compression is right, but there is no tar archive in it.
+    /// The compression is right, but there is neither a tar archive nor a disk in it.
     TAR_INSIDE = "file-tar-inside", Error;
     reads "the first bytes inside the compression";
-    spec "POSIX.1-2017 pax, ustar Interchange Format";
+    spec "POSIX.1-2017 pax, ustar Interchange Format; UEFI 2.10 §5";
 
-    /// The file expands to more than the stated limit: 64 GiB, or 200 times its size beyond 1 GiB.
-    /// Reading stops there. No root file system is like that; a file made to fill a disk is.
+    /// The image is sound as far as that goes, but of another kind than the one that it is meant for:
+    /// a disk where WSL wants an archive, an archive where a board wants a disk.
+    KIND = "file-kind", Error;
+    reads "the first bytes of the image";
+    spec "docs/architecture.md";
+
+    /// The file expands to more than the stated limit: 64 GiB, or 200 times its size beyond 1 GiB,
+    /// and 4 GiB where it is a disk. Reading stops there. No root file system is like that; a file made
+    /// to fill a disk is.
     EXPANSION_LIMIT = "file-expansion-limit", Error;
     reads "the length of the uncompressed bytes against that of the compressed ones";
     spec "the limit is ours";
@@ -61,6 +70,13 @@ checks! {
     ZSTD_DATA = "zstd-data", Error;
     reads "the whole file";
     spec "RFC 8878 §3.1.1";
+
+    /// A frame of a compressed disk does not say how large its content is, as happens where it was
+    /// compressed from a pipe. A program that writes cards wants to know before it writes whether the
+    /// card is large enough: Raspberry Pi Imager 2.0.11 refuses every card for such a file.
+    ZSTD_CONTENT_SIZE = "zstd-content-size", Error;
+    reads "the headers of all frames";
+    spec "RFC 8878 §3.1.1.1.4; raspberrypi/rpi-imager #1701, #1726";
 }
 
 /// Memory that an xz stream may ask for, in bytes. `xz -9` asks for 65 MiB.
@@ -73,31 +89,52 @@ pub(crate) const HEAD_LEN: usize = 33 << 10;
 
 /// What the first bytes of a file tell.
 pub(crate) enum Head {
-    /// An image, maybe compressed.
-    Image(Compression),
+    /// A compressed image, or something else that is compressed.
+    Compressed(Compression),
+    /// An image as it is.
+    Raw(RawFormat),
     /// Something else, in words.
     Other(&'static str),
+}
+
+/// What raw bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RawFormat {
+    /// A tar archive.
+    Tar,
+    /// A disk: a partition table, or a file system without one.
+    Disk,
 }
 
 /// Looks at the first bytes of a file. Nothing else tells what it is: names lie.
 pub(crate) fn sniff(head: &[u8]) -> Head {
     if head.starts_with(&gzip::raw::Header::MAGIC) {
-        return Head::Image(Compression::Gzip);
+        return Head::Compressed(Compression::Gzip);
     }
     if head.starts_with(b"\xfd7zXZ\0") {
-        return Head::Image(Compression::Xz);
+        return Head::Compressed(Compression::Xz);
     }
-    if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return Head::Image(Compression::Zstd);
+    if zstd::is_zstd(head) {
+        return Head::Compressed(Compression::Zstd);
     }
-    if is_tar(head) { Head::Image(Compression::None) } else { Head::Other(describe(head)) }
+    // A block of zeros is also the end of an archive, but then nothing follows.
+    let is_blank = head.iter().take(BLOCK).all(|b| *b == 0);
+    if is_tar(head) && !(is_blank && is_disk(head)) {
+        return Head::Raw(RawFormat::Tar);
+    }
+    match describe(head) {
+        // The two bytes that tell a disk are also in what has a better name.
+        Description::Vague(_) if is_disk(head) => Head::Raw(RawFormat::Disk),
+        Description::Vague(what) | Description::Known(what) => Head::Other(what),
+    }
 }
 
 /// What is around the raw bytes of an image whose first 512 bytes, at least, these are; `None` if
 /// it is no image that can be read.
 pub fn compression(head: &[u8]) -> Option<Compression> {
     match sniff(head) {
-        Head::Image(compression) => Some(compression),
+        Head::Compressed(compression) => Some(compression),
+        Head::Raw(_) => Some(Compression::None),
         Head::Other(_) => None,
     }
 }
@@ -108,8 +145,24 @@ pub(crate) fn is_tar(head: &[u8]) -> bool {
     magic || head.get(..BLOCK).is_some_and(tar::is_block)
 }
 
+/// True if a disk starts with these bytes: a boot sector, a GPT header on disks with either size of
+/// blocks, or the superblock of ext2 to ext4.
+fn is_disk(head: &[u8]) -> bool {
+    const MAGICS: &[(usize, &[u8])] =
+        &[(510, b"\x55\xaa"), (512, b"EFI PART"), (4096, b"EFI PART"), (1080, b"\x53\xef")];
+    MAGICS.iter().any(|(at, magic)| head.get(*at..).is_some_and(|rest| rest.starts_with(magic)))
+}
+
+/// What is not an image.
+enum Description {
+    /// It says itself what it is.
+    Known(&'static str),
+    /// It looks like this.
+    Vague(&'static str),
+}
+
 /// Names things that are not an image.
-fn describe(head: &[u8]) -> &'static str {
+fn describe(head: &[u8]) -> Description {
     const MAGICS: &[(usize, &[u8], &str)] = &[
         (0, b"PK\x03\x04", "a zip archive; the image may be inside"),
         (0, b"PK\x05\x06", "an empty zip archive"),
@@ -130,43 +183,64 @@ fn describe(head: &[u8]) -> &'static str {
         (0, b"070702", "a cpio archive"),
         (0, b"version https://git-lfs", "a Git LFS pointer instead of the file itself"),
         (0, b"MZ", "a Windows program"),
-        (1080, b"\x53\xef", "an ext4 file system"),
         (32769, b"CD001", "an ISO 9660 image"),
-        (510, b"\x55\xaa", "a disk image with a partition table"),
     ];
     for (offset, magic, what) in MAGICS {
         if head.get(*offset..).is_some_and(|rest| rest.starts_with(magic)) {
-            return what;
+            return Description::Known(what);
         }
     }
     let text = head.get(..head.len().min(BLOCK)).unwrap_or_default();
     let start = text.trim_ascii_start().to_ascii_lowercase();
     if start.starts_with(b"<!doctype html") || start.starts_with(b"<html") {
-        return "a web page; the download gave an error or a login instead of the file";
+        let what = "a web page; the download gave an error or a login instead of the file";
+        return Description::Known(what);
     }
     let is_text = |b: &u8| b.is_ascii_graphic() || b.is_ascii_whitespace() || *b >= 0x80;
-    match text {
+    Description::Vague(match text {
         text if text.iter().all(is_text) => "plain text",
         text if text.iter().all(|b| *b == 0) => "zeros; the copy was never finished",
         _ => "of no known format",
-    }
+    })
 }
 
-/// Uncompresses an xz or zstd file into `sink`. True if all of it could be read.
-pub(crate) fn decode(
-    compression: Compression,
+/// Uncompresses an xz file into `sink`. True if all of it could be read.
+pub(crate) fn decode_xz(source: Source, sink: &mut Sink, out: &mut Recorder) -> bool {
+    out.announce(XZ_CHECKS);
+    let ended = match xz_decoder(source) {
+        Ok(mut decoder) => copy(&mut decoder, |d| d.get_ref().position(), sink),
+        Err(error) => Ended::Damaged(0, error),
+    };
+    whole(&XZ_DATA, Compression::Xz, ended, out)
+}
+
+/// Uncompresses a zstd file into `sink`. True if all of it could be read, and where the first frame
+/// is that does not tell the size of its content.
+pub(crate) fn decode_zstd(
     source: Source,
     sink: &mut Sink,
     out: &mut Recorder,
-) -> bool {
-    let (check, ended) = if compression == Compression::Xz {
-        out.announce(XZ_CHECKS);
-        (&XZ_DATA, xz(source).map(|decoder| copy(decoder, |d| d.get_ref().position(), sink)))
-    } else {
-        out.announce(ZSTD_CHECKS);
-        (&ZSTD_DATA, zstd(source).map(|decoder| copy(decoder, |d| d.get_ref().position(), sink)))
+) -> (bool, Option<ByteOffset>) {
+    out.announce(ZSTD_CHECKS);
+    let mut unsized_frame = None;
+    let ended = match zstd_decoder(FrameWatch::new(source)) {
+        Ok(mut decoder) => {
+            let ended = copy(&mut decoder, |d| d.get_ref().source.position(), sink);
+            unsized_frame = decoder.get_ref().unsized_frame;
+            ended
+        }
+        Err(error) => Ended::Damaged(0, error),
     };
-    let ended = ended.unwrap_or_else(|error| Ended::Damaged(0, error));
+    (whole(&ZSTD_DATA, Compression::Zstd, ended, out), unsized_frame)
+}
+
+/// Judges how the reading of a decoder ended.
+fn whole(
+    check: &'static Check,
+    compression: Compression,
+    ended: Ended,
+    out: &mut Recorder,
+) -> bool {
     let damage = if let Ended::Damaged(offset, error) = &ended {
         Some((*offset, error.to_string()))
     } else {
@@ -179,6 +253,41 @@ pub(crate) fn decode(
     matches!(ended, Ended::Whole)
 }
 
+/// Looks at the headers of the frames that a decoder reads.
+struct FrameWatch {
+    source: Source,
+    frames: zstd::Frames,
+    unsized_frame: Option<ByteOffset>,
+}
+
+impl FrameWatch {
+    fn new(source: Source) -> Self {
+        Self { source, frames: zstd::Frames::default(), unsized_frame: None }
+    }
+}
+
+impl BufRead for FrameWatch {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.source.fill_buf()
+    }
+
+    fn consume(&mut self, len: usize) {
+        let Self { source, frames, unsized_frame } = self;
+        frames.feed(&source.buffered()[..len], |frame| {
+            if frame.content_size.is_none() {
+                unsized_frame.get_or_insert(frame.at);
+            }
+        });
+        source.consume(len);
+    }
+}
+
+impl Read for FrameWatch {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        read_buffered(self, buf)
+    }
+}
+
 /// How the reading of a decoder ended.
 enum Ended {
     Whole,
@@ -188,13 +297,13 @@ enum Ended {
     Damaged(u64, io::Error),
 }
 
-fn copy<D: Read>(mut decoder: D, position: impl Fn(&D) -> u64, sink: &mut Sink) -> Ended {
+fn copy<D: Read>(decoder: &mut D, position: impl Fn(&D) -> u64, sink: &mut Sink) -> Ended {
     loop {
         match decoder.read(sink.space()) {
             Ok(0) => return Ended::Whole,
-            Ok(len) if sink.written(len, position(&decoder)).is_err() => return Ended::Closed,
+            Ok(len) if sink.written(len, position(decoder)).is_err() => return Ended::Closed,
             Ok(_) => {}
-            Err(error) => return Ended::Damaged(position(&decoder), error),
+            Err(error) => return Ended::Damaged(position(decoder), error),
         }
     }
 }
@@ -204,20 +313,42 @@ pub(crate) fn file_at(structure: &'static str, offset: u64, len: u64) -> Locatio
     Location { structure: structure.into(), space: ImageSpace::File, offset, len, path: None }
 }
 
+/// A place in the raw bytes.
+pub(crate) fn raw_at(structure: &'static str, offset: u64, len: u64) -> Location {
+    Location { space: ImageSpace::Raw, ..file_at(structure, offset, len) }
+}
+
+/// What the raw bytes of an image are, by their beginning; `None` if they cannot be read that far, or
+/// are something else.
+pub fn raw_format(source: impl BufRead) -> Option<RawFormat> {
+    let mut head = Vec::with_capacity(HEAD_LEN);
+    let len = HEAD_LEN as u64;
+    // Of an image that breaks off, what came before is judged.
+    let _ = open_raw(source).and_then(|raw| raw.take(len).read_to_end(&mut head));
+    match sniff(&head) {
+        Head::Raw(format) => Some(format),
+        Head::Compressed(_) | Head::Other(_) => None,
+    }
+}
+
 /// Opens an image for reading its raw bytes, with no check but the decoder's own. What is no
 /// known compression is read as it is.
 pub fn open_raw<'a>(mut source: impl BufRead + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
     const BUFFER: usize = 256 << 10;
     let raw: Box<dyn Read + 'a> = match sniff(source.fill_buf()?) {
-        Head::Image(Compression::Gzip) => Box::new(flate2::bufread::MultiGzDecoder::new(source)),
-        Head::Image(Compression::Xz) => Box::new(xz(source)?),
-        Head::Image(Compression::Zstd) => Box::new(zstd(source)?),
-        Head::Image(Compression::None) | Head::Other(_) => return Ok(Box::new(source)),
+        Head::Compressed(Compression::Gzip) => {
+            Box::new(flate2::bufread::MultiGzDecoder::new(source))
+        }
+        Head::Compressed(Compression::Xz) => Box::new(xz_decoder(source)?),
+        Head::Compressed(Compression::Zstd) => Box::new(zstd_decoder(source)?),
+        Head::Compressed(Compression::None) | Head::Raw(_) | Head::Other(_) => {
+            return Ok(Box::new(source));
+        }
     };
     Ok(Box::new(io::BufReader::with_capacity(BUFFER, raw)))
 }
 
-fn xz<R: BufRead>(source: R) -> io::Result<liblzma::bufread::XzDecoder<R>> {
+fn xz_decoder<R: BufRead>(source: R) -> io::Result<liblzma::bufread::XzDecoder<R>> {
     let stream = liblzma::stream::Stream::new_stream_decoder(
         XZ_MEMORY,
         liblzma::stream::CONCATENATED | liblzma::stream::TELL_UNSUPPORTED_CHECK,
@@ -225,8 +356,8 @@ fn xz<R: BufRead>(source: R) -> io::Result<liblzma::bufread::XzDecoder<R>> {
     Ok(liblzma::bufread::XzDecoder::new_stream(source, stream))
 }
 
-fn zstd<'a, R: BufRead>(source: R) -> io::Result<zstd::Decoder<'a, R>> {
-    let mut decoder = zstd::Decoder::with_buffer(source)?;
+fn zstd_decoder<'a, R: BufRead>(source: R) -> io::Result<::zstd::Decoder<'a, R>> {
+    let mut decoder = ::zstd::Decoder::with_buffer(source)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG)?;
     Ok(decoder)
 }

@@ -1,12 +1,13 @@
-//! What images are for: one module a kind, over the file tree that all of them have.
+//! What images are for: one module a kind, over the file trees that they have.
 
+pub mod sd;
 pub mod wsl;
 
 use image_model::Compression;
 
 use crate::tree::Tree;
 
-/// An image of any kind, as its checks see it.
+/// An archive, as the checks of its kind see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     /// Its files.

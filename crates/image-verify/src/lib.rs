@@ -1,9 +1,10 @@
 //! Judges images: one function a format, one constant a check. No effects: the same bytes give the
 //! same report.
 //!
-//! [`verify`] reads an image once, from front to back: the file is read and hashed, uncompressed,
-//! and judged at the same time, in three threads that hand each other a few buffers. Memory grows
-//! with the number of members and not with their size.
+//! [`verify`] reads a file once, from front to back: it is read and hashed, uncompressed, and an
+//! archive is judged, at the same time, in three threads that hand each other a few buffers. The raw
+//! bytes of a disk are kept, and judged when all are there. Memory grows with the number of files
+//! and not with their size.
 
 /// Declares checks as constants and collects them in a table. The documentation of each constant
 /// is also what `cargo xtask explain` prints, so the two cannot differ. It stands before the modules
@@ -34,25 +35,34 @@ macro_rules! checks {
 }
 
 pub mod container;
+pub mod disk;
+pub mod ext4;
+pub mod fat;
+pub mod gpt;
 pub mod gzip;
 pub mod kind;
+pub mod mbr;
 mod names;
 mod record;
 mod stream;
 pub mod tar;
 pub mod tree;
+pub mod volume;
 
-use std::{borrow::Cow, io, thread};
+use std::{borrow::Cow, io, io::BufRead as _, sync::Arc, thread};
 
-use image_formats::bytes::ReadAt;
+use image_formats::{
+    bytes::{ReadAt, ReadError},
+    units::ByteOffset,
+};
 use image_model::{
-    Check, Compression, Digests, ImageKind, REPORT_SCHEMA, Sha256, Subject, VerificationReport,
-    Verifier, Waiver,
+    Board, Check, Compression, Digests, ImageKind, REPORT_SCHEMA, Sha256, Subject,
+    VerificationReport, Verifier, Waiver,
 };
 use sha2::Digest as _;
 
 pub use container::open_raw;
-use container::{Head, file_at};
+use container::{Head, RawFormat, file_at};
 pub use record::{MAX_FINDINGS_PER_CHECK, Recorded, Recorder};
 use stream::{RawStream, Sink, Source};
 use tree::Tree;
@@ -75,8 +85,14 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         container::XZ_CHECKS,
         container::ZSTD_CHECKS,
         tar::CHECKS,
+        disk::CHECKS,
+        mbr::CHECKS,
+        gpt::CHECKS,
+        fat::CHECKS,
+        ext4::CHECKS,
         kind::wsl::CHECKS,
         kind::wsl::NIXOS_CHECKS,
+        kind::sd::CHECKS,
         CHECKS,
     ];
     tables.into_iter().flatten().copied()
@@ -87,8 +103,10 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
 pub struct Limits {
     /// The most raw bytes.
     pub raw_len: u64,
-    /// Up to so many raw bytes the ratio does not matter.
+    /// Up to so many raw bytes of an archive the ratio does not matter.
     pub unchecked_raw_len: u64,
+    /// Up to so many raw bytes of a disk the ratio does not matter: a new card is mostly zeros.
+    pub unchecked_disk_len: u64,
     /// The most raw bytes for each byte of the file.
     pub ratio: u64,
     /// The most members.
@@ -102,6 +120,7 @@ impl Default for Limits {
         Self {
             raw_len: 64 << 30,
             unchecked_raw_len: 1 << 30,
+            unchecked_disk_len: 4 << 30,
             ratio: 200,
             members: 1 << 21,
             names_len: 256 << 20,
@@ -120,20 +139,53 @@ pub struct Progress {
     pub raw: u64,
 }
 
+/// What an image is expected to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expected {
+    /// An archive is for WSL, a disk with a partition table for a board.
+    #[default]
+    Guess,
+    /// An image for this.
+    Kind(ImageKind),
+    /// Whatever it is for: only its format is judged.
+    AnyKind,
+    /// Whatever it is: only what is around the raw bytes is judged.
+    AnyImage,
+}
+
+/// Where the raw bytes of a compressed disk go: its structures refer to each other in all
+/// directions, so they cannot be judged as they pass by.
+pub trait Scratch: io::Write {
+    /// All that was written.
+    fn finish(&mut self) -> io::Result<Arc<dyn ReadAt>>;
+}
+
+/// In memory: for small images.
+impl Scratch for Vec<u8> {
+    fn finish(&mut self) -> io::Result<Arc<dyn ReadAt>> {
+        Ok(Arc::new(std::mem::take(self)))
+    }
+}
+
 /// What to judge, and how.
 pub struct Request<'a> {
-    /// What the image is for; `None` judges its format only.
-    pub kind: Option<ImageKind>,
+    /// What the image is expected to be.
+    pub expected: Expected,
     /// Name of the file, for the rules about names.
     pub file_name: Option<&'a str>,
     /// The system that the image is for, in Nix's words, where somebody said so.
     pub system: Option<&'a str>,
+    /// The boards that the image promises to boot on; none where nobody promised anything.
+    pub boards: &'a [Board],
     /// Checks that may fail.
     pub waivers: &'a [Waiver],
     /// What the image may cost.
     pub limits: Limits,
     /// Gets every raw byte.
     pub raw_sink: Option<&'a mut dyn io::Write>,
+    /// Gets every raw byte of a disk that is compressed, and of everything where
+    /// [`Expected::AnyImage`] is asked for.
+    pub scratch: Option<&'a mut dyn Scratch>,
     /// Is told how far the reading is, some thousand times a gigabyte.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
@@ -141,12 +193,14 @@ pub struct Request<'a> {
 impl Default for Request<'_> {
     fn default() -> Self {
         Self {
-            kind: None,
+            expected: Expected::default(),
             file_name: None,
             system: None,
+            boards: &[],
             waivers: &[],
             limits: Limits::default(),
             raw_sink: None,
+            scratch: None,
             progress: &|_| {},
         }
     }
@@ -169,6 +223,12 @@ pub enum VerifyError {
     /// The raw bytes cannot be written.
     #[error("cannot write the raw bytes of the image")]
     Sink(#[source] io::Error),
+    /// The raw bytes cannot be read where they were written.
+    #[error("cannot read the raw bytes of the image")]
+    Raw(#[source] ReadError),
+    /// A compressed disk, and no place for its raw bytes.
+    #[error("a compressed disk cannot be judged without a place for its raw bytes")]
+    NoScratch,
 }
 
 /// How often the file is read again for contents that turned out to be wanted after they went by:
@@ -177,17 +237,18 @@ const MAX_EXTRA_PASSES: usize = 3;
 
 /// Judges the image in `source`.
 pub fn verify(
-    source: &dyn ReadAt,
-    request: Request<'_>,
+    source: Arc<dyn ReadAt>,
+    mut request: Request<'_>,
 ) -> Result<VerificationReport, VerifyError> {
     let file_len = source.len().map_err(|cause| VerifyError::Read { offset: 0, len: 0, cause })?;
     let mut out = Recorder::default();
     out.announce(container::CHECKS);
     out.announce(CHECKS);
 
-    let head = read_head(source, file_len)?;
+    let head = read_head(&*source, file_len)?;
     let compression = match container::sniff(&head) {
-        Head::Image(compression) => Some(compression),
+        Head::Compressed(compression) => Some(compression),
+        Head::Raw(_) => Some(Compression::None),
         Head::Other(_) if file_len == 0 => {
             out.expect(&container::NOT_EMPTY, false, || {
                 (file_at("file", 0, 0), "the file has no bytes".to_owned())
@@ -196,7 +257,7 @@ pub fn verify(
         }
         Head::Other(what) => {
             out.expect(&container::CONTAINER, false, || {
-                let message = format!("the file is {what}, not a tar archive in gzip");
+                let message = format!("the file is {what}, not an image, compressed or not");
                 (file_at("file", 0, 0), message)
             });
             None
@@ -207,36 +268,60 @@ pub fn verify(
         out.expect(&container::NOT_EMPTY, true, here);
         out.expect(&container::CONTAINER, true, here);
         out.announce(tables(compression));
-        out.announce(tar::CHECKS);
     }
 
-    let mut tree = request.kind.map(|kind| match kind {
-        ImageKind::Wsl => Tree::new(&kind::wsl::INTERESTS),
+    let wants_tree = matches!(request.expected, Expected::Guess | Expected::Kind(ImageKind::Wsl));
+    let mut tree = wants_tree.then(|| Tree::new(&kind::wsl::INTERESTS));
+    let Request { expected, limits, progress, .. } = request;
+    let job = Job { source: &source, file_len, limits, progress, expected };
+    let sinks = Sinks { raw: request.raw_sink.take(), scratch: request.scratch.take() };
+    let passed = job.pass(compression, sinks, tree.as_mut(), &mut out)?;
+
+    let compression = compression.unwrap_or(Compression::None);
+    let (mut kind, mut format) = (None, None);
+    match (passed.format, &passed.disk) {
+        (Some(RawFormat::Tar), _) => {
+            format = Some("tar");
+            if let Some(tree) = &mut tree {
+                kind = Some(ImageKind::Wsl);
+                job.supply_missing(tree)?;
+                let Request { file_name, system, .. } = request;
+                out.announce(kind::wsl::CHECKS);
+                // Of a part of an image nobody knows what is missing in the whole.
+                if passed.raw.is_some() && tree.is_complete() && !tree.is_empty() {
+                    let image = kind::Image { tree, compression, file_name, system };
+                    kind::wsl::verify(&image, &mut out);
+                }
+            }
+        }
+        (Some(RawFormat::Disk), _) if expected == Expected::AnyImage => format = Some("disk"),
+        (Some(RawFormat::Disk), Some(bytes)) => {
+            let disk = disk::verify(bytes, &mut out).map_err(VerifyError::Raw)?;
+            format = Some(disk.format());
+            let is_sd = match expected {
+                Expected::Kind(kind) => kind == ImageKind::Sd,
+                Expected::Guess => disk.table.is_some(),
+                Expected::AnyKind | Expected::AnyImage => false,
+            };
+            if is_sd {
+                kind = Some(ImageKind::Sd);
+                let promise = kind::sd::Promise { boards: request.boards };
+                kind::sd::verify(&disk, promise, &mut out);
+            }
+            disk.trouble().map_err(VerifyError::Raw)?;
+        }
+        _ => {}
+    }
+    if let (Expected::Kind(wanted), Some(format)) = (expected, format) {
+        out.expect(&container::KIND, kind == Some(wanted), || {
+            let message = format!("{format}, which is no image for {wanted}");
+            (container::raw_at("image", 0, 0), message)
+        });
+    }
+    let kind = kind.or(match expected {
+        Expected::Kind(kind) => Some(kind),
+        _ => None,
     });
-    let job = Job { source, file_len, limits: request.limits, progress: request.progress };
-    let passed = job.pass(compression, request.raw_sink, tree.as_mut(), &mut out)?;
-    if let Some(tree) = &mut tree {
-        for _ in 0..MAX_EXTRA_PASSES {
-            if tree.missing().is_empty() {
-                break;
-            }
-            job.supply(tree)?;
-        }
-    }
-    if let (Some(kind), Some(tree)) = (request.kind, &tree) {
-        let Request { file_name, system, .. } = request;
-        let compression = compression.unwrap_or(Compression::None);
-        let image = kind::Image { tree, compression, file_name, system };
-        match kind {
-            ImageKind::Wsl => out.announce(kind::wsl::CHECKS),
-        }
-        // Of a part of an image nobody knows what is missing in the whole.
-        if passed.is_tar && passed.raw.is_some() && tree.is_complete() && !tree.is_empty() {
-            match kind {
-                ImageKind::Wsl => kind::wsl::verify(&image, &mut out),
-            }
-        }
-    }
     let recorded = out.finish(request.waivers, &UNUSED_WAIVER, &file_at("file", 0, file_len));
     Ok(VerificationReport {
         schema: REPORT_SCHEMA,
@@ -245,12 +330,12 @@ pub fn verify(
             version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
         },
         subject: Subject {
-            format: passed.is_tar.then_some(Cow::Borrowed("tar")),
-            compression: compression.unwrap_or(Compression::None),
+            format: format.map(Cow::Borrowed),
+            compression,
             digests: passed.file,
             raw: passed.raw,
         },
-        kind: request.kind,
+        kind,
         waivers: request.waivers.to_vec(),
         totals: recorded.totals,
         outcomes: recorded.outcomes,
@@ -278,20 +363,41 @@ fn read_head(source: &dyn ReadAt, file_len: u64) -> Result<Vec<u8>, VerifyError>
     Ok(head)
 }
 
+/// Who gets the raw bytes.
+struct Sinks<'a> {
+    raw: Option<&'a mut dyn io::Write>,
+    scratch: Option<&'a mut dyn Scratch>,
+}
+
 /// What one pass over the file found out, but for the findings.
 struct Passed {
     file: Digests,
     raw: Option<Digests>,
-    is_tar: bool,
+    format: Option<RawFormat>,
+    /// The raw bytes of a disk.
+    disk: Option<Arc<dyn ReadAt>>,
+}
+
+/// What the reader of raw bytes found out about them.
+struct Judged {
+    /// What they start like.
+    format: Option<RawFormat>,
+    /// They were read to their end.
+    whole: bool,
+    /// There were none.
+    empty: bool,
+    /// All of them, where they were kept.
+    kept: Option<Arc<dyn ReadAt>>,
 }
 
 /// What is read, and what that may cost.
 #[derive(Clone, Copy)]
 struct Job<'a> {
-    source: &'a dyn ReadAt,
+    source: &'a Arc<dyn ReadAt>,
     file_len: u64,
     limits: Limits,
     progress: &'a (dyn Fn(Progress) + Sync),
+    expected: Expected,
 }
 
 impl Job<'_> {
@@ -299,17 +405,17 @@ impl Job<'_> {
     fn pass(
         self,
         compression: Option<Compression>,
-        raw_sink: Option<&mut dyn io::Write>,
+        sinks: Sinks<'_>,
         tree: Option<&mut Tree>,
         out: &mut Recorder,
     ) -> Result<Passed, VerifyError> {
-        let Self { source, file_len, limits, progress } = self;
+        let Self { source, file_len, limits, progress, .. } = self;
         let (file_sink, file_source) = stream::pipe();
         thread::scope(|scope| {
-            let file = scope.spawn(move || read_file(source, file_len, file_sink));
+            let file = scope.spawn(move || read_file(&**source, file_len, file_sink));
             let Some(compression) = compression else {
                 drop(file_source);
-                return Ok(Passed { file: join(file)?, raw: None, is_tar: false });
+                return Ok(Passed { file: join(file)?, raw: None, format: None, disk: None });
             };
             let (decoder, raw_source) = if compression == Compression::None {
                 (None, file_source)
@@ -319,17 +425,28 @@ impl Job<'_> {
                 (Some(decoder), raw_source)
             };
             let compressed = decoder.is_some();
+            let Sinks { raw: raw_sink, scratch } = sinks;
             let mut raw =
                 RawStream::new(raw_source, raw_sink, progress, limits, file_len, compressed);
-            let judged = tar::judge_stream(&mut raw, &limits, tree, out);
+            let judged = self.judge(&mut raw, compressed, scratch, tree, out);
             let (raw_len, raw_digest, over_limit) = (raw.len, raw.digest(), raw.over_limit.take());
-            // Dropping it ends the decoder where the tar was given up.
+            // Dropping it ends the decoder where the image was given up.
             drop(raw);
-            let (decoded, whole) = decoder.map(join).unwrap_or((Recorder::default(), true));
+            let decoded = decoder.map(join);
             let file = join(file)?;
-            let judged = judged.map_err(VerifyError::Sink)?;
-            out.absorb(decoded);
-            let whole = whole && judged.whole && over_limit.is_none();
+            let judged = judged?;
+            let mut whole = judged.whole && over_limit.is_none();
+            if let Some(decoded) = decoded {
+                whole &= decoded.whole;
+                out.absorb(decoded.out);
+                if compression == Compression::Zstd && judged.format == Some(RawFormat::Disk) {
+                    let at = decoded.unsized_frame;
+                    out.expect(&container::ZSTD_CONTENT_SIZE, at.is_none(), || {
+                        let message = "the frame does not tell the size of its content".to_owned();
+                        (file_at("zstd frame header", at.map_or(0, |at| at.0), 0), message)
+                    });
+                }
+            }
             if whole && judged.empty {
                 out.expect(&container::TAR_INSIDE, false, || {
                     (file_at("file", 0, file_len), "inside the compression is nothing".to_owned())
@@ -341,8 +458,73 @@ impl Job<'_> {
             });
             let sha256 = raw_digest.map_or(file.sha256, Sha256);
             let raw = whole.then_some(Digests { size: raw_len, sha256 });
-            Ok(Passed { file, raw, is_tar: judged.is_tar })
+            let disk = judged.kept.filter(|_| whole);
+            Ok(Passed { file, raw, format: judged.format, disk })
         })
+    }
+
+    /// Judges raw bytes: those of an archive as they pass by; those of a disk are kept.
+    fn judge(
+        self,
+        raw: &mut RawStream<'_, '_>,
+        compressed: bool,
+        scratch: Option<&mut dyn Scratch>,
+        tree: Option<&mut Tree>,
+        out: &mut Recorder,
+    ) -> Result<Judged, VerifyError> {
+        let first = raw.fill_buf().map_err(VerifyError::Sink)?;
+        let head: Vec<u8> = first.iter().copied().take(container::HEAD_LEN).collect();
+        if head.is_empty() {
+            // Whether that is a defect of its own depends on why nothing came.
+            return Ok(Judged { format: None, whole: true, empty: true, kept: None });
+        }
+        let (format, what) = match container::sniff(&head) {
+            Head::Raw(format) => (Some(format), ""),
+            Head::Compressed(_) => (None, "compressed a second time"),
+            Head::Other(what) => (None, what),
+        };
+        if format == Some(RawFormat::Disk) {
+            raw.is_disk();
+        }
+        out.expect(&container::TAR_INSIDE, format.is_some(), || {
+            let message =
+                format!("inside the compression is {what}, neither a tar archive nor a disk");
+            (container::raw_at("raw bytes", 0, 0), message)
+        });
+        let mut kept = None;
+        let mut whole = true;
+        match (format, self.expected, scratch) {
+            (Some(RawFormat::Tar), Expected::Guess | Expected::Kind(_) | Expected::AnyKind, _) => {
+                out.announce(tar::CHECKS);
+                let judged = tar::judge_stream(raw, &self.limits, tree, out);
+                whole = judged.map_err(VerifyError::Sink)?;
+            }
+            // The file is what is asked for.
+            (_, _, _) if !compressed => {
+                drain(raw, None)?;
+                kept = (format == Some(RawFormat::Disk)).then(|| Arc::clone(self.source));
+            }
+            (Some(RawFormat::Disk), _, Some(scratch)) | (_, Expected::AnyImage, Some(scratch)) => {
+                drain(raw, Some(scratch))?;
+                kept = Some(scratch.finish().map_err(VerifyError::Sink)?);
+            }
+            (Some(RawFormat::Disk), expected, None) if expected != Expected::AnyImage => {
+                return Err(VerifyError::NoScratch);
+            }
+            (_, _, _) => drain(raw, None)?,
+        }
+        Ok(Judged { format, whole, empty: false, kept })
+    }
+
+    /// Reads the file again as often as the tree wants more contents.
+    fn supply_missing(self, tree: &mut Tree) -> Result<(), VerifyError> {
+        for _ in 0..MAX_EXTRA_PASSES {
+            if tree.missing().is_empty() {
+                break;
+            }
+            self.supply(tree)?;
+        }
+        Ok(())
     }
 
     /// Reads the file again, for the contents that a tree found out too late that it wants. All
@@ -351,7 +533,7 @@ impl Job<'_> {
         let Self { source, file_len, limits, .. } = self;
         let (file_sink, file_source) = stream::pipe();
         thread::scope(|scope| {
-            let file = scope.spawn(move || read_file(source, file_len, file_sink));
+            let file = scope.spawn(move || read_file(&**source, file_len, file_sink));
             // What cannot be read is known since the first pass.
             if let Ok(raw) = open_raw(file_source) {
                 let raw = io::BufReader::new(io::Read::take(raw, limits.raw_len));
@@ -362,16 +544,44 @@ impl Job<'_> {
     }
 }
 
-/// Takes the compression off. What was seen, and whether all could be read.
-fn decode(compression: Compression, source: Source, mut sink: Sink) -> (Recorder, bool) {
+/// Reads the rest of the raw bytes, into `scratch` where there is one.
+fn drain(
+    raw: &mut RawStream<'_, '_>,
+    mut scratch: Option<&mut dyn Scratch>,
+) -> Result<(), VerifyError> {
+    loop {
+        let bytes = raw.fill_buf().map_err(VerifyError::Sink)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if let Some(scratch) = &mut scratch {
+            scratch.write_all(bytes).map_err(VerifyError::Sink)?;
+        }
+        let len = bytes.len();
+        raw.consume(len);
+    }
+}
+
+/// What a decoder found out.
+struct Decoded {
+    out: Recorder,
+    /// All could be read.
+    whole: bool,
+    /// The first frame of zstd that does not tell the size of its content.
+    unsized_frame: Option<ByteOffset>,
+}
+
+/// Takes the compression off.
+fn decode(compression: Compression, source: Source, mut sink: Sink) -> Decoded {
     let mut out = Recorder::default();
-    let whole = match compression {
-        Compression::Gzip => gzip::decode(source, &mut sink, &mut out),
-        _ => container::decode(compression, source, &mut sink, &mut out),
+    let (whole, unsized_frame) = match compression {
+        Compression::Gzip => (gzip::decode(source, &mut sink, &mut out), None),
+        Compression::Zstd => container::decode_zstd(source, &mut sink, &mut out),
+        _ => (container::decode_xz(source, &mut sink, &mut out), None),
     };
     // Where the other side has gone nobody wants the rest.
     let _ = sink.flush();
-    (out, whole)
+    Decoded { out, whole, unsized_frame }
 }
 
 /// The result of a thread. Where it panicked, so do we.

@@ -99,6 +99,11 @@ impl Source {
         self.position
     }
 
+    /// The bytes that are there.
+    pub(crate) fn buffered(&self) -> &[u8] {
+        &self.bytes[self.start..self.len]
+    }
+
     /// Waits for bytes if none are there. False at the end.
     fn refill(&mut self) -> bool {
         if self.start < self.len {
@@ -122,7 +127,7 @@ impl Source {
 impl BufRead for Source {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.refill();
-        Ok(&self.bytes[self.start..self.len])
+        Ok(self.buffered())
     }
 
     fn consume(&mut self, len: usize) {
@@ -138,7 +143,7 @@ impl Read for Source {
 }
 
 /// [`Read::read`] in terms of [`BufRead`].
-fn read_buffered(source: &mut impl BufRead, buf: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_buffered(source: &mut impl BufRead, buf: &mut [u8]) -> io::Result<usize> {
     let len = source.fill_buf()?.read(buf)?;
     source.consume(len);
     Ok(len)
@@ -170,6 +175,11 @@ impl<'s, 'p> RawStream<'s, 'p> {
     ) -> Self {
         let hash = hashed.then(Sha256::new);
         Self { source, sink, progress, limits, file_len, hash, len: 0, over_limit: None }
+    }
+
+    /// The bytes are those of a disk.
+    pub(crate) fn is_disk(&mut self) {
+        self.limits.unchecked_raw_len = self.limits.unchecked_disk_len;
     }
 
     /// The digest of the bytes that went by, where they have their own.
@@ -210,7 +220,7 @@ impl BufRead for RawStream<'_, '_> {
         {
             self.arrived()?;
         }
-        Ok(&self.source.bytes[self.source.start..self.source.len])
+        Ok(self.source.buffered())
     }
 
     fn consume(&mut self, len: usize) {

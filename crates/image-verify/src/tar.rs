@@ -10,50 +10,21 @@ use image_model::{ImageSpace, Location};
 pub use checks::*;
 
 use crate::{
-    Limits, Recorder, container,
+    Limits, Recorder,
+    container::raw_at,
     names::{self, Became, Names, Node, components, show},
     stream::RawStream,
     tree::{MAX_CONTENT, Tree},
 };
 
-/// What was found out about a stream, but for the findings.
-pub(crate) struct Judged {
-    /// It starts like a tar.
-    pub(crate) is_tar: bool,
-    /// It was read to its end.
-    pub(crate) whole: bool,
-    /// It had no bytes.
-    pub(crate) empty: bool,
-}
-
-/// Judges a stream of raw bytes. An error is that of the sink behind the stream.
+/// Judges a stream of raw bytes that starts like a tar. False if it was given up before its end. An
+/// error is that of the sink behind the stream.
 pub(crate) fn judge_stream(
     raw: &mut RawStream<'_, '_>,
     limits: &Limits,
     mut tree: Option<&mut Tree>,
     out: &mut Recorder,
-) -> io::Result<Judged> {
-    let head: Vec<u8> = raw.fill_buf()?.iter().copied().take(container::HEAD_LEN).collect();
-    if head.is_empty() {
-        // Whether that is a defect of its own depends on why nothing came.
-        return Ok(Judged { is_tar: false, whole: true, empty: true });
-    }
-    let is_tar = container::is_tar(&head);
-    if !out.expect(&container::TAR_INSIDE, is_tar, || {
-        let what = match container::sniff(&head) {
-            container::Head::Image(_) => "compressed a second time",
-            container::Head::Other(what) => what,
-        };
-        (raw_at("raw bytes", 0, 0), format!("inside the compression is {what}, not a tar archive"))
-    }) {
-        loop {
-            let len = raw.fill_buf()?.len();
-            if len == 0 {
-                return Ok(Judged { is_tar, whole: true, empty: false });
-            }
-            raw.consume(len);
-        }
-    }
+) -> io::Result<bool> {
     let mut reader = Reader::new(&mut *raw);
     let mut judge = Judge::new(*limits, out);
     let mut end = None;
@@ -62,7 +33,7 @@ pub(crate) fn judge_stream(
         match item {
             Item::Member(member) => {
                 if !judge.member(&member) {
-                    return Ok(Judged { is_tar, whole: false, empty: false });
+                    return Ok(false);
                 }
                 if let Some(tree) = &mut tree {
                     let wanted = tree.add(&member);
@@ -81,7 +52,7 @@ pub(crate) fn judge_stream(
     if let Some(end) = end.filter(|_| raw.over_limit.is_none()) {
         judge.end(&end);
     }
-    Ok(Judged { is_tar, whole: true, empty: false })
+    Ok(true)
 }
 
 /// Gives `tree` the contents it wants and did not keep.
@@ -110,10 +81,6 @@ fn read_content(
     content.clear();
     reader.by_ref().take(wanted).read_to_end(content)?;
     Ok(())
-}
-
-fn raw_at(structure: &'static str, offset: u64, len: u64) -> Location {
-    Location { structure: structure.into(), space: ImageSpace::Raw, offset, len, path: None }
 }
 
 /// How a name starts.

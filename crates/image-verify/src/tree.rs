@@ -1,7 +1,8 @@
 //! The file tree of an image, whatever holds it: built from the members of a tar stream in their
-//! order, as WSL's `bsdtar -x -p --xattrs --numeric-owner` would build it on a disk.
+//! order, as WSL's `bsdtar -x -p --xattrs --numeric-owner` would build it on a disk, or from the
+//! directories of a file system.
 //!
-//! It keeps what checks ask for and nothing else: about 200 bytes a member, what kind of program
+//! Of a tar it keeps what checks ask for and nothing else: about 200 bytes a member, what kind of program
 //! an executable is, and the content of the few files that an [`Interests`] names. A stream can
 //! not be asked again, and a symlink may lead to a file that already passed: such files are in
 //! [`Tree::missing`], and a second pass over the stream [`supplies`](Tree::supply) them.
@@ -9,6 +10,7 @@
 mod resolve;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
@@ -17,6 +19,7 @@ use image_formats::{
     bytes::Region,
     elf,
     tar::{Kind as MemberKind, Member},
+    units::ByteOffset,
 };
 use image_model::{ImageSpace, Location};
 
@@ -131,8 +134,7 @@ impl Program {
 /// The program that loads the one whose first bytes these are, where they tell.
 fn interpreter(head: &[u8]) -> Option<Vec<u8>> {
     let header = elf::Header::from_prefix(head).filter(elf::Header::is_elf64_le)?;
-    let head = head.to_vec();
-    header.interpreter(Region::whole(&head).ok()?).ok()?
+    header.interpreter(&Region::from(head.to_vec())).ok()?
 }
 
 impl Kind {
@@ -162,6 +164,33 @@ pub struct Tree {
     speculative: u64,
     text: usize,
     complete: bool,
+    structure: Structure,
+}
+
+/// What says that a file is there: the name of the structure, and its size in bytes.
+#[derive(Clone, Debug)]
+struct Structure {
+    name: Cow<'static, str>,
+    len: u64,
+}
+
+/// What a file system says of a file.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    /// What it is; a directory without its children.
+    pub kind: Kind,
+    /// Permission, set-id and sticky bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Modification time in seconds since 1970.
+    pub mtime: i64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Absolute offset of the structure that says all this.
+    pub offset: ByteOffset,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -193,7 +222,44 @@ impl Tree {
             speculative: 0,
             text: 0,
             complete: true,
+            structure: Structure { name: Cow::Borrowed("tar header"), len: 512 },
         }
+    }
+
+    /// The empty tree of a file system. `structure` is what says that a file is there, such as
+    /// `partition 2, ext4 inode`, and `len` its size in bytes.
+    pub fn of_volume(structure: String, len: u64) -> Self {
+        let structure = Structure { name: Cow::Owned(structure), len };
+        Self { structure, ..Self::new(&Interests::NONE) }
+    }
+
+    /// Says of the root what its file system says of it.
+    pub fn set_root(&mut self, metadata: Metadata) {
+        let root = &mut self.nodes[0];
+        *root = Node { kind: std::mem::replace(&mut root.kind, Kind::Special), ..metadata.into() };
+    }
+
+    /// Adds a file to a directory, or nothing where the tree is full, the parent is no directory,
+    /// or has that name already.
+    pub fn add_child(&mut self, parent: NodeId, name: &[u8], metadata: Metadata) -> Option<NodeId> {
+        if let Kind::Symlink(target) = &metadata.kind {
+            self.text += target.len();
+        }
+        self.may_add(parent, name)?;
+        self.push(Node { parent, name: Arc::from(name), ..metadata.into() })
+    }
+
+    /// Adds another name for a file that is there: a hard link.
+    pub fn add_name(&mut self, parent: NodeId, name: &[u8], target: NodeId) -> Option<()> {
+        self.may_add(parent, name)?;
+        self.text += name.len();
+        self.insert(parent, Arc::from(name), target);
+        Some(())
+    }
+
+    fn may_add(&self, parent: NodeId, name: &[u8]) -> Option<()> {
+        let Kind::Directory(children) = &self.node(parent).kind else { return None };
+        (!children.contains_key(name)).then_some(())
     }
 
     /// Adds a member, and tells how many bytes of its content the tree wants to see: all of
@@ -421,10 +487,10 @@ impl Tree {
     /// Where a finding about this node is.
     pub fn location(&self, id: NodeId) -> Location {
         Location {
-            structure: "tar header".into(),
+            structure: self.structure.name.clone(),
             space: ImageSpace::Raw,
             offset: self.node(id).offset.unwrap_or(0),
-            len: if self.node(id).offset.is_some() { 512 } else { 0 },
+            len: if self.node(id).offset.is_some() { self.structure.len } else { 0 },
             path: Some(display(&self.path(id))),
         }
     }
@@ -511,6 +577,23 @@ impl Tree {
             if self.wanted.len() < MAX_WANTED && path.len() <= MAX_PATH {
                 self.wanted.insert(path);
             }
+        }
+    }
+}
+
+impl From<Metadata> for Node {
+    fn from(metadata: Metadata) -> Self {
+        let Metadata { kind, mode, uid, gid, mtime, size, offset } = metadata;
+        Self {
+            kind,
+            mode,
+            uid: uid.into(),
+            gid: gid.into(),
+            mtime,
+            size,
+            offset: Some(offset.0),
+            parent: Tree::ROOT,
+            name: Arc::from(&b""[..]),
         }
     }
 }

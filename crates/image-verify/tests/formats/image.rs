@@ -119,3 +119,10 @@ pub(crate) fn zstd(raw: &[u8]) -> Vec<u8> {
     encoder.write_all(raw).unwrap();
     encoder.finish().unwrap()
 }
+
+/// What looks like a disk from outside.
+pub(crate) fn disk() -> Vec<u8> {
+    let mut disk = vec![0; 4 << 10];
+    disk[510..512].copy_from_slice(b"\x55\xaa");
+    disk
+}

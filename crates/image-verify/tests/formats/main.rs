@@ -8,27 +8,44 @@ mod witnesses;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    sync::Arc,
 };
 
 use image::*;
 use image_formats::bytes::ReadAt;
-use image_model::{Outcome, Severity, VerificationReport, Waiver};
+use image_model::{ImageKind, Outcome, Severity, VerificationReport, Waiver};
 use image_verify::{
-    Limits, Request, VerifyError, container, gzip as gzip_checks, tar as tar_checks,
+    Expected, Limits, Request, VerifyError, container, gzip as gzip_checks, tar as tar_checks,
 };
 use proptest::prelude::*;
 use twins::{TWINS, Twin};
 
-fn verify(file: &Vec<u8>) -> VerificationReport {
-    image_verify::verify(file, Request::default()).unwrap()
+/// Judges the format, and not what the image is for.
+fn any_kind<'a>() -> Request<'a> {
+    Request { expected: Expected::AnyKind, ..Request::default() }
 }
 
-fn verify_limited(file: &Vec<u8>, limits: Limits) -> VerificationReport {
-    image_verify::verify(file, Request { limits, ..Request::default() }).unwrap()
+fn verify(file: &[u8]) -> VerificationReport {
+    image_verify::verify(Arc::new(file.to_vec()), any_kind()).unwrap()
 }
 
-/// Verifies a twin, with limits that are low for those that exceed one.
+fn verify_limited(file: &[u8], limits: Limits) -> VerificationReport {
+    image_verify::verify(Arc::new(file.to_vec()), Request { limits, ..any_kind() }).unwrap()
+}
+
+/// Verifies a twin, with limits that are low for those that exceed one, and with what is expected
+/// for those that are something else.
 fn verify_twin(twin: &Twin) -> VerificationReport {
+    let expected = match twin.check {
+        "file-kind" => Some(Expected::Kind(ImageKind::Sd)),
+        // What is in the disk is not judged here.
+        "zstd-content-size" => Some(Expected::AnyImage),
+        _ => None,
+    };
+    if let Some(expected) = expected {
+        let request = Request { expected, ..Request::default() };
+        return image_verify::verify(Arc::new((twin.file)()), request).unwrap();
+    }
     let limits = match twin.check {
         "file-expansion-limit" => {
             Limits { unchecked_raw_len: 1000, ratio: 10, ..Limits::default() }
@@ -70,7 +87,10 @@ fn a_good_image_reaches_its_checks() {
         .filter(|(_, outcome)| **outcome == Outcome::NotReached)
         .map(|(id, _)| id.as_ref())
         .collect();
-    assert_eq!(not_reached, ["gzip-header-crc", "tar-hard-link-target", "verify-unused-waiver"]);
+    assert_eq!(
+        not_reached,
+        ["file-kind", "gzip-header-crc", "tar-hard-link-target", "verify-unused-waiver"]
+    );
 }
 
 #[test]
@@ -120,7 +140,11 @@ fn ids_are_well_formed() {
             check.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         );
         let format = check.id.split('-').next().unwrap();
-        assert!(["file", "gzip", "xz", "zstd", "tar", "wsl", "verify"].contains(&format));
+        let formats = [
+            "file", "gzip", "xz", "zstd", "tar", "disk", "mbr", "gpt", "fat", "ext4", "wsl", "sd",
+            "verify",
+        ];
+        assert!(formats.contains(&format), "{}", check.id);
         for text in [check.explain, check.spec, check.reads] {
             assert!(!text.trim().is_empty(), "{}", check.id);
         }
@@ -133,7 +157,7 @@ fn a_cut_anywhere_is_an_error() {
     // The last byte of gzip is needed; of the tar, everything up to the second zero block.
     for file in [raw.clone(), gzip(&raw)] {
         for len in 0..file.len() {
-            let report = verify(&file[..len].to_vec());
+            let report = verify(&file[..len]);
             assert!(has_error(&report), "cut to {len} of {}", file.len());
         }
     }
@@ -213,7 +237,7 @@ fn millions_of_empty_members_end_at_the_limit() {
     let limits = Limits { members: 1 << 14, ..Limits::default() };
     // The whole file would be hashed still; a file of that size is enough.
     let source = Endless { len: 512 << 15, ..source };
-    let report = image_verify::verify(&source, Request { limits, ..Request::default() }).unwrap();
+    let report = image_verify::verify(Arc::new(source), Request { limits, ..any_kind() }).unwrap();
     assert!(failed(&report).contains("tar-member-limit"));
     assert!(report.omitted["tar-duplicate"] > 16_000);
     assert_eq!(report.subject.raw, None);
@@ -232,8 +256,8 @@ fn waivers_are_applied_and_counted() {
     let waive = |check: &str| Waiver { check: check.to_owned(), reason: "a test".to_owned() };
     let waivers = [waive("tar-hard-link"), waive("tar-device")];
     let file = tar_with(&[hard_link("./a", "./bin/sh")]);
-    let request = Request { waivers: &waivers, ..Request::default() };
-    let report = image_verify::verify(&file, request).unwrap();
+    let request = Request { waivers: &waivers, ..any_kind() };
+    let report = image_verify::verify(Arc::new(file.clone()), request).unwrap();
     assert_eq!(report.outcomes["tar-hard-link"], Outcome::Waived);
     let loud: Vec<_> = report.findings.iter().filter(|f| !f.waived).collect();
     assert!(matches!(loud[..], [f] if f.check == "verify-unused-waiver"));
@@ -254,11 +278,14 @@ fn raw_bytes_go_to_the_sink() {
     let raw = good_tar();
     let file = gzip(&raw);
     let mut copy = Vec::new();
-    let request = Request { raw_sink: Some(&mut copy), ..Request::default() };
-    image_verify::verify(&file, request).unwrap();
+    let request = Request { raw_sink: Some(&mut copy), ..any_kind() };
+    image_verify::verify(Arc::new(file.clone()), request).unwrap();
     assert_eq!(copy, raw);
-    let request = Request { raw_sink: Some(&mut Full), ..Request::default() };
-    assert!(matches!(image_verify::verify(&file, request), Err(VerifyError::Sink(_))));
+    let request = Request { raw_sink: Some(&mut Full), ..any_kind() };
+    assert!(matches!(
+        image_verify::verify(Arc::new(file.clone()), request),
+        Err(VerifyError::Sink(_))
+    ));
 }
 
 #[test]
@@ -273,7 +300,7 @@ fn a_file_that_cannot_be_read_is_an_error_of_the_machine() {
             if offset < 1 << 18 { Ok(()) } else { Err(io::Error::other("a bad disk")) }
         }
     }
-    let error = image_verify::verify(&Bad, Request::default()).unwrap_err();
+    let error = image_verify::verify(Arc::new(Bad), any_kind()).unwrap_err();
     assert_eq!(error.to_string(), "image: cannot read 262144 bytes at 0x40000");
 }
 
@@ -287,7 +314,7 @@ fn other_files_are_named() {
         (b"BZh91AY&SY", "bzip2"),
         (&[0; 100], "zeros"),
     ] {
-        let report = verify(&head.to_vec());
+        let report = verify(head);
         let [finding] = &report.findings[..] else { panic!("one finding") };
         assert!(finding.message.contains(what), "{}", finding.message);
     }
@@ -313,7 +340,7 @@ fn raw_bytes_can_be_had_without_a_verdict() {
 }
 
 /// Any bytes give a report, and every finding names a check that was announced.
-fn judge_any(file: &Vec<u8>) {
+fn judge_any(file: &[u8]) {
     let report = verify(file);
     let ids: BTreeSet<_> = image_verify::checks().map(|check| check.id).collect();
     for finding in &report.findings {
@@ -356,4 +383,62 @@ fn severities_follow_what_happens() {
         let errors = has_error(&verify_twin(twin));
         assert_eq!(errors, check.severity == Severity::Error, "{}", check.id);
     }
+}
+
+/// The size of the content is asked for where a card is written, and for all frames.
+#[test]
+fn disks_tell_the_size_of_their_content() {
+    let judge = |file: &[u8]| {
+        let request = Request { expected: Expected::AnyImage, ..Request::default() };
+        image_verify::verify(Arc::new(file.to_vec()), request).unwrap()
+    };
+    let sized = |raw: &[u8]| ::zstd::bulk::compress(raw, 1).unwrap();
+    let skippable = b"\x5a\x2a\x4d\x18\x05\0\0\0pzstd";
+    let disk = disk();
+    let good = [&skippable[..], &sized(&disk), &sized(&disk), skippable].concat();
+    let report = judge(&good);
+    assert_eq!(report.findings, []);
+    assert_eq!(report.outcomes["zstd-content-size"], Outcome::Held);
+    assert_eq!(report.subject.format.as_deref(), Some("disk"));
+    assert_eq!(report.subject.raw.unwrap().size, 2 * disk.len() as u64);
+
+    let report = judge(&[&good, &zstd(&disk)[..]].concat());
+    let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    assert_eq!(
+        (finding.check.as_ref(), finding.at.offset),
+        ("zstd-content-size", good.len() as u64)
+    );
+
+    // An archive is read from front to back anyway.
+    let report = judge(&zstd(&good_tar()));
+    assert_eq!(report.findings, []);
+    assert_eq!(report.outcomes["zstd-content-size"], Outcome::NotReached);
+}
+
+/// What is behind the last frame or stream makes other programs fail, and us.
+#[test]
+fn garbage_behind_a_stream_is_an_error() {
+    let raw = good_tar();
+    for (file, check) in [(zstd(&raw), "zstd-data"), (xz(&raw), "xz-data")] {
+        for garbage in [&b"x"[..], b"garbage and more of it", &file[..10]] {
+            let report = verify(&[&file, garbage].concat());
+            assert_eq!(failed(&report), [check.to_owned()].into(), "{garbage:?}");
+            let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+            assert!(finding.at.offset >= file.len() as u64, "{}", finding.at);
+        }
+    }
+}
+
+/// File systems and tables leave the first block to boot loaders, and that may be zeros, like the end
+/// of an archive.
+#[test]
+fn a_disk_may_begin_with_zeros() {
+    for (at, magic) in [(0x438, &b"\x53\xef"[..]), (512, b"EFI PART"), (4096, b"EFI PART")] {
+        let mut disk = vec![0; 16 << 10];
+        disk[at..at + magic.len()].copy_from_slice(magic);
+        let request = Request { expected: Expected::AnyImage, ..Request::default() };
+        let report = image_verify::verify(Arc::new(disk), request).unwrap();
+        assert_eq!(report.subject.format.as_deref(), Some("disk"), "{at:#x}");
+    }
+    assert_eq!(verify(&[0; 10240]).subject.format.as_deref(), Some("tar"));
 }

@@ -48,6 +48,8 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("file-not-empty", Vec::new),
     twin("file-container", || b"PK\x03\x04 and so on".to_vec()),
     twin("file-tar-inside", || gzip(b"plain text")),
+    // The test expects an image for a board.
+    twin("file-kind", good_tar),
     // The test lowers the limit for this one.
     twin("file-expansion-limit", || gzip(&vec![0; 1 << 20])),
     twin("gzip-method", || edited_gzip(|f| f[2] = 7)),
@@ -86,6 +88,7 @@ pub(crate) const TWINS: &[Twin] = &[
         file[at] ^= 1;
         file
     }),
+    twin("zstd-content-size", || zstd(&disk())),
     twin("tar-header-checksum", || {
         let mut tar = good_tar();
         let at = tar.len() - 1024 - 1024;

@@ -1,0 +1,66 @@
+//! A set of clusters, as the bitmaps of the file system have it.
+
+/// One bit for each.
+#[derive(Debug)]
+pub(super) struct Bits(Vec<u8>);
+
+impl Bits {
+    /// None of `len` is set.
+    pub(super) fn new(len: u64) -> Self {
+        Self(vec![0; len.div_ceil(8) as usize])
+    }
+
+    fn get(&self, at: u64) -> bool {
+        self.0.get((at / 8) as usize).is_none_or(|byte| byte & 1 << (at % 8) != 0)
+    }
+
+    /// Sets `len` bits from `start` on. Those beyond the end are ignored.
+    pub(super) fn set(&mut self, start: u64, len: u64) {
+        let end = start.saturating_add(len).min(self.0.len() as u64 * 8);
+        let mut at = start;
+        while at < end {
+            if at.is_multiple_of(8) && end - at >= 8 {
+                let whole = (end - at) / 8;
+                self.0[(at / 8) as usize..][..whole as usize].fill(0xff);
+                at += whole * 8;
+            } else {
+                self.0[(at / 8) as usize] |= 1 << (at % 8);
+                at += 1;
+            }
+        }
+    }
+
+    /// Sets `len` bits from `start` on, if none of them is set: else it tells which is.
+    pub(super) fn claim(&mut self, start: u64, len: u64) -> Result<(), u64> {
+        match (start..start.saturating_add(len)).find(|at| self.get(*at)) {
+            Some(taken) => Err(taken),
+            None => {
+                self.set(start, len);
+                Ok(())
+            }
+        }
+    }
+
+    /// `len` bytes of bits from `start` on, which is a multiple of 8; shorter at the end.
+    pub(super) fn bytes(&self, start: u64, len: usize) -> &[u8] {
+        let rest = self.0.get((start / 8) as usize..).unwrap_or_default();
+        &rest[..len.min(rest.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bit_is_claimed_once() {
+        let mut bits = Bits::new(100);
+        assert_eq!(bits.claim(3, 40), Ok(()));
+        assert_eq!(bits.claim(43, 1), Ok(()));
+        assert_eq!(bits.claim(0, 10), Err(3));
+        assert_eq!(bits.claim(0, 3), Ok(()));
+        assert_eq!(bits.bytes(0, 6), [0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+        // There is nothing beyond the end.
+        assert_eq!(bits.claim(96, 20), Err(104));
+    }
+}

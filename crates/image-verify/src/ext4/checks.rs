@@ -1,0 +1,309 @@
+//! The checks, in the order of e2fsck's passes.
+
+checks! {
+    /// All checks of this format, in the order they are evaluated.
+    CHECKS:
+
+    /// The file system begins with 2 KiB that hold the superblock. What is shorter is none.
+    SUPERBLOCK = "ext4-superblock", Error;
+    reads "1024 bytes at byte 1024";
+    spec "Linux, Documentation/filesystems/ext4/super.rst";
+
+    /// Without its magic number nothing takes this for ext2, ext3 or ext4.
+    MAGIC = "ext4-magic", Error;
+    reads "s_magic";
+    spec "ext4/super.rst: s_magic is 0xEF53";
+
+    /// There are two revisions. Nobody knows what a third would look like.
+    REVISION = "ext4-revision", Error;
+    reads "s_rev_level";
+    spec "ext4/super.rst: s_rev_level";
+
+    /// The file system has a feature that neither e2fsck nor this program knows, so that what they
+    /// would say about it would be a guess. Nothing more is judged. The journal of another file
+    /// system, on a device of its own, is no file system either.
+    FEATURES = "ext4-features", Error;
+    reads "s_feature_compat, s_feature_incompat, s_feature_ro_compat";
+    spec "ext4/super.rst: feature sets; e2fsprogs 1.47 lib/ext2fs/ext2fs.h: EXT2_LIB_FEATURE_…_SUPP";
+
+    /// Linux does not mount a superblock whose checksum is wrong.
+    SUPERBLOCK_CHECKSUM = "ext4-superblock-checksum", Error;
+    reads "s_checksum and s_checksum_type, with metadata_csum";
+    spec "ext4/checksums.rst";
+
+    /// Blocks have 1 KiB to 64 KiB.
+    BLOCK_SIZE = "ext4-block-size", Error;
+    reads "s_log_block_size";
+    spec "ext4/blocks.rst; e2fsck check_super_block";
+
+    /// A cluster is one block, or with bigalloc several.
+    CLUSTER_SIZE = "ext4-cluster-size", Error;
+    reads "s_log_cluster_size";
+    spec "ext4/bigalloc.rst; e2fsck check_super_block";
+
+    /// Group 0 starts with block 1 where a block has no room for both the boot sector and the
+    /// superblock, and else with block 0.
+    FIRST_DATA_BLOCK = "ext4-first-data-block", Error;
+    reads "s_first_data_block";
+    spec "ext4/super.rst: s_first_data_block; e2fsck check_super_block";
+
+    /// One block of bits tells which clusters of a group are free.
+    GROUP_SIZE = "ext4-group-size", Error;
+    reads "s_blocks_per_group and s_clusters_per_group";
+    spec "ext4/blockgroup.rst; e2fsck check_super_block";
+
+    /// An inode has a power of two of bytes, 128 at least and a block at most.
+    INODE_SIZE = "ext4-inode-size", Error;
+    reads "s_inode_size";
+    spec "ext4/inodes.rst; e2fsck check_super_block";
+
+    /// The first ten inodes are reserved.
+    FIRST_INODE = "ext4-first-inode", Error;
+    reads "s_first_ino";
+    spec "ext4/special_inodes.rst; lib/ext2fs/openfs.c";
+
+    /// One block of bits tells which inodes of a group are free.
+    INODES_PER_GROUP = "ext4-inodes-per-group", Error;
+    reads "s_inodes_per_group";
+    spec "ext4/blockgroup.rst; e2fsck check_super_block";
+
+    /// With 64bit a group descriptor has 64 bytes or more. Programs that trust a smaller size read
+    /// beyond its end.
+    DESCRIPTOR_SIZE = "ext4-descriptor-size", Error;
+    reads "s_desc_size, with 64bit";
+    spec "ext4/group_descr.rst; e2fsck check_super_block";
+
+    /// The file system has more blocks than there are bytes for: the card or the partition is cut
+    /// short, or too small for what was copied to it.
+    BLOCKS_COUNT = "ext4-blocks-count", Error;
+    reads "s_blocks_count, and the length of the partition";
+    spec "ext4/super.rst: s_blocks_count; e2fsck check_super_block";
+
+    /// Every group has the same number of inodes.
+    INODES_COUNT = "ext4-inodes-count", Error;
+    reads "s_inodes_count, and the number of groups";
+    spec "e2fsck check_super_block";
+
+    /// The file system is larger than what this program judges: 2¹⁹ groups, 2³⁰ clusters, 2²¹ files.
+    LIMIT = "ext4-limit", Error;
+    reads "the number of groups, of clusters, and of inodes in use";
+    spec "the limits are ours";
+
+    /// The kernel found errors in this file system, and nobody mended it since.
+    ERRORS = "ext4-errors", Error;
+    reads "s_state";
+    spec "ext4/super.rst: s_state 2";
+
+    /// It was not unmounted: the image was taken from a system that ran, or that crashed.
+    CLEAN = "ext4-clean", Warning;
+    reads "s_state";
+    spec "ext4/super.rst: s_state 1";
+
+    /// The journal has changes that are not yet in place. The kernel makes them when it mounts; U-Boot
+    /// and other readers do not see them. So what is in this image depends on who reads it, and what is
+    /// judged here is not what will be mounted. Mount it once, or let `e2fsck -p` replay the journal.
+    JOURNAL_REPLAY = "ext4-journal-replay", Error;
+    reads "the feature needs_recovery";
+    spec "ext4/super.rst: INCOMPAT_RECOVER";
+
+    /// Files that were removed while somebody had them open. The next mount frees their space.
+    ORPHANS = "ext4-orphans", Warning;
+    reads "s_last_orphan, and the feature orphan_present";
+    spec "ext4/orphan.rst";
+
+    /// Linux does not mount a file system whose group descriptors have wrong checksums.
+    GROUP_CHECKSUM = "ext4-group-checksum", Error;
+    reads "bg_checksum of every group, with metadata_csum or uninit_bg";
+    spec "ext4/checksums.rst; ext4/group_descr.rst";
+
+    /// The bitmaps and the inode table of a group are inside the file system, and no two of them, nor
+    /// a superblock or the descriptors, are in the same place.
+    GROUP_TABLES = "ext4-group-tables", Error;
+    reads "bg_block_bitmap, bg_inode_bitmap and bg_inode_table of every group";
+    spec "ext4/group_descr.rst; e2fsck check_super_block";
+
+    /// A copy of the superblock tells of another file system. It is what a repair will use.
+    BACKUP = "ext4-backup", Warning;
+    reads "the copies of the superblock: magic, size, features, UUID";
+    spec "ext4/blockgroup.rst; e2fsck check_backup_super_block";
+
+    /// A bitmap whose checksum is wrong makes the group unusable: Linux takes nothing from it, and
+    /// remounts read-only.
+    BITMAP_CHECKSUM = "ext4-bitmap-checksum", Error;
+    reads "both bitmaps of every group, with metadata_csum";
+    spec "ext4/checksums.rst";
+
+    /// An inode whose checksum is wrong cannot be opened.
+    INODE_CHECKSUM = "ext4-inode-checksum", Error;
+    reads "i_checksum of every inode in use, with metadata_csum";
+    spec "ext4/checksums.rst";
+
+    /// The mode says what an inode is: file, directory, symlink, device, fifo or socket.
+    INODE_MODE = "ext4-inode-mode", Error;
+    reads "i_mode of every inode in use";
+    spec "ext4/inodes.rst: i_mode; e2fsck pass 1";
+
+    /// The fields beyond the first 128 bytes end within the inode.
+    INODE_EXTRA = "ext4-inode-extra", Error;
+    reads "i_extra_isize of every inode in use";
+    spec "ext4/inodes.rst: i_extra_isize; e2fsck check_inode_extra_space";
+
+    /// An inode has extents, inline data or an index only where the file system has that feature.
+    INODE_FLAGS = "ext4-inode-flags", Error;
+    reads "i_flags of every inode in use";
+    spec "ext4/inodes.rst: i_flags; e2fsck pass 1";
+
+    /// A node of an extent tree has its magic number, no more entries than have room, and the depth
+    /// that its parent tells, five at most.
+    EXTENT_HEADER = "ext4-extent-header", Error;
+    reads "the header of every node";
+    spec "ext4/ifork.rst; lib/ext2fs/extent.c: ext2fs_extent_header_verify";
+
+    /// Extents are in the order of the file and do not overlap, and an inner node tells where each of
+    /// its children starts.
+    EXTENT_ORDER = "ext4-extent-order", Error;
+    reads "every extent and every entry of an inner node";
+    spec "ext4/ifork.rst; e2fsck scan_extent_node";
+
+    /// A file is unreadable from a node with a wrong checksum on.
+    EXTENT_CHECKSUM = "ext4-extent-checksum", Error;
+    reads "et_checksum of every node that is a block, with metadata_csum";
+    spec "ext4/ifork.rst; ext4/checksums.rst";
+
+    /// All blocks of a file are inside the file system.
+    BLOCK_RANGE = "ext4-block-range", Error;
+    reads "every extent, every pointer to a block, and i_file_acl";
+    spec "ext4/ifork.rst; e2fsck pass 1: illegal blocks";
+
+    /// A block belongs to one file, or holds metadata. What writes to one of two owners damages the
+    /// other.
+    BLOCK_CLAIM = "ext4-block-claim", Error;
+    reads "every extent and every pointer to a block, but for files that share blocks by design";
+    spec "e2fsck pass 1B: multiply-claimed blocks";
+
+    /// The size of a file reaches as far as its blocks do, and no farther than its pointers can.
+    FILE_SIZE = "ext4-file-size", Error;
+    reads "i_size of every inode in use, and its blocks";
+    spec "ext4/inodes.rst: i_size; e2fsck check_blocks";
+
+    /// The space that an inode counts is what its blocks take.
+    FILE_BLOCKS = "ext4-file-blocks", Error;
+    reads "i_blocks of every inode in use, and its blocks";
+    spec "ext4/inodes.rst: i_blocks; e2fsck check_blocks";
+
+    /// A symlink has a target, which ends where its size says.
+    SYMLINK = "ext4-symlink", Error;
+    reads "i_size and the target of every symlink";
+    spec "ext4/ifork.rst: symbolic links; e2fsck e2fsck_pass1_check_symlink";
+
+    /// A block of extended attributes starts with its magic number and has the right checksum.
+    XATTR_BLOCK = "ext4-xattr-block", Error;
+    reads "the block that i_file_acl names";
+    spec "ext4/attributes.rst; ext4/checksums.rst";
+
+    /// The journal is a file that starts with the superblock of a journal. Linux does not mount
+    /// without it.
+    JOURNAL = "ext4-journal", Error;
+    reads "s_journal_inum, its inode, and its first block";
+    spec "ext4/journal.rst; e2fsck check_ext3_journal";
+
+    /// Inode 2 is the root, and a directory.
+    ROOT = "ext4-root", Error;
+    reads "inode 2";
+    spec "ext4/special_inodes.rst";
+
+    /// A directory has no holes.
+    DIRECTORY_BLOCKS = "ext4-directory-blocks", Error;
+    reads "the extents or blocks of every directory";
+    spec "e2fsck pass 2: unallocated block";
+
+    /// The entries of a directory block fill it exactly, and each has room for its name.
+    DIRECTORY_ENTRY = "ext4-directory-entry", Error;
+    reads "rec_len and name_len of every entry";
+    spec "ext4/directory.rst; e2fsck check_dir_block";
+
+    /// Linux reads nothing from a directory block whose checksum is wrong.
+    DIRECTORY_CHECKSUM = "ext4-directory-checksum", Error;
+    reads "the tail of every directory block, and of every node of an index, with metadata_csum";
+    spec "ext4/directory.rst; ext4/checksums.rst";
+
+    /// A name has 1 to 255 bytes, none of which is a slash or NUL.
+    DIRECTORY_NAME = "ext4-directory-name", Error;
+    reads "the name of every entry";
+    spec "ext4/directory.rst; e2fsck pass 2: check_name";
+
+    /// A directory starts with `.`, which is itself, and `..`, which is its parent.
+    DIRECTORY_DOTS = "ext4-directory-dots", Error;
+    reads "the first two entries of every directory";
+    spec "ext4/directory.rst; e2fsck check_dot, check_dotdot";
+
+    /// An entry leads to an inode that is there, in use, and not one of the reserved.
+    DIRECTORY_INODE = "ext4-directory-inode", Error;
+    reads "the inode of every entry";
+    spec "ext4/directory.rst; e2fsck check_dir_block";
+
+    /// An entry says of a file what its inode says.
+    DIRECTORY_TYPE = "ext4-directory-type", Error;
+    reads "file_type of every entry, and the mode of the inode";
+    spec "ext4/directory.rst; e2fsck check_filetype";
+
+    /// A name is in a directory once.
+    DIRECTORY_DUPLICATE = "ext4-directory-duplicate", Error;
+    reads "the names of every directory";
+    spec "e2fsck pass 2: duplicate entries";
+
+    /// The index of a directory leads to each of its blocks once, in the order of the hashes. Linux
+    /// finds no file through a broken one, and some readers crash.
+    DIRECTORY_INDEX = "ext4-directory-index", Error;
+    reads "the nodes of the index of every directory that has one";
+    spec "ext4/directory.rst: hash tree directories; e2fsck parse_int_node";
+
+    /// A directory has one parent. One with two, or that is inside itself, is a trap for whatever
+    /// walks through the tree.
+    DIRECTORY_PARENT = "ext4-directory-parent", Error;
+    reads "the entries that lead to directories";
+    spec "e2fsck pass 2 and 3: multiple links to a directory, loops";
+
+    /// Every inode in use has a name. One without takes space that nobody can free.
+    UNCONNECTED = "ext4-unconnected", Error;
+    reads "all inodes in use, and all entries of directories";
+    spec "e2fsck pass 3 and 4: unattached inodes";
+
+    /// An inode counts its names. Removing a file that counts too few frees what others still use.
+    LINK_COUNT = "ext4-link-count", Error;
+    reads "i_links_count of every inode in use, and all entries of directories";
+    spec "e2fsck pass 4";
+
+    /// The block bitmaps tell what is in use. The next file would be written over data that they call
+    /// free.
+    BLOCK_BITMAP = "ext4-block-bitmap", Error;
+    reads "the block bitmap of every group, and all blocks in use";
+    spec "ext4/bitmaps.rst; e2fsck pass 5";
+
+    /// The inode bitmaps tell what is in use. The next file would take an inode that they call free.
+    INODE_BITMAP = "ext4-inode-bitmap", Error;
+    reads "the inode bitmap of every group, and all inodes in use";
+    spec "ext4/bitmaps.rst; e2fsck pass 5";
+
+    /// What is behind the end of a bitmap is marked as in use.
+    BITMAP_PADDING = "ext4-bitmap-padding", Warning;
+    reads "the bits of every bitmap that stand for nothing";
+    spec "ext4/bitmaps.rst; e2fsck pass 5: padding";
+
+    /// Every group counts its free clusters, its free inodes and its directories.
+    GROUP_COUNTS = "ext4-group-counts", Error;
+    reads "bg_free_blocks_count, bg_free_inodes_count and bg_used_dirs_count of every group";
+    spec "ext4/group_descr.rst; e2fsck pass 5";
+
+    /// The superblock counts what is free. Linux counts for itself when it mounts; programs that read
+    /// the superblock get these numbers.
+    FREE_COUNTS = "ext4-free-counts", Warning;
+    reads "s_free_blocks_count and s_free_inodes_count";
+    spec "ext4/super.rst; e2fsck pass 5";
+
+    /// The file system is sound, as far as was looked, but has a feature that the reader of its files
+    /// does not know. So what is in the files was not judged.
+    UNREADABLE = "ext4-unreadable", Info;
+    reads "the features, and what ext4-view says of them";
+    spec "ext4-view 1.0: check_incompat_features";
+}

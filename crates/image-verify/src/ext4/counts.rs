@@ -1,0 +1,214 @@
+//! What is counted: e2fsck's passes 4 and 5. It has a sense only where everything else is sound.
+
+use image_formats::{
+    bytes::ReadError,
+    ext4::{Block, Descriptor, FileType, GroupIndex, ro_compat},
+};
+use image_model::Location;
+
+use super::{Judge, checks::*, groups::has_flags, structure, superblock};
+
+/// `EXT4_LINK_MAX`: with dir_nlink a directory with more subdirectories counts 1.
+const LINK_MAX: u32 = 65000;
+
+impl Judge<'_, '_> {
+    /// Names against links.
+    pub(super) fn links(&mut self) {
+        let many = self.superblock.ro_compat(ro_compat::DIR_NLINK);
+        for index in 0..self.inodes.len() {
+            let entry = &self.inodes[index];
+            let (ino, names, links) = (entry.ino, entry.names, u32::from(entry.links));
+            if entry.nameless || links == 0 {
+                continue;
+            }
+            let reached = entry.node.is_some();
+            if !self.expect(&UNCONNECTED, reached, |judge| {
+                (judge.at_inode(ino), format!("{links} links, and no directory has it"))
+            }) {
+                continue;
+            }
+            let is_directory = self.inodes[index].file_type() == Some(FileType::Directory);
+            let held = links == names || is_directory && many && names > LINK_MAX && links == 1;
+            self.note(&LINK_COUNT, held, |judge| {
+                (judge.at_inode(ino), format!("{links} links, not {names}"))
+            });
+        }
+    }
+
+    /// Bitmaps and counts against what is in use.
+    pub(super) fn bitmaps(&mut self) -> Result<(), ReadError> {
+        let geometry = self.geometry;
+        let flags = has_flags(self.superblock);
+        let mut bytes = vec![0; geometry.block_size as usize];
+        let cluster_bits = geometry.clusters_per_group();
+        let mut inodes = Vec::new();
+        let (mut free_clusters, mut free_inodes, mut next) = (0_u64, 0_u64, 0);
+        for (group, descriptor) in (0..).map(GroupIndex).zip(self.groups) {
+            let here = geometry.clusters_in(group);
+            let used = self.used_clusters(group, here);
+            let uninit = flags && descriptor.has(Descriptor::BLOCK_UNINIT);
+            if !uninit {
+                let block = descriptor.block_bitmap();
+                self.read("ext4 block bitmap", block, &mut bytes)?;
+                let at = self.at_bitmap("block bitmap", group, block);
+                let wrong = difference(&bytes, &used, here);
+                self.note(&BLOCK_BITMAP, wrong.is_none(), |judge| {
+                    wrong.unwrap_or_default().tell(&at, |bit| {
+                        let ratio = u64::from(geometry.cluster_blocks);
+                        let first = judge.geometry.first_block(group).0;
+                        Block(first + u64::from(bit) * ratio).to_string()
+                    })
+                });
+                self.padding(&at, &bytes, cluster_bits.min(here));
+            }
+            let free = here - ones(&used, here);
+            free_clusters += u64::from(free);
+            self.count(group, "free clusters", descriptor.free_clusters(), free);
+
+            let count = geometry.inodes_per_group;
+            inodes.clear();
+            inodes.resize(count.div_ceil(8) as usize, 0_u8);
+            let directories = self.used_inodes(group, &mut inodes, &mut next);
+            let uninit = flags && descriptor.has(Descriptor::INODE_UNINIT);
+            if !uninit {
+                let block = descriptor.inode_bitmap();
+                self.read("ext4 inode bitmap", block, &mut bytes)?;
+                let at = self.at_bitmap("inode bitmap", group, block);
+                let wrong = difference(&bytes, &inodes, count);
+                self.note(&INODE_BITMAP, wrong.is_none(), |_| {
+                    wrong.unwrap_or_default().tell(&at, |bit| geometry.ino(group, bit).to_string())
+                });
+                self.padding(&at, &bytes, count);
+            }
+            let free = count - ones(&inodes, count);
+            free_inodes += u64::from(free);
+            self.count(group, "free inodes", descriptor.free_inodes(), free);
+            self.count(group, "directories", descriptor.used_dirs(), directories);
+        }
+        let raw = &self.superblock.raw;
+        let pairs = [
+            (
+                "blocks",
+                self.superblock.free_blocks_count(),
+                free_clusters * u64::from(geometry.cluster_blocks),
+            ),
+            ("inodes", u64::from(raw.s_free_inodes_count.get()), free_inodes),
+        ];
+        for (what, found, counted) in pairs {
+            self.note(&FREE_COUNTS, found == counted, |judge| {
+                let at = superblock::location(judge.region, judge.name, 1024);
+                (at, format!("{found} free {what}, not {counted}"))
+            });
+        }
+        Ok(())
+    }
+
+    fn at_bitmap(&self, what: &str, group: GroupIndex, block: Block) -> Location {
+        let name = format!("{}, ext4 {what} of {group}", self.name);
+        let len = u64::from(self.geometry.block_size);
+        structure(self.region, name, self.geometry.offset(block), len)
+    }
+
+    fn used_clusters(&self, group: GroupIndex, count: u32) -> Vec<u8> {
+        let per_group = self.geometry.clusters_per_group();
+        let start = u64::from(group.0) * u64::from(per_group);
+        self.used.bytes(start, count.div_ceil(8) as usize).to_vec()
+    }
+
+    /// Sets the bits of the inodes of a group that are in use, and counts the directories. `next` is
+    /// the first that is not of an earlier group.
+    fn used_inodes(&self, group: GroupIndex, bits: &mut [u8], next: &mut usize) -> u32 {
+        let count = self.geometry.inodes_per_group;
+        let first = self.geometry.ino(group, 0);
+        let mut set = |index: u32| bits[(index / 8) as usize] |= 1 << (index % 8);
+        let reserved = self.superblock.first_ino().0.saturating_sub(first.0).min(count);
+        (0..reserved).for_each(&mut set);
+        let mut directories = 0;
+        while let Some(entry) = self.inodes.get(*next)
+            && entry.ino.0 - first.0 < count
+        {
+            set(entry.ino.0 - first.0);
+            directories += u32::from(entry.file_type() == Some(FileType::Directory));
+            *next += 1;
+        }
+        directories
+    }
+
+    fn padding(&mut self, at: &Location, bytes: &[u8], bits: u32) {
+        let clear = (bits..bytes.len() as u32 * 8).find(|bit| !get(bytes, *bit));
+        self.note(&BITMAP_PADDING, clear.is_none(), |_| {
+            let bit = clear.unwrap_or_default();
+            (at.clone(), format!("bit {bit} is clear, and {bits} stand for something"))
+        });
+    }
+
+    fn count(&mut self, group: GroupIndex, what: &str, found: u32, counted: u32) {
+        self.note(&GROUP_COUNTS, found == counted, |judge| {
+            let size = u64::from(judge.geometry.desc_size);
+            let in_block = u64::from(judge.geometry.block_size) / size;
+            let block = judge.geometry.descriptor_block((u64::from(group.0) / in_block) as u32);
+            let at = judge.geometry.offset(block) + u64::from(group.0) % in_block * size;
+            let name = format!("{}, ext4 descriptor of {group}", judge.name);
+            (structure(judge.region, name, at, size), format!("{found} {what}, not {counted}"))
+        });
+    }
+}
+
+/// What a bitmap says that is not so.
+#[derive(Clone, Copy, Debug, Default)]
+struct Difference {
+    /// Bits that are clear, and the first of them.
+    clear: (u32, u32),
+    /// Bits that are set, and the first of them.
+    set: (u32, u32),
+}
+
+impl Difference {
+    fn tell(&self, at: &Location, name: impl Fn(u32) -> String) -> (Location, String) {
+        let part = |(count, first): (u32, u32), what: &str| {
+            (count > 0).then(|| format!("{count} {what}, the first is {}", name(first)))
+        };
+        let parts =
+            [part(self.clear, "in use are called free"), part(self.set, "free are called in use")];
+        (at.clone(), parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
+    }
+}
+
+fn difference(found: &[u8], used: &[u8], bits: u32) -> Option<Difference> {
+    let whole = (bits / 8) as usize;
+    if found.get(..whole) == used.get(..whole) && bits.is_multiple_of(8) {
+        return None;
+    }
+    let mut wrong = Difference::default();
+    for bit in (0..bits).rev() {
+        match (get(found, bit), get(used, bit)) {
+            (false, true) => wrong.clear = (wrong.clear.0 + 1, bit),
+            (true, false) => wrong.set = (wrong.set.0 + 1, bit),
+            _ => {}
+        }
+    }
+    (wrong.clear.0 + wrong.set.0 > 0).then_some(wrong)
+}
+
+fn get(bytes: &[u8], bit: u32) -> bool {
+    bytes.get((bit / 8) as usize).is_some_and(|byte| byte & 1 << (bit % 8) != 0)
+}
+
+fn ones(bytes: &[u8], bits: u32) -> u32 {
+    let whole = (bits / 8) as usize;
+    let full: u32 = bytes.iter().take(whole).map(|byte| byte.count_ones()).sum();
+    full + (bits / 8 * 8..bits).filter(|bit| get(bytes, *bit)).count() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_counted() {
+        let wrong = difference(&[0b0001, 0b1], &[0b0110, 0b1], 9).unwrap();
+        assert_eq!((wrong.clear, wrong.set), ((2, 1), (1, 0)));
+        assert!(difference(&[7, 0xff], &[7, 0x01], 9).is_none());
+        assert_eq!(ones(&[0xff, 0xff], 9), 9);
+    }
+}

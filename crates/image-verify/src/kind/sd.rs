@@ -1,0 +1,284 @@
+//! SD cards: follows what a board does from its firmware to the first program of the system.
+//!
+//! The firmware of a Raspberry Pi reads `config.txt` and starts U-Boot or a kernel; U-Boot, there
+//! or in a board of its own, reads `extlinux.conf`; UEFI starts a boot loader with a configuration
+//! of its own. All of them end with a kernel, an initramfs and a command line, which names the root
+//! file system and the first program in it. What one of them names has to be there.
+
+mod checks;
+mod command_line;
+mod config_txt;
+mod extlinux;
+mod firmware;
+mod first_boot;
+mod initrd;
+mod kernel;
+mod leaks;
+mod registration;
+mod u_boot;
+mod uefi;
+
+pub use checks::*;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use image_formats::gpt::Guid;
+use image_model::{Board, Check, ImageSpace, Location};
+
+use crate::{
+    Recorder,
+    disk::{Disk, Partition, PartitionType},
+    tree::{Kind, NodeId, display},
+    volume::{Family, MAX_TEXT, Volume},
+};
+use initrd::Initrd;
+
+/// What an image promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Promise<'a> {
+    /// The boards that it boots on; none where nobody promised anything.
+    pub boards: &'a [Board],
+}
+
+/// Judges a disk as an SD card.
+pub fn verify(disk: &Disk, promise: Promise<'_>, out: &mut Recorder) {
+    out.announce(CHECKS);
+    let mut judge = Judge {
+        disk,
+        promise,
+        out,
+        missing: BTreeMap::new(),
+        programs: BTreeMap::new(),
+        initrds: BTreeMap::new(),
+        trees: BTreeMap::new(),
+        initrd_bytes: initrd::MAX_TOTAL,
+        efi: BTreeSet::new(),
+        lines: BTreeSet::new(),
+    };
+    judge.u_boot();
+    judge.uefi();
+    judge.firmware();
+    judge.boards();
+    judge.first_boot();
+    judge.leaks();
+}
+
+/// A file of one of the volumes.
+type FileId = (u32, NodeId);
+
+/// One image, and what was learned about it so far.
+struct Judge<'a, 'o> {
+    disk: &'a Disk,
+    promise: Promise<'a>,
+    out: &'o mut Recorder,
+    /// What each board that was looked at lacks.
+    missing: BTreeMap<Board, Vec<String>>,
+    /// Kernels, initramfs, device trees and programs for UEFI that were judged.
+    programs: BTreeMap<FileId, Option<kernel::Program>>,
+    initrds: BTreeMap<FileId, Rc<Initrd>>,
+    trees: BTreeMap<FileId, Vec<String>>,
+    /// How many bytes may still come out of initramfs.
+    initrd_bytes: u64,
+    efi: BTreeSet<FileId>,
+    /// Command lines that were judged, each with the partition it comes from.
+    lines: BTreeSet<(u32, String)>,
+}
+
+/// A partition with a file system that can be read.
+type Place<'a> = (&'a Partition, &'a Volume);
+
+impl<'a> Judge<'a, '_> {
+    fn expect(
+        &mut self,
+        check: &'static Check,
+        holds: bool,
+        at: impl FnOnce() -> Location,
+        message: impl FnOnce() -> String,
+    ) -> bool {
+        self.out.expect(check, holds, || (at(), message()))
+    }
+
+    /// True if the image has to boot on this board.
+    fn promised(&self, board: Board) -> bool {
+        self.promise.boards.contains(&board)
+    }
+
+    /// Notes that a board lacks something.
+    fn lacks(&mut self, board: Board, what: impl Into<String>) {
+        self.missing.entry(board).or_default().push(what.into());
+    }
+
+    /// The verdict over all boards.
+    fn boards(&mut self) {
+        let at = || Location {
+            structure: "disk".into(),
+            space: ImageSpace::Raw,
+            offset: 0,
+            len: 0,
+            path: None,
+        };
+        let missing = std::mem::take(&mut self.missing);
+        let all = || Board::ALL.iter().map(|board| (*board, missing.get(board)));
+        for (board, missing) in all() {
+            let check = if self.promised(board) { &PROMISED_BOARD } else { &BOARD };
+            let holds = missing.is_none_or(Vec::is_empty);
+            self.expect(check, holds, at, || {
+                let list = missing.map(|list| list.join("; ")).unwrap_or_default();
+                format!("{board} does not boot: {list}")
+            });
+        }
+        if self.promise.boards.is_empty() {
+            let any = all().any(|(_, missing)| missing.is_none_or(Vec::is_empty));
+            let count = self.disk.volumes().count();
+            self.expect(&BOOTABLE, any, at, || {
+                format!("no board boots: nothing to start in the {count} file systems")
+            });
+        }
+    }
+
+    /// Judges what is to be started, once.
+    fn program(
+        &mut self,
+        check: &'static Check,
+        (partition, volume): Place<'a>,
+        id: NodeId,
+    ) -> Option<kernel::Program> {
+        let file = (partition.number, id);
+        if let Some(known) = self.programs.get(&file) {
+            return *known;
+        }
+        let found = kernel::program(volume, id);
+        self.expect(
+            check,
+            found.is_ok(),
+            || volume.tree.location(id),
+            || {
+                let what = found.as_ref().err().cloned().unwrap_or_default();
+                format!("{what}, not an AArch64 kernel or boot loader")
+            },
+        );
+        let found = found.ok();
+        self.programs.insert(file, found);
+        found
+    }
+
+    /// Judges an initramfs, once.
+    fn initrd(&mut self, (partition, volume): Place<'a>, id: NodeId) -> Option<Rc<Initrd>> {
+        let file = (partition.number, id);
+        if let Some(known) = self.initrds.get(&file) {
+            return Some(Rc::clone(known));
+        }
+        let at = || volume.tree.location(id);
+        let opened = volume.open(id);
+        let error = opened.as_ref().err().map(ToString::to_string);
+        if !self.expect(&INITRD, error.is_none(), at, || error.clone().unwrap_or_default()) {
+            return None;
+        }
+        let listed = Rc::new(initrd::list(opened.ok()?, &mut self.initrd_bytes));
+        self.judge_initrd(&listed, at);
+        self.initrds.insert(file, Rc::clone(&listed));
+        Some(listed)
+    }
+
+    fn judge_initrd(&mut self, listed: &Initrd, at: impl Fn() -> Location) {
+        let broken = listed.broken.clone();
+        self.expect(&INITRD, broken.is_none(), &at, || broken.unwrap_or_default());
+        let unknown = listed.unknown;
+        self.expect(&INITRD_COMPRESSION, unknown.is_none(), &at, || {
+            format!("{}, which is not looked into", unknown.unwrap_or_default())
+        });
+        if listed.broken.is_some() || listed.unknown.is_some() || listed.partial {
+            return;
+        }
+        let init = listed.tree.resolve(b"/init").ok().map(|found| listed.tree.node(found.node));
+        let runs =
+            init.is_some_and(|node| matches!(node.kind, Kind::File(_)) && node.mode & 0o111 != 0);
+        self.expect(&INITRD_INIT, runs, &at, || match init {
+            None => "no /init in it".to_owned(),
+            Some(_) => "/init in it is no executable file".to_owned(),
+        });
+    }
+
+    /// Judges a device tree, once, and gives its root's `compatible`.
+    fn device_tree(&mut self, (partition, volume): Place<'a>, id: NodeId) -> Vec<String> {
+        let file = (partition.number, id);
+        if let Some(known) = self.trees.get(&file) {
+            return known.clone();
+        }
+        let found = kernel::device_tree(volume, id);
+        self.expect(
+            &DEVICE_TREE,
+            found.is_ok(),
+            || volume.tree.location(id),
+            || found.as_ref().err().cloned().unwrap_or_default(),
+        );
+        let compatible = found.unwrap_or_default();
+        self.trees.insert(file, compatible.clone());
+        compatible
+    }
+
+    /// The text of a configuration file; a finding of `check` where it cannot be read.
+    fn text(
+        &mut self,
+        check: &'static Check,
+        (_, volume): Place<'a>,
+        id: NodeId,
+    ) -> Option<String> {
+        let content = volume.content(id, MAX_TEXT);
+        self.expect(
+            check,
+            content.is_ok(),
+            || volume.tree.location(id),
+            || content.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+        );
+        content.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// What is at `path`, as boot loaders look for it: from the root of one file system, with `.` and
+/// `..`.
+fn find(volume: &Volume, path: &str) -> Option<NodeId> {
+    match volume.family {
+        Family::Ext => volume.find(path.as_bytes()),
+        Family::Fat => volume.find(lexical(path).as_bytes()),
+    }
+}
+
+fn find_file(volume: &Volume, path: &str) -> Option<NodeId> {
+    find(volume, path).filter(|id| matches!(volume.tree.node(*id).kind, Kind::File(_)))
+}
+
+/// A path without `.` and `..`.
+fn lexical(path: &str) -> String {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => _ = names.pop(),
+            name => names.push(name),
+        }
+    }
+    names.iter().flat_map(|name| ["/", name]).collect()
+}
+
+/// Where a finding about a path is: what is there, or the file system that should have it.
+fn at(volume: &Volume, path: &str) -> Location {
+    let path = format!("/{}", path.trim_start_matches('/'));
+    match find(volume, &path) {
+        Some(id) => volume.tree.location(id),
+        None => Location { path: Some(display(path.as_bytes())), ..volume.at.clone() },
+    }
+}
+
+/// True for an EFI system partition by its type.
+fn is_esp(partition: &Partition) -> bool {
+    const ESP: Guid = Guid::new(0xc12a_7328, 0xf81f, 0x11d2, 0xba4b_00a0_c93e_c93b);
+    match partition.kind {
+        PartitionType::Mbr(kind) => kind == 0xef,
+        PartitionType::Gpt { kind, .. } => kind == ESP,
+        PartitionType::None => false,
+    }
+}

@@ -1,0 +1,207 @@
+//! What the first boot of NixOS needs: room, a root that can grow, and the list of what is in the
+//! store. An image of something else has none of it, and is not asked.
+
+use std::collections::BTreeSet;
+
+use super::{
+    FIRMWARE_FREE, FREE_BYTES, FREE_INODES, HASH_SEED, Judge, Place, REGISTRATION,
+    REGISTRATION_COMPLETE, REGISTRATION_PRESENT, REGISTRATION_REFERENCES, RESIZE, ROOT_LAST, at,
+    registration::{self, Registration},
+};
+use crate::{
+    tree::{Kind, NodeId, display},
+    volume::{Family, MAX_TEXT, Volume},
+};
+
+/// The first activation makes a link for each file in `/etc` (a small system has 300), `/var`,
+/// homes, and the first units of systemd some hundred files more, all before the root is expanded.
+/// An image with 68 free inodes fails (NixOS/nixpkgs#435489).
+const MIN_FREE_INODES: u64 = 1000;
+
+/// nixpkgs leaves 16 MiB, of which metadata take a part.
+const MIN_FREE_BYTES: u64 = 8 << 20;
+
+/// The part of the firmware partition that should be free: 1 in so many.
+const FIRMWARE_FREE_PART: u64 = 16;
+
+/// The longest list of store paths that is read. One path takes some 300 bytes.
+const MAX_REGISTRATION: u64 = 32 << 20;
+
+/// How many scripts are searched for the program that grows the root.
+const MAX_SCRIPTS: usize = 16;
+
+const STORE: &[u8] = b"/nix/store";
+const REGISTRATION_PATH: &str = "/nix-path-registration";
+const DATABASE: &str = "/nix/var/nix/db/db.sqlite";
+
+impl<'a> Judge<'a, '_> {
+    pub(super) fn first_boot(&mut self) {
+        self.firmware_room();
+        let nixos = |place: &Place<'a>| {
+            let (_, volume) = place;
+            let store = volume.tree.at(STORE);
+            volume.family == Family::Ext
+                && store.is_some_and(|id| matches!(volume.tree.node(id).kind, Kind::Directory(_)))
+        };
+        let Some(root) = self.disk.volumes().find(nixos) else { return };
+        self.room(root);
+        self.growth(root);
+        self.store(root);
+    }
+
+    /// Updates write the new firmware beside the old.
+    fn firmware_room(&mut self) {
+        let place = self.disk.volumes().find(|(_, volume)| {
+            volume.family == Family::Fat && volume.find_file(b"/config.txt").is_some()
+        });
+        let Some((partition, volume)) = place else { return };
+        let (free, all) = (volume.free_bytes, partition.region.len());
+        let enough = free >= all / FIRMWARE_FREE_PART;
+        self.expect(
+            &FIRMWARE_FREE,
+            enough,
+            || volume.at.clone(),
+            || format!("{free} bytes free of {all}, less than 1 in {FIRMWARE_FREE_PART}"),
+        );
+    }
+
+    fn room(&mut self, (_, volume): Place<'a>) {
+        let at = || volume.at.clone();
+        if let Some(free) = volume.free_inodes {
+            self.expect(&FREE_INODES, free >= MIN_FREE_INODES, at, || {
+                format!("{free} inodes free; the first boot needs {MIN_FREE_INODES}")
+            });
+        }
+        self.expect(&HASH_SEED, volume.random_seed.is_none(), at, || {
+            let seed = volume.random_seed.as_deref().unwrap_or_default();
+            format!("{seed} was drawn at random: another build has another")
+        });
+        let free = volume.free_bytes;
+        self.expect(&FREE_BYTES, free >= MIN_FREE_BYTES, at, || {
+            format!("{free} bytes free; the first boot needs {MIN_FREE_BYTES}")
+        });
+    }
+
+    fn growth(&mut self, (partition, volume): Place<'a>) {
+        let start = partition.region.start();
+        let after: Vec<String> = self
+            .disk
+            .partitions
+            .iter()
+            .filter(|other| other.region.start() > start)
+            .map(|other| other.name())
+            .collect();
+        self.expect(
+            &ROOT_LAST,
+            after.is_empty(),
+            || volume.at.clone(),
+            || format!("{} after the root, which cannot grow", after.join(", ")),
+        );
+        let toplevels = toplevels(volume);
+        if toplevels.is_empty() {
+            return;
+        }
+        let grows = toplevels.iter().any(|toplevel| grows(volume, toplevel));
+        self.expect(
+            &RESIZE,
+            grows,
+            || volume.at.clone(),
+            || {
+                let names: Vec<String> = toplevels.iter().map(|path| display(path)).collect();
+                format!(
+                    "neither expand-root-partition.service nor resize2fs in {}",
+                    names.join(", ")
+                )
+            },
+        );
+    }
+
+    fn store(&mut self, (_, volume): Place<'a>) {
+        let Some(id) = volume.find_file(REGISTRATION_PATH.as_bytes()) else {
+            // An image that was booted, or made with its database, has used up the list.
+            let database = volume.find_file(DATABASE.as_bytes()).is_some();
+            self.expect(
+                &REGISTRATION,
+                database,
+                || at(volume, REGISTRATION_PATH),
+                || format!("not there, and neither is {DATABASE}"),
+            );
+            return;
+        };
+        let at = || volume.tree.location(id);
+        let content = volume.content(id, MAX_REGISTRATION);
+        let parsed = content.map_err(|error| error.to_string());
+        let parsed = parsed.and_then(|content| registration::parse(&content));
+        let error = parsed.as_ref().err().cloned();
+        if !self.expect(&REGISTRATION, error.is_none(), at, || error.unwrap_or_default()) {
+            return;
+        }
+        let Registration { paths, references } = parsed.unwrap_or_default();
+        let Some(store) = volume.tree.at(STORE) else { return };
+        let present: BTreeSet<Vec<u8>> = volume
+            .tree
+            .children(store)
+            // Hard links of the optimizer are no store paths, and locks stay behind.
+            .filter(|(name, _)| *name != b".links" && !name.ends_with(b".lock"))
+            .map(|(name, _)| [STORE, b"/", name].concat())
+            .collect();
+        for path in &present {
+            self.expect(&REGISTRATION_COMPLETE, paths.contains(path), at, || {
+                format!("{} is in the store and not in the list", display(path))
+            });
+        }
+        for path in &paths {
+            self.expect(&REGISTRATION_PRESENT, present.contains(path), at, || {
+                format!("{} is in the list and not in the store", display(path))
+            });
+        }
+        for (path, reference) in &references {
+            self.expect(&REGISTRATION_REFERENCES, paths.contains(reference), at, || {
+                format!("{} refers to {}, not in the list", display(path), display(reference))
+            });
+        }
+    }
+}
+
+/// The systems in a store.
+fn toplevels(volume: &Volume) -> Vec<Vec<u8>> {
+    let Some(store) = volume.tree.at(STORE) else { return Vec::new() };
+    let systems = volume.tree.children(store).filter(|(name, id)| {
+        let named = name.get(32..).is_some_and(|name| name.starts_with(b"-nixos-system-"));
+        named && matches!(volume.tree.node(*id).kind, Kind::Directory(_))
+    });
+    systems.map(|(name, _)| [STORE, b"/", name].concat()).take(MAX_SCRIPTS).collect()
+}
+
+/// True if a system grows its root: by the unit of nixpkgs 26.05, or by the commands of 25.11.
+fn grows(volume: &Volume, toplevel: &[u8]) -> bool {
+    let inside = |path: &[u8]| [toplevel, path].concat();
+    let unit = inside(b"/etc/systemd/system/expand-root-partition.service");
+    if volume.tree.resolve(&unit).is_ok() {
+        return true;
+    }
+    let mut scripts: Vec<NodeId> = [&b"/init"[..], b"/prepare-root", b"/activate"]
+        .iter()
+        .filter_map(|name| volume.find_file(&inside(name)))
+        .collect();
+    let mut at = 0;
+    // Bounded: MAX_SCRIPTS scripts, each read once.
+    while let Some(id) = scripts.get(at).copied() {
+        at += 1;
+        let Ok(content) = volume.content(id, MAX_TEXT) else { continue };
+        if content.windows(9).any(|window| window == b"resize2fs") {
+            return true;
+        }
+        let text = String::from_utf8_lossy(&content);
+        let named = text.split(|c: char| c.is_ascii_whitespace() || "\"'=;()".contains(c));
+        for path in named.filter(|word| word.ends_with("-local-cmds")) {
+            let script = volume.find_file(path.as_bytes());
+            if let Some(script) = script.filter(|id| !scripts.contains(id))
+                && scripts.len() < MAX_SCRIPTS
+            {
+                scripts.push(script);
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,97 @@
+//! `nix-path-registration`: what `nix-store --load-db` reads at the first boot. Nix,
+//! `decodeValidPathInfo`.
+
+use std::collections::BTreeSet;
+
+/// How many references all paths have together, at most: more than any system.
+const MAX_REFERENCES: usize = 1 << 18;
+
+/// What a list says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Registration {
+    /// The paths.
+    pub(super) paths: BTreeSet<Vec<u8>>,
+    /// Which path refers to which; none to itself.
+    pub(super) references: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Reads a list: for each path a line with it, its hash, its size, who made it or nothing, the
+/// number of references, and a line for each of them.
+pub(super) fn parse(content: &[u8]) -> Result<Registration, String> {
+    let mut found = Registration::default();
+    let text = content.strip_suffix(b"\n").unwrap_or(content);
+    let mut lines = text.split(|byte| *byte == b'\n').enumerate();
+    if content.is_empty() {
+        return Err("empty".to_owned());
+    }
+    while let Some((index, path)) = lines.next() {
+        let line = index + 1;
+        if !path.starts_with(b"/nix/store/") {
+            return Err(format!("line {line}: no store path"));
+        }
+        let mut next = |what: &str| {
+            let (_, text) = lines.next().ok_or_else(|| format!("ends before the {what}"))?;
+            Ok::<_, String>(text)
+        };
+        let hash = next("hash")?;
+        let digits = hash.strip_prefix(b"sha256:").unwrap_or(hash);
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_alphanumeric) {
+            return Err(format!("line {}: no hash", line + 1));
+        }
+        if number(next("size")?).is_none() {
+            return Err(format!("line {}: no size", line + 2));
+        }
+        next("deriver")?;
+        let count = number(next("number of references")?);
+        let count = count.ok_or_else(|| format!("line {}: no number of references", line + 4))?;
+        for _ in 0..count {
+            let reference = next("references")?;
+            if found.references.len() >= MAX_REFERENCES {
+                return Err(format!("more than {MAX_REFERENCES} references"));
+            }
+            if reference != path {
+                found.references.push((path.to_vec(), reference.to_vec()));
+            }
+        }
+        if !found.paths.insert(path.to_vec()) {
+            return Err(format!("line {line}: the same path again"));
+        }
+    }
+    Ok(found)
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "/nix/store/a\nsha256:0abc\n120\n\n2\n/nix/store/a\n/nix/store/b\n\
+        /nix/store/b\nsha256:0abd\n96\n/nix/store/b.drv\n0\n";
+
+    #[test]
+    fn blocks_are_read() {
+        let found = parse(GOOD.as_bytes()).unwrap();
+        assert_eq!(found.paths.len(), 2);
+        assert_eq!(found.references, [(b"/nix/store/a".to_vec(), b"/nix/store/b".to_vec())]);
+    }
+
+    #[test]
+    fn damage_is_told() {
+        for (from, to, error) in [
+            ("\n2\n", "\n3\n", "line 9: no store path"),
+            ("\n2\n", "\n99999999999\n", "ends before the references"),
+            ("120", "-1", "line 3: no size"),
+            ("sha256:0abc", "", "line 2: no hash"),
+            ("\n0\n", "\n", "ends before the number of references"),
+            ("/nix/store/b\nsha", "/nix/store/a\nsha", "line 8: the same path again"),
+        ] {
+            assert!(GOOD.contains(from));
+            let text = GOOD.replacen(from, to, 1);
+            assert_eq!(parse(text.as_bytes()).unwrap_err(), error, "{from:?} {to:?}");
+        }
+        assert!(parse(b"").is_err());
+    }
+}

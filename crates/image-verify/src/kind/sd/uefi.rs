@@ -1,0 +1,333 @@
+//! What firmware with UEFI starts: the removable media path, systemd-boot, GRUB and unified kernel
+//! images. UEFI 2.10 §3.5; UAPI Group, Boot Loader Specification and Unified Kernel Image.
+
+use std::io::{self, Read as _};
+
+use image_formats::pe;
+use image_model::Board;
+
+use super::{
+    EFI_PROGRAM, ENTRY_DEFAULT, ENTRY_FILE, GRUB_FILE, Judge, KERNEL, Place, UKI, find, find_file,
+    initrd, kernel,
+};
+use crate::{
+    tree::{NodeId, display},
+    volume::{Family, Volume},
+};
+
+/// What is started of a disk that nobody chose anything on.
+pub(super) const REMOVABLE: &str = "/EFI/BOOT/BOOTAA64.EFI";
+
+/// How many files of a folder are followed.
+const MAX_FOLLOWED: usize = 64;
+
+/// How many lines of one file are followed.
+const MAX_LINES: usize = 256;
+
+/// The longest command line of a unified kernel image that is read.
+const MAX_COMMAND_LINE: u64 = 64 << 10;
+
+/// Where GRUB's configuration is, on any of the file systems.
+const GRUB_CONFIGS: [&str; 5] = [
+    "/EFI/BOOT/grub.cfg",
+    "/boot/grub/grub.cfg",
+    "/grub/grub.cfg",
+    "/EFI/debian/grub.cfg",
+    "/EFI/nixos/grub.cfg",
+];
+
+impl<'a> Judge<'a, '_> {
+    pub(super) fn uefi(&mut self) {
+        let volumes: Vec<Place<'a>> = self.disk.volumes().collect();
+        let fat = |place: &&Place<'a>| place.1.family == Family::Fat;
+        let mut started = false;
+        for place in volumes.iter().filter(fat) {
+            if let Some(id) = find_file(place.1, REMOVABLE) {
+                started = true;
+                self.efi_program(*place, id);
+            }
+        }
+        if !started {
+            self.lacks(Board::Uefi, format!("no FAT partition with {REMOVABLE}"));
+        }
+        for place in &volumes {
+            self.entries(*place);
+            if place.1.family == Family::Fat {
+                self.unified(*place);
+            }
+            for path in GRUB_CONFIGS {
+                if let Some(id) = find_file(place.1, path) {
+                    self.grub(*place, id);
+                }
+            }
+        }
+    }
+
+    /// Judges a program for UEFI, once.
+    fn efi_program(&mut self, (partition, volume): Place<'a>, id: NodeId) -> Option<pe::Image> {
+        let found = kernel::efi_program(volume, id);
+        if self.efi.insert((partition.number, id)) {
+            self.expect(
+                &EFI_PROGRAM,
+                found.is_ok(),
+                || volume.tree.location(id),
+                || {
+                    let what = found.as_ref().err().cloned().unwrap_or_default();
+                    format!("{what}, not a program for UEFI on AArch64")
+                },
+            );
+        }
+        found.ok()
+    }
+
+    /// systemd-boot: type 1 entries.
+    fn entries(&mut self, place: Place<'a>) {
+        let (_, volume) = place;
+        let Some(folder) = find(volume, "/loader/entries") else { return };
+        let mut names = Vec::new();
+        for (name, id) in volume.tree.children(folder).take(MAX_FOLLOWED) {
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            if name.ends_with(".conf") {
+                names.push(name);
+                self.entry(place, id);
+            }
+        }
+        let Some(id) = find_file(volume, "/loader/loader.conf") else { return };
+        let Some(text) = self.text(&ENTRY_FILE, place, id) else { return };
+        let chosen = pairs(&text).filter(|(key, _)| *key == "default").last();
+        let Some((_, pattern)) = chosen.filter(|(_, value)| !value.starts_with('@')) else {
+            return;
+        };
+        let unified = find(volume, "/EFI/Linux").into_iter();
+        let unified = unified.flat_map(|folder| volume.tree.children(folder));
+        names.extend(unified.map(|(name, _)| String::from_utf8_lossy(name).to_ascii_lowercase()));
+        let pattern = pattern.to_ascii_lowercase();
+        let fits = |name: &String| {
+            let stem = name.strip_suffix(".conf").unwrap_or(name);
+            glob(&pattern, name) || glob(&pattern, stem)
+        };
+        let named = names.iter().any(fits);
+        self.expect(
+            &ENTRY_DEFAULT,
+            named,
+            || volume.tree.location(id),
+            || format!("default is {pattern}, and the entries are {}", names.join(", ")),
+        );
+    }
+
+    fn entry(&mut self, place: Place<'a>, id: NodeId) {
+        let (_, volume) = place;
+        let Some(text) = self.text(&ENTRY_FILE, place, id) else { return };
+        let at = || volume.tree.location(id);
+        let mut listed = None;
+        let mut options = Vec::new();
+        let mut starts = false;
+        for (key, value) in pairs(&text).take(MAX_LINES) {
+            if key == "options" {
+                options.push(value);
+            }
+            let is_file = ["linux", "initrd", "efi", "devicetree", "devicetree-overlay", "uki"];
+            if !is_file.contains(&key) {
+                continue;
+            }
+            starts |= matches!(key, "linux" | "efi" | "uki");
+            // Only overlays are several in one line.
+            let paths = if key == "devicetree-overlay" {
+                value.split_ascii_whitespace().collect()
+            } else {
+                vec![value]
+            };
+            for path in paths {
+                let file = find_file(volume, path);
+                self.expect(&ENTRY_FILE, file.is_some(), at, || format!("{key}: no file {path}"));
+                let Some(file) = file else { continue };
+                match key {
+                    "linux" => _ = self.program(&KERNEL, place, file),
+                    "initrd" => listed = self.initrd(place, file),
+                    "efi" | "uki" => _ = self.efi_program(place, file),
+                    _ => _ = self.device_tree(place, file),
+                }
+            }
+        }
+        self.expect(&ENTRY_FILE, starts, at, || "neither linux nor efi".to_owned());
+        if !options.is_empty() {
+            self.command_line(place, at(), &options.join(" "), listed.as_deref());
+        }
+    }
+
+    /// systemd-boot: type 2 entries.
+    fn unified(&mut self, place: Place<'a>) {
+        let (_, volume) = place;
+        let Some(folder) = find(volume, "/EFI/Linux") else { return };
+        for (name, id) in volume.tree.children(folder).take(MAX_FOLLOWED) {
+            if !name.to_ascii_lowercase().ends_with(b".efi") {
+                continue;
+            }
+            let Some(image) = self.efi_program(place, id) else { continue };
+            let at = || volume.tree.location(id);
+            for name in [".linux", ".cmdline"] {
+                let section = image.section(name);
+                let size = volume.tree.node(id).size;
+                let end = section.map(|s| {
+                    u64::from(s.pointer_to_raw_data.get()) + u64::from(s.size_of_raw_data.get())
+                });
+                self.expect(&UKI, end.is_some_and(|end| end <= size), at, || match end {
+                    None => format!("no section {name}"),
+                    Some(end) => {
+                        format!("section {name} ends at {end:#x}, and the file at {size:#x}")
+                    }
+                });
+            }
+            let mut listed = None;
+            if let Some(Ok(content)) = section(volume, id, &image, ".initrd") {
+                let initrd = initrd::list(content, &mut self.initrd_bytes);
+                self.judge_initrd(&initrd, at);
+                listed = Some(initrd);
+            }
+            if let Some(Ok(content)) = section(volume, id, &image, ".cmdline") {
+                let mut line = Vec::new();
+                // What is cut short is told by its section.
+                _ = content.take(MAX_COMMAND_LINE).read_to_end(&mut line);
+                let line = display(line.trim_ascii_end());
+                let line = line.trim_end_matches("\\u{0}");
+                self.command_line(place, at(), line, listed.as_ref());
+            }
+        }
+    }
+
+    /// GRUB: the files that stand in its configuration as they are. What a variable or a search
+    /// decides is not judged.
+    fn grub(&mut self, place: Place<'a>, id: NodeId) {
+        let (_, volume) = place;
+        let Some(text) = self.text(&GRUB_FILE, place, id) else { return };
+        let mut followed = 0;
+        for (index, line) in text.lines().enumerate() {
+            let mut words = line.split_ascii_whitespace();
+            let key = words.next().unwrap_or_default();
+            let is_kernel = matches!(key, "linux" | "linuxefi");
+            if !is_kernel && !matches!(key, "initrd" | "initrdefi" | "devicetree" | "configfile") {
+                continue;
+            }
+            followed += 1;
+            if followed > MAX_LINES {
+                break;
+            }
+            let rest: Vec<&str> = words.take(MAX_LINES).collect();
+            let paths = if matches!(key, "initrd" | "initrdefi") {
+                &rest[..]
+            } else {
+                rest.get(..1).unwrap_or_default()
+            };
+            for path in paths {
+                let path = path.trim_matches(['"', '\'']);
+                // `($drive1)/…` is a file system that was searched for.
+                let path =
+                    path.strip_prefix('(').and_then(|p| p.split_once(')')).map_or(path, |p| p.1);
+                if path.contains('$') || !path.starts_with('/') {
+                    continue;
+                }
+                let mut all = self.disk.volumes();
+                let found = all.find_map(|p| find_file(p.1, path).map(|id| (p, id)));
+                self.expect(
+                    &GRUB_FILE,
+                    found.is_some(),
+                    || volume.tree.location(id),
+                    || format!("line {}, {key}: no file {path} in any file system", index + 1),
+                );
+                let Some((place, file)) = found else { continue };
+                match key {
+                    "linux" | "linuxefi" => _ = self.program(&KERNEL, place, file),
+                    "initrd" | "initrdefi" => _ = self.initrd(place, file),
+                    "devicetree" => _ = self.device_tree(place, file),
+                    _ => {}
+                }
+            }
+            let options = rest.get(1..).unwrap_or_default().join(" ");
+            if is_kernel && !options.is_empty() && !options.contains('$') {
+                self.command_line(place, volume.tree.location(id), &options, None);
+            }
+        }
+    }
+}
+
+/// The content of a section; `None` where there is none.
+fn section<'v>(
+    volume: &'v Volume,
+    id: NodeId,
+    image: &pe::Image,
+    name: &str,
+) -> Option<io::Result<impl io::Read + 'v>> {
+    let section = image.section(name)?;
+    let start = u64::from(section.pointer_to_raw_data.get());
+    let sizes = [section.virtual_size.get(), section.size_of_raw_data.get()];
+    let len = sizes.into_iter().filter(|size| *size > 0).min().unwrap_or(0);
+    let open = || {
+        let mut file = volume.open(id).map_err(io::Error::other)?;
+        io::copy(&mut file.by_ref().take(start), &mut io::sink())?;
+        Ok(file.take(len.into()))
+    };
+    Some(open())
+}
+
+/// Lines of a key and a value.
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| {
+        let (key, value) = line.split_once(|c: char| c.is_ascii_whitespace())?;
+        Some((key, value.trim()))
+    })
+}
+
+/// True if a name fits a pattern with `*` and `?`. Takes no more steps than the product of the
+/// lengths.
+fn glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut at, mut from) = (0, 0);
+    // Where the last star is, and how much of the name it has taken.
+    let mut star = None;
+    while from < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, from));
+                at += 1;
+            }
+            Some(c) if *c == b'?' || *c == name[from] => {
+                at += 1;
+                from += 1;
+            }
+            _ => {
+                let Some((back, taken)) = star else { return false };
+                star = Some((back, taken + 1));
+                (at, from) = (back + 1, taken + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit() {
+        for (pattern, name, fits) in [
+            ("nixos-*", "nixos-1.conf", true),
+            ("nixos-*.conf", "nixos-1.conf", true),
+            ("*", "", true),
+            ("a?c*", "abcd", true),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxbyy", false),
+            ("a", "ab", false),
+            ("ab", "a", false),
+        ] {
+            assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn entries_are_pairs() {
+        let found: Vec<_> = pairs("# linux /no\ntitle  A B\nlinux\t/x\nbad\n").collect();
+        assert_eq!(found, [("title", "A B"), ("linux", "/x")]);
+    }
+}

@@ -1,0 +1,227 @@
+//! A file system in an image: what it says of itself, its file tree, and the contents of its files.
+//!
+//! The crates that read files (`fatfs`, `ext4-view`) trust what they read more than we may, so a
+//! [`Volume`] is only made where our own checks found its structure safe to follow.
+
+use std::{
+    fmt,
+    io::{self, Read, Seek, SeekFrom},
+    sync::{Arc, Mutex},
+};
+
+use image_formats::{
+    bytes::{ReadCause, ReadError, Region},
+    units::ByteOffset,
+};
+use image_model::Location;
+
+use crate::tree::{Kind, NodeId, Tree};
+
+/// The most bytes of a file that is read as text: larger ones are no configuration.
+pub const MAX_TEXT: u64 = 1 << 20;
+
+/// The family of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// FAT12, FAT16 or FAT32. Its names are compared without regard to case.
+    Fat,
+    /// ext2, ext3 or ext4.
+    Ext,
+}
+
+/// A file system whose structure was found to be safe to follow.
+pub struct Volume {
+    /// What people call it: `partition 2`, or `disk` where there are no partitions.
+    pub name: String,
+    /// Which family.
+    pub family: Family,
+    /// Which member of it, as `blkid` prints it: `vfat`, `ext4`.
+    pub format: &'static str,
+    /// Label, without padding.
+    pub label: String,
+    /// UUID or serial number, as `blkid` prints it: `44444444-4444-4444-8888-888888888888`,
+    /// `2178-694E`.
+    pub uuid: String,
+    /// Bytes that files and directories could still take.
+    pub free_bytes: u64,
+    /// Inodes that are free; `None` where there are no inodes.
+    pub free_inodes: Option<u64>,
+    /// The seed of the hashes of names, as a UUID, where nothing says that somebody chose it.
+    pub random_seed: Option<String>,
+    /// Where the structure is that says all this.
+    pub at: Location,
+    /// Its files.
+    pub tree: Tree,
+    /// Their contents.
+    pub files: Box<dyn Files>,
+}
+
+/// Contents of files.
+pub trait Files {
+    /// Opens the regular file at `path`, which is absolute, spelled as in the tree, and has no
+    /// symlink in it.
+    fn open<'a>(&'a self, path: &[u8]) -> io::Result<Box<dyn Read + 'a>>;
+}
+
+/// A content cannot be read, although the tree says that it is there.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// More than was asked for.
+    #[error("{size} bytes, and {limit} are the limit")]
+    TooLarge {
+        /// Bytes of the file.
+        size: u64,
+        /// Most that may be read.
+        limit: u64,
+    },
+    /// It is a directory, a device or a symlink.
+    #[error("a {}, not a file", .0)]
+    NotAFile(&'static str),
+    /// Its file system does not lead to all of it.
+    #[error("cannot be read")]
+    Broken(#[source] io::Error),
+}
+
+impl fmt::Debug for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Volume({}, {}, {:?})", self.name, self.format, self.label)
+    }
+}
+
+impl Volume {
+    /// What is at `path`, symlinks followed, in the way that the file system compares names. A path
+    /// without a slash before it starts at the root.
+    pub fn find(&self, path: &[u8]) -> Option<NodeId> {
+        match self.family {
+            Family::Ext => self.tree.resolve(path).ok().map(|found| found.node),
+            Family::Fat => path
+                .split(|byte| *byte == b'/')
+                .filter(|name| !matches!(*name, b"" | b"."))
+                .try_fold(Tree::ROOT, |directory, name| {
+                    let same = |(other, _): &(&[u8], NodeId)| other.eq_ignore_ascii_case(name);
+                    self.tree.children(directory).find(same).map(|(_, id)| id)
+                }),
+        }
+    }
+
+    /// The regular file at `path`.
+    pub fn find_file(&self, path: &[u8]) -> Option<NodeId> {
+        self.find(path).filter(|id| matches!(self.tree.node(*id).kind, Kind::File(_)))
+    }
+
+    /// Opens a file.
+    pub fn open(&self, id: NodeId) -> Result<Box<dyn Read + '_>, ContentError> {
+        match &self.tree.node(id).kind {
+            Kind::File(_) => self.files.open(&self.tree.path(id)).map_err(ContentError::Broken),
+            other => Err(ContentError::NotAFile(other.as_str())),
+        }
+    }
+
+    /// The whole content of a file that has at most `limit` bytes.
+    pub fn content(&self, id: NodeId, limit: u64) -> Result<Vec<u8>, ContentError> {
+        let size = self.tree.node(id).size;
+        if size > limit {
+            return Err(ContentError::TooLarge { size, limit });
+        }
+        self.head(id, size)
+    }
+
+    /// The first `len` bytes of a file, or all of them where it has fewer.
+    pub fn head(&self, id: NodeId, len: u64) -> Result<Vec<u8>, ContentError> {
+        let len = len.min(self.tree.node(id).size);
+        let mut bytes = Vec::new();
+        let mut file = self.open(id)?.take(len);
+        file.read_to_end(&mut bytes).map_err(ContentError::Broken)?;
+        if bytes.len() as u64 != len {
+            let error = io::Error::from(io::ErrorKind::UnexpectedEof);
+            return Err(ContentError::Broken(error));
+        }
+        Ok(bytes)
+    }
+}
+
+/// What went wrong with the machine while somebody else's crate read: those see only that a read
+/// failed, and the first reason is kept here.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble(Arc<Mutex<Option<ReadError>>>);
+
+impl Trouble {
+    /// The first failure of the machine.
+    pub fn take(&self) -> Result<(), ReadError> {
+        let mut first = self.0.lock().unwrap_or_else(|poison| poison.into_inner());
+        first.take().map_or(Ok(()), Err)
+    }
+
+    fn note(&self, error: ReadError) {
+        let mut first = self.0.lock().unwrap_or_else(|poison| poison.into_inner());
+        first.get_or_insert(error);
+    }
+}
+
+/// A region as a stream, for crates that want one. Writing fails.
+#[derive(Clone, Debug)]
+pub struct RegionReader {
+    region: Region,
+    position: u64,
+    trouble: Trouble,
+}
+
+impl RegionReader {
+    /// Starts at the first byte.
+    pub fn new(region: Region, trouble: Trouble) -> Self {
+        Self { region, position: 0, trouble }
+    }
+
+    /// Fills `buf` from `at`. What the machine did wrong is noted.
+    pub fn fill(&self, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.region.fill("content", at, buf).map_err(|error| {
+            if error.is_defect() {
+                return io::Error::new(io::ErrorKind::UnexpectedEof, error.to_string());
+            }
+            let kind = match &error.cause {
+                ReadCause::Io(cause) => cause.kind(),
+                _ => io::ErrorKind::Other,
+            };
+            self.trouble.note(error);
+            kind.into()
+        })
+    }
+
+    /// Where the region begins in the image.
+    pub fn start(&self) -> ByteOffset {
+        self.region.start()
+    }
+}
+
+impl Read for RegionReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.region.len().saturating_sub(self.position);
+        let len = left.min(buf.len() as u64) as usize;
+        self.fill(self.position, &mut buf[..len])?;
+        self.position += len as u64;
+        Ok(len)
+    }
+}
+
+impl Seek for RegionReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.region.len().checked_add_signed(by),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+/// `fatfs` wants it, and then does not need it.
+impl io::Write for RegionReader {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

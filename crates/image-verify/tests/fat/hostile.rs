@@ -1,0 +1,193 @@
+//! Bytes that were made to hurt.
+
+use std::{
+    collections::BTreeSet,
+    io::Read as _,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use image_formats::bytes::Region;
+use image_model::Outcome;
+use image_verify::{
+    fat,
+    tree::{Kind, Tree},
+};
+use proptest::prelude::*;
+
+use super::{failed, image::*, judge, judge_bytes};
+
+/// Judges bytes, and reads every file of a volume that comes out of it.
+fn judge_any(bytes: Vec<u8>) -> BTreeSet<String> {
+    let region = Region::from(bytes);
+    let (recorded, volume) = judge(&region);
+    let ids: BTreeSet<_> = fat::CHECKS.iter().map(|check| check.id).collect();
+    for finding in &recorded.findings {
+        assert!(ids.contains(finding.check.as_ref()), "{}", finding.check);
+        assert_eq!(recorded.outcomes[&finding.check], Outcome::Failed);
+        assert!(finding.at.offset <= region.len() + 512);
+    }
+    if let Some(volume) = volume {
+        for id in volume.tree.below(Tree::ROOT) {
+            if matches!(volume.tree.node(id).kind, Kind::File(_))
+                && let Ok(mut file) = volume.open(id)
+            {
+                let _ = file.read_to_end(&mut Vec::new());
+            }
+        }
+    }
+    failed(&recorded)
+}
+
+fn has(found: &BTreeSet<String>, checks: &[&str]) {
+    for check in checks {
+        assert!(found.contains(*check), "{check} in {found:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_contains_itself() {
+    let mut edit = Edit::new(fat16());
+    let (a, first) = (edit.first(b"A          "), edit.first(b"DEEP       "));
+    edit.change(b"DEEP       ", |entry| entry.fst_clus_lo.set(a as u16));
+    assert_ne!(a, first);
+    has(&judge_any(edit.bytes), &["fat-cross-link"]);
+
+    let mut edit = Edit::new(fat32());
+    edit.change(b"A          ", |entry| entry.fst_clus_lo.set(2));
+    has(&judge_any(edit.bytes), &["fat-cross-link"]);
+
+    let mut edit = Edit::new(fat32());
+    edit.change(b"A          ", |entry| entry.fst_clus_lo.set(0));
+    has(&judge_any(edit.bytes), &["fat-first-cluster"]);
+}
+
+/// Every cluster leads to the next one, and the last one to the first.
+#[test]
+fn one_large_cycle() {
+    for image in [fat12(), fat16(), fat32()] {
+        let mut edit = Edit::new(image);
+        let last = edit.free().next().unwrap();
+        for cluster in 2..last {
+            edit.set(cluster, cluster + 1);
+        }
+        edit.set(last, 2);
+        let found = judge_any(edit.bytes);
+        has(&found, &["fat-cycle"]);
+    }
+}
+
+#[test]
+fn a_root_directory_that_is_a_cycle() {
+    let mut edit = Edit::new(fat32());
+    edit.set(2, 2);
+    has(&judge_any(edit.bytes), &["fat-cycle"]);
+}
+
+#[test]
+fn numbers_that_are_too_large() {
+    let mut edit = Edit::new(fat32());
+    edit.boot(32, &u32::MAX.to_le_bytes());
+    has(&judge_any(edit.bytes), &["fat-size"]);
+
+    let mut edit = Edit::new(fat32());
+    edit.boot(36, &u32::MAX.to_le_bytes());
+    has(&judge_any(edit.bytes), &["fat-data"]);
+
+    let mut edit = Edit::new(fat32());
+    edit.boot(44, &u32::MAX.to_le_bytes());
+    has(&judge_any(edit.bytes), &["fat-root-cluster"]);
+
+    let mut edit = Edit::new(fat32());
+    edit.boot(48, &0x1234_u16.to_le_bytes());
+    has(&judge_any(edit.bytes), &["fat-fsinfo"]);
+
+    let mut edit = Edit::new(fat32());
+    edit.boot(50, &0x1234_u16.to_le_bytes());
+    has(&judge_any(edit.bytes), &["fat-backup-boot"]);
+}
+
+/// Many directories with the same name, and all files in one cluster: a bounded number of findings.
+#[test]
+fn everything_is_wrong_everywhere() {
+    let mut edit = Edit::new(fat16());
+    let at = edit.entry(b"CONFIG  TXT");
+    let entry = edit.bytes[at..at + 32].to_vec();
+    let start = edit.entry(b"FIRMWARE   ");
+    for slot in 0..512 {
+        edit.put(start + slot * 32, &entry);
+    }
+    let (recorded, _) = judge_bytes(&edit.bytes);
+    has(&failed(&recorded), &["fat-duplicate-name", "fat-cross-link"]);
+    assert!(recorded.findings.len() < 64);
+    assert!(recorded.omitted["fat-duplicate-name"] > 400);
+}
+
+/// A cut in the metadata is an error, never a panic.
+#[test]
+fn cuts() {
+    for len in [0, 1, 511, 512, 513, 4096, 65536, 79872, 100_000] {
+        for image in [fat12(), fat16(), fat32()] {
+            let (recorded, volume) = judge_bytes(&image[..len]);
+            assert!(recorded.totals.errors > 0 && volume.is_none());
+        }
+    }
+}
+
+/// The bytes of an image that are no content of files: boot sector, FATs as far as they are used, and
+/// directories.
+pub(crate) fn metadata(image: &[u8]) -> Vec<usize> {
+    let edit = Edit::new(image);
+    let names = [b"FIRMWARE   ", b"OVERLAYS   ", b"DEEP       ", b"BOOT       "];
+    let slots = names.iter().flat_map(|name| {
+        let root = **name == *b"FIRMWARE   ";
+        let at = if root { edit.entry(name) } else { edit.cluster(edit.first(name)) };
+        at..at + 1024
+    });
+    let fats = [0, 1].into_iter().flat_map(|copy| edit.table(copy)..edit.table(copy) + 600);
+    (0..1024).chain(slots).chain(fats).collect()
+}
+
+/// The images, and where their metadata is.
+fn images() -> &'static [(&'static [u8], Vec<usize>); 3] {
+    static IMAGES: OnceLock<[(&[u8], Vec<usize>); 3]> = OnceLock::new();
+    IMAGES.get_or_init(|| [fat12(), fat16(), fat32()].map(|image| (image, metadata(image))))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
+        judge_any(bytes);
+    }
+
+    /// Boot sectors that are nearly right, before few bytes.
+    #[test]
+    fn random_boot_sectors_do_not_panic(
+        edits in prop::collection::vec((11_usize..64, any::<u8>()), 0..6),
+        from in 0_usize..3,
+    ) {
+        let mut bytes = [fat12(), fat16(), fat32()][from][..200_000].to_vec();
+        for (at, value) in edits {
+            bytes[at] = value;
+        }
+        judge_any(bytes);
+    }
+
+    #[test]
+    fn random_metadata_does_not_panic(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        large in 0_usize..10,
+    ) {
+        // Most on the floppy, which is the fastest.
+        let (image, metadata) = &images()[match large { 0 => 2, 1 | 2 => 1, _ => 0 }];
+        let mut bytes = image.to_vec();
+        for (at, value) in edits {
+            bytes[*at.get(metadata)] = value;
+        }
+        let start = Instant::now();
+        judge_any(bytes);
+        prop_assert!(start.elapsed() < Duration::from_secs(20));
+    }
+}

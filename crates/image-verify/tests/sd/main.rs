@@ -1,0 +1,6 @@
+//! The boot chain of SD cards, over small disks that are described in memory.
+
+mod bytes;
+mod image;
+mod real;
+mod twins;
