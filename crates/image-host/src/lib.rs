@@ -7,6 +7,7 @@ pub mod disk;
 pub mod epoch;
 pub mod interrupt;
 pub mod publish;
+pub mod sparse;
 pub mod tool;
 pub mod user;
 pub mod workdir;

@@ -11,8 +11,9 @@ use serde_json::Value;
 use crate::{
     failure::{self, Failure, Known},
     log::{Event, Log},
+    machine::{self, Builder, Config},
     request::{self, BuildRequest, FlakeRef, Options},
-    store::{self, FlakeMetadata, Place},
+    store::{self, FlakeMetadata, PathInfo, Place},
     version::{OLDEST, Version},
 };
 
@@ -163,19 +164,21 @@ impl Nix {
         request: &BuildRequest,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Built, NixError> {
+        let metadata = self.lock(&request.flake, &request.options, on_event)?;
+        self.build_locked(request, metadata, on_event)
+    }
+
+    /// The same, of a flake that [`metadata`](Self::metadata) was asked about already.
+    pub fn build_locked(
+        &self,
+        request: &BuildRequest,
+        metadata: FlakeMetadata,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Built, NixError> {
         let BuildRequest { flake, attribute, options, out_link } = request;
-        let metadata = self.lock(flake, options, on_event)?;
         let args = request::build(request);
-        let json = match self.json(&args, options, on_event) {
-            Err(NixError::Failed { command, mut failure }) => {
-                if let Failure::Attribute { attribute: tried, known } = &mut *failure {
-                    *known = self.known_names(flake, attribute, options)?.map(Box::new);
-                    tried.clone_from(attribute);
-                }
-                return Err(NixError::Failed { command, failure });
-            }
-            json => json?,
-        };
+        let json = self.json(&args, options, on_event);
+        let json = json.or_else(|error| Err(self.explain(error, flake, attribute, options)?))?;
         let unreadable = |json: &Value| self.unreadable(&args, json.to_string());
         let built = store::read_build_output(&json).ok_or_else(|| unreadable(&json))?;
         let built = built.into_iter().next().ok_or_else(|| unreadable(&json))?;
@@ -194,10 +197,12 @@ impl Nix {
             place => (place, options),
         };
         let physical = place.physical(&store_path).unwrap_or_else(|| store_path.clone().into());
-        if let Err(cause) = fs::metadata(&physical) {
+        // An output may be a link into another one, and such a link leads there in the store only.
+        if let Err(cause) = fs::symlink_metadata(&physical) {
             return Err(NixError::Absent { store_path, physical, cause });
         }
-        let nar_hash = self.nar_hash(&store_path, &physical, options)?;
+        let known = self.known_path(&store_path, options)?;
+        let nar_hash = self.nar_hash(known.as_ref(), &physical, options)?;
         Ok(Built { derivation, store_path, physical, nar_hash, flake: metadata })
     }
 
@@ -235,7 +240,57 @@ impl Nix {
         apply: &str,
         options: &Options,
     ) -> Result<Value, NixError> {
+        self.eval_plainly(flake, attribute, apply, options)
+            .or_else(|error| Err(self.explain(error, flake, attribute, options)?))
+    }
+
+    fn eval_plainly(
+        &self,
+        flake: &FlakeRef,
+        attribute: &str,
+        apply: &str,
+        options: &Options,
+    ) -> Result<Value, NixError> {
         self.json(&request::eval(flake, attribute, apply, options), options, &mut |_| ())
+    }
+
+    /// The settings of Nix on this machine.
+    pub fn config(&self, options: &Options) -> Result<Config, NixError> {
+        let args = request::config(options, &self.version);
+        let json = self.json(&args, options, &mut |_| ())?;
+        machine::read_config(&json).ok_or_else(|| self.unreadable(&args, json.to_string()))
+    }
+
+    /// The remote builders that these settings name.
+    pub fn builders(config: &Config) -> Vec<Builder> {
+        let mut read = |path: PathBuf| fs::read_to_string(path).ok();
+        machine::builders(&config.builders, &config.system, &mut read)
+    }
+
+    /// What is known of a path in the store of this machine.
+    pub fn path_info(&self, path: &str, options: &Options) -> Result<PathInfo, NixError> {
+        let known = self.known_path(path, options)?;
+        let physical = Path::new(path);
+        let nar_hash = self.nar_hash(known.as_ref(), physical, options)?;
+        let unknown =
+            PathInfo { path: path.to_owned(), nar_hash: None, nar_size: None, deriver: None };
+        Ok(PathInfo { nar_hash: Some(nar_hash), ..known.unwrap_or(unknown) })
+    }
+
+    /// `error`, and if it is that `attribute` is not there, then what is.
+    fn explain(
+        &self,
+        error: NixError,
+        flake: &FlakeRef,
+        attribute: &str,
+        options: &Options,
+    ) -> Result<NixError, NixError> {
+        let NixError::Failed { command, mut failure } = error else { return Ok(error) };
+        if let Failure::Attribute { attribute: tried, known } = &mut *failure {
+            *known = self.known_names(flake, attribute, options)?.map(Box::new);
+            attribute.clone_into(tried);
+        }
+        Ok(NixError::Failed { command, failure })
     }
 
     /// What there is where `attribute` is not.
@@ -248,7 +303,7 @@ impl Nix {
         let parts: Vec<_> = attribute.split('.').collect();
         for count in (1..parts.len()).rev() {
             let parent = parts[..count].join(".");
-            let names = match self.eval(flake, &parent, "builtins.attrNames", options) {
+            let names = match self.eval_plainly(flake, &parent, "builtins.attrNames", options) {
                 Ok(names) => names,
                 // It is missing too, or cannot be evaluated.
                 Err(NixError::Failed { .. }) => continue,
@@ -261,17 +316,20 @@ impl Nix {
         Ok(None)
     }
 
+    fn known_path(&self, path: &str, options: &Options) -> Result<Option<PathInfo>, NixError> {
+        let args = request::path_info(path, options, &self.version);
+        let json = self.json(&args, options, &mut |_| ())?;
+        let infos = store::read_path_info(&json).unwrap_or_default();
+        Ok(infos.into_iter().find(|info| info.path == path))
+    }
+
     fn nar_hash(
         &self,
-        store_path: &str,
+        known: Option<&PathInfo>,
         physical: &Path,
         options: &Options,
     ) -> Result<String, NixError> {
-        let args = request::path_info(store_path, options, &self.version);
-        let json = self.json(&args, options, &mut |_| ())?;
-        let infos = store::read_path_info(&json).unwrap_or_default();
-        let known = infos.into_iter().find(|info| info.path == store_path);
-        if let Some(hash) = known.and_then(|info| info.nar_hash) {
+        if let Some(hash) = known.and_then(|info| info.nar_hash.clone()) {
             return Ok(hash);
         }
         // A shape of tomorrow. The files themselves do not change theirs.
@@ -322,7 +380,7 @@ impl Nix {
 
 /// Variables that say where Nix's things are, who it may speak to, and how it gets there. What a
 /// program prints, or what an expression may read, is not among them.
-fn is_for_nix(name: &str) -> bool {
+pub(crate) fn is_for_nix(name: &str) -> bool {
     const NAMES: &[&str] = &[
         "SSH_AUTH_SOCK",
         "SSL_CERT_FILE",

@@ -11,7 +11,7 @@ use crate::version::Version;
 
 /// Every command starts with this: both features are still experimental, and off, in Nix's own
 /// releases.
-const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-command flakes"];
+pub(crate) const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-command flakes"];
 
 /// Flakes are built as they are locked. Without this, Nix would write a `flake.lock` into the
 /// user's folder, and build something else tomorrow.
@@ -222,6 +222,20 @@ pub fn path_info(path: &str, options: &Options, version: &Version) -> Vec<OsStri
         args.extend(["--store", store].map(OsString::from));
     }
     args.extend(["--", path].map(OsString::from));
+    args
+}
+
+/// `nix config show`, which was `nix show-config`. What the user hands on counts.
+pub fn config(options: &Options, version: &Version) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    let command: &[&str] =
+        if version.has_config_show() { &["config", "show"] } else { &["show-config"] };
+    args.extend(command.iter().chain(&["--json"]).map(OsString::from));
+    let named = |name: &str, value: &Option<String>| Some((name.to_owned(), value.clone()?));
+    let more = [named("builders", &options.builders), named("max-jobs", &options.max_jobs)];
+    for (name, value) in options.settings.iter().cloned().chain(more.into_iter().flatten()) {
+        args.extend(["--option".into(), name.into(), value.into()]);
+    }
     args
 }
 

@@ -1,7 +1,7 @@
 //! What Nix answers: store paths, and JSON in the shapes that its releases give it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -137,6 +137,8 @@ pub struct FlakeMetadata {
     /// Revision, or NAR hash where there is none, of each direct and indirect input, by the name of
     /// its node in `flake.lock`.
     pub inputs: BTreeMap<String, String>,
+    /// What the inputs are called: the names of their nodes, and of their repositories.
+    pub projects: BTreeSet<String>,
 }
 
 /// Reads the output of `nix flake metadata --json`. `None`: it has no locked reference.
@@ -169,7 +171,22 @@ pub fn read_flake_metadata(json: &Value) -> Option<FlakeMetadata> {
         let locked = node.get("locked")?;
         Some((name.clone(), text(locked, "rev").or_else(|| text(locked, "narHash"))?))
     });
-    Some(FlakeMetadata { url, locked, revision, nar_hash, inputs: inputs.collect() })
+    let projects = nodes.iter().filter(|(_, node)| node.get("locked").is_some());
+    let projects = projects.flat_map(|(name, node)| {
+        let original = node.get("original").unwrap_or(&Value::Null);
+        let url = text(original, "url").unwrap_or_default();
+        let last = url.trim_end_matches('/').trim_end_matches(".git").rsplit('/').next();
+        let last = last.filter(|last| !last.is_empty()).map(str::to_owned);
+        [Some(name.clone()), text(original, "repo"), last].into_iter().flatten()
+    });
+    Some(FlakeMetadata {
+        url,
+        locked,
+        revision,
+        nar_hash,
+        inputs: inputs.collect(),
+        projects: projects.collect(),
+    })
 }
 
 /// Where the files of a store are.
@@ -274,7 +291,10 @@ mod tests {
             "locked": {"type": "path", "path": "/home/me/x", "narHash": "sha256-a"},
             "locks": {"nodes": {
                 "nixpkgs": {"locked": {"rev": "5880", "narHash": "sha256-O"}},
-                "compat": {"locked": {"type": "path", "narHash": "sha256-v"}},
+                "compat": {
+                    "locked": {"type": "path", "narHash": "sha256-v"},
+                    "original": {"type": "git", "url": "https://example.org/a/compat-2.git"},
+                },
                 "root": {"inputs": {"nixpkgs": "nixpkgs"}},
             }},
         });
@@ -282,6 +302,8 @@ mod tests {
         assert_eq!(read.locked, "path:?narHash=sha256-a");
         let inputs = [("compat", "sha256-v"), ("nixpkgs", "5880")];
         assert_eq!(read.inputs, inputs.map(|(a, b)| (a.to_owned(), b.to_owned())).into());
+        let projects = ["compat", "compat-2", "nixpkgs"].map(str::to_owned);
+        assert_eq!(read.projects, projects.into());
 
         let git = json!({
             "url": "git+file:///home/me/x?rev=abc&dir=sub",

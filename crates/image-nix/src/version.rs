@@ -57,6 +57,12 @@ impl Version {
     pub fn has_json_format(&self) -> bool {
         self.flavor != Flavor::Lix && self.release >= (2, 33)
     }
+
+    /// The settings are shown by `nix config show`, and not by `nix show-config`. Since 2.20; Lix
+    /// has the older name.
+    pub fn has_config_show(&self) -> bool {
+        self.flavor != Flavor::Lix && self.release >= (2, 20)
+    }
 }
 
 /// The name of the program and its version, without the command: `Nix 2.35.2`.
@@ -89,7 +95,7 @@ mod tests {
 
         let lix = Version::parse("nix (Lix, like Nix) 2.95.3").unwrap();
         assert_eq!((lix.flavor.clone(), lix.release), (Flavor::Lix, (2, 95)));
-        assert!(!lix.has_json_format());
+        assert!(!lix.has_json_format() && !lix.has_config_show());
         assert_eq!(lix.to_string(), "Lix 2.95.3");
     }
 

@@ -36,6 +36,7 @@ each_release! {
     tells_refusals_apart
     says_what_there_is
     a_path_in_a_repository_is_git
+    settings_are_read_with_what_is_handed_on
 }
 
 fn builds_the_fixture(rig: &Rig) {
@@ -195,6 +196,31 @@ fn a_path_in_a_repository_is_git(rig: &Rig) {
     fs::write(fixture.join("flake.nix"), "changed").unwrap();
     let failure = rig.build(&request).0.unwrap_err().failure().unwrap().clone();
     assert!(matches!(failure, Failure::Evaluation { .. }), "{failure:?}");
+}
+
+fn settings_are_read_with_what_is_handed_on(rig: &Rig) {
+    let config = rig.nix.config(&Options::default()).unwrap();
+    assert_eq!(config.system, format!("{}-linux", std::env::consts::ARCH));
+    assert!(config.builds_here && config.features.iter().any(|name| name == "big-parallel"));
+
+    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let options = Options {
+        // `extra-` adds, to a list whose own name begins so too.
+        settings: vec![
+            set("extra-extra-platforms", "riscv64-linux"),
+            set("system-features", "kvm big"),
+        ],
+        builders: Some("ssh-ng://h aarch64-linux".to_owned()),
+        max_jobs: Some("0".to_owned()),
+        store: None,
+    };
+    let other = rig.nix.config(&options).unwrap();
+    assert!(!other.builds_here);
+    assert!(other.extra_platforms.iter().any(|name| name == "riscv64-linux"), "{other:?}");
+    assert_eq!(other.extra_platforms.len(), config.extra_platforms.len() + 1);
+    assert_eq!(other.features, ["big", "kvm"]);
+    let [builder] = &Nix::builders(&other)[..] else { panic!("{other:?}") };
+    assert!(builder.builds("aarch64-linux", &[]));
 }
 
 /// In a sandbox the fixture gets what it needs of the machine file by file.
