@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    ops::Range,
+    ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,7 @@ use image_model::{CompressionSpec, ImageSpec};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::file_name::Template;
+use crate::{driver::nix_image::formats, file_name::Template, plan::is_host};
 
 /// The folder of the definitions, below the root of a project.
 pub const IMAGES_DIR: &str = "images";
@@ -19,7 +19,13 @@ pub const IMAGES_DIR: &str = "images";
 const SYSTEMS: &[&str] = &["x86_64-linux", "aarch64-linux"];
 
 /// Levels that libdeflate knows.
-const GZIP_LEVELS: std::ops::RangeInclusive<u8> = 1..=12;
+const GZIP_LEVELS: RangeInclusive<u8> = 1..=12;
+
+/// Levels of zstd that every decoder has the memory for.
+const ZSTD_LEVELS: RangeInclusive<u8> = 1..=19;
+
+/// Presets of xz.
+const XZ_LEVELS: RangeInclusive<u8> = 0..=9;
 
 /// A definition, and where it was found.
 #[derive(Clone, Debug)]
@@ -166,10 +172,16 @@ impl From<toml::de::Error> for Fault {
 #[derive(Deserialize)]
 struct Places {
     system: Spanned<String>,
+    build: BuildPlaces,
     #[serde(default)]
     finish: FinishPlaces,
     #[serde(default)]
     verify: VerifyPlaces,
+}
+
+#[derive(Deserialize)]
+struct BuildPlaces {
+    variant: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -200,13 +212,33 @@ fn parse<'a>(text: &str, checks: impl IntoIterator<Item = &'a str>) -> Result<Im
         let nearest = nearest(&spec.system, SYSTEMS.iter().copied());
         return Err(Fault { nearest, ..Fault::at(&places.system, message) });
     }
+    if let Some(variant) = &places.build.variant {
+        if let Err(unknown) = formats::find(variant.get_ref(), &spec.system) {
+            // The message says the nearest name itself.
+            return Err(Fault::at(variant, unknown.to_string()));
+        }
+        if !is_host(&spec.build.attribute) {
+            let message = "a variant goes with an attribute that is a NixOS configuration, \
+                           \"nixosConfigurations.NAME\"";
+            return Err(Fault::at(variant, message));
+        }
+    }
     if let Some(file_name) = &places.finish.file_name {
         Template::parse(file_name.get_ref()).map_err(|e| Fault::at(file_name, e.to_string()))?;
     }
-    let CompressionSpec::Gzip { level } = spec.finish.compression;
-    if let Some(compression) = places.finish.compression.filter(|_| !GZIP_LEVELS.contains(&level)) {
-        let message = format!("the gzip level {level} is not one of 1 to 12");
-        return Err(Fault::at(&compression, message));
+    if let (Some(compression), Some(place)) = (spec.finish.compression, places.finish.compression) {
+        let format = compression.format().as_str();
+        let (level, levels) = match compression {
+            CompressionSpec::None => (0, 0..=0),
+            CompressionSpec::Gzip { level } => (level, GZIP_LEVELS),
+            CompressionSpec::Zstd { level } => (level, ZSTD_LEVELS),
+            CompressionSpec::Xz { level } => (level, XZ_LEVELS),
+        };
+        if !levels.contains(&level) {
+            let (first, last) = levels.into_inner();
+            let message = format!("the {format} level {level} is not one of {first} to {last}");
+            return Err(Fault::at(&place, message));
+        }
     }
     let checks: Vec<&str> = checks.into_iter().collect();
     for waiver in &places.verify.waive {
@@ -283,6 +315,16 @@ reason = "the icon is a joke"
             ("reason = \"the icon is a joke\"", "", "missing field `reason`"),
             ("the icon is a joke", " ", "16:10: a waiver needs a reason"),
             ("level = 6", "level = 13", "12:15: the gzip level 13 is not one of 1 to 12"),
+            (
+                "attribute = \"x\"",
+                "attribute = \"nixosConfigurations.x\"\nvariant = \"sd-crad\"",
+                "9:11: no image is called \"sd-crad\", did you mean \"sd-card\"?; known are amazon",
+            ),
+            (
+                "attribute = \"x\"",
+                "attribute = \"x\"\nvariant = \"sd-card\"",
+                "9:11: a variant goes with an attribute that is a NixOS configuration",
+            ),
             ("{distribution}", "nixos", "11:13: "),
             ("{distribution}", "{distribution}{hsot}", "11:13: "),
             ("\n\n", "\n= 3\n", ":4:1: "),

@@ -1,5 +1,5 @@
-//! Who makes the bytes that the factory finishes: Nix with NixOS-WSL's builder, the embedded mini
-//! system, or somebody else.
+//! Who makes the bytes that the factory finishes: Nix alone, Nix with NixOS-WSL's builder, the embedded
+//! mini system, or somebody else.
 //!
 //! A driver is a function from its job to a [`BuildOutput`]. It writes into the work folder that it
 //! is given, and nowhere else but into a temporary folder of its own that is gone afterwards.
@@ -12,7 +12,9 @@ pub mod binfmt;
 pub mod busybox;
 pub mod machine;
 pub mod mini;
+pub mod nix_image;
 pub mod nixos_wsl;
+mod platform;
 pub mod prebuilt;
 pub mod preflight;
 pub mod route;
@@ -21,7 +23,7 @@ pub mod temporary;
 /// What a driver made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildOutput {
-    /// The image, before it is finished: a tar in any compression that the finisher knows.
+    /// The image, before it is finished: a tar or a disk, in any compression that the finisher knows.
     pub file: PathBuf,
     /// What it was made from, for the manifest. The finisher, which reads the file, adds its digest.
     pub source: Source,
@@ -68,6 +70,15 @@ pub enum DriverError {
     /// NixOS-WSL's builder did not make an image.
     #[error(transparent)]
     NixosWsl(#[from] nixos_wsl::NixosWslError),
+    /// Nix did not make an image.
+    #[error(transparent)]
+    NixImage(Box<nix_image::NixImageError>),
+}
+
+impl From<nix_image::NixImageError> for DriverError {
+    fn from(error: nix_image::NixImageError) -> Self {
+        Self::NixImage(Box::new(error))
+    }
 }
 
 impl DriverError {
@@ -76,6 +87,7 @@ impl DriverError {
         match self {
             Self::Prebuilt(error) => error.fault(),
             Self::Busybox(error) => error.fault(),
+            Self::NixImage(error) => error.fault(),
             Self::Mini(_) | Self::NixosWsl(_) => Fault::Host,
         }
     }

@@ -2,42 +2,59 @@
 //!
 //! The input is judged by the same checks as the finished file, because a damaged input must not
 //! come out looking good. If it is compressed, that is its only reading, and its raw bytes are kept
-//! in a file of the work folder; a plain archive stays where it is. Its members are sorted
-//! (`index`) and written again (`tar`) through a parallel compressor (`gzip`).
+//! in a file of the work folder whose zeros take no room; a plain one stays where it is.
 //!
-//! Memory grows with the number of members, by some 200 bytes for each, and not with their size.
+//! What comes then depends on what it is, which its bytes tell. The members of an [archive] are sorted
+//! and written again. Of a [disk] no byte is changed. Both go through a compressor (`encode`) whose
+//! output does not depend on how many threads it has, on how the input was compressed, nor on time.
+//!
+//! Memory grows with the number of members of an archive, by some 200 bytes for each, and not with
+//! their size, nor with the size of a disk.
+//!
+//! [archive]: image_model::ImageKind::Wsl
+//! [disk]: image_model::ImageKind::Sd
 
+mod archive;
+mod bmap;
 mod deflate;
+mod disk;
+mod encode;
+mod free;
 mod gzip;
 mod index;
 mod tar;
 
 use std::{
-    ffi::OsStr,
+    borrow::Cow,
     fmt,
     fs::{self, File},
-    io::{self, BufReader, Read as _, Seek as _, Write},
-    panic::resume_unwind,
+    io::{self, BufRead as _, BufReader, Seek as _, Write},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    thread,
+    sync::Arc,
 };
 
 use image_host::{
-    disk,
+    disk::{Needed, NoRoom},
     interrupt::{self, Interrupted},
 };
-use image_model::{Artifact, Compression, CompressionSpec, Digests, Severity, VerificationReport};
-use image_verify::{Request, VerifyError, container};
-
-use gzip::GzipWriter;
-use index::{Index, IndexError};
-use tar::WriteError;
+use image_model::{
+    Artifact, Compression, CompressionSpec, Digests, Finding, ImageKind, Severity,
+    VerificationReport,
+};
+use image_verify::{
+    Expected, Request, VerifyError,
+    container::{self, RawFormat},
+};
 
 pub use index::{Defect, Refusal};
 
-use crate::verify::Interruptible;
+use crate::verify::{
+    Interruptible,
+    scratch::{Scratch, ScratchError},
+};
 
-/// Checks of severity error that the input may fail, because rewriting mends what they found, or
+/// Checks of severity error that an archive may fail, because rewriting mends what they found, or
 /// refuses it with a better message.
 pub const MENDED: &[&str] = &[
     // The data of all members is one stream for every reader that reads them all, and we do.
@@ -52,29 +69,59 @@ pub const MENDED: &[&str] = &[
     "tar-root-usable",
 ];
 
-/// How much of an archive is read at once for its headers.
-const READ_AHEAD: usize = 256 << 10;
+/// The same for a disk.
+pub const MENDED_DISK: &[&str] = &[
+    // The data of all members, and of all frames, is one stream.
+    "gzip-single-member",
+    // The finished file has it.
+    "zstd-content-size",
+];
 
 /// One file to be made from another.
 #[derive(Clone, Copy, Debug)]
 pub struct FinishJob<'a> {
-    /// A tar archive: plain, or in gzip, xz or zstd.
+    /// What it is for: it decides what is done to it, and an input of another kind is refused.
+    pub kind: ImageKind,
+    /// A tar archive or a disk: plain, or in gzip, xz or zstd.
     pub input: &'a Path,
-    /// A folder for temporary files. There must be room for the raw bytes of the input.
+    /// A folder for temporary files. There must be room for the raw bytes of a compressed input, but
+    /// for its zeros.
     pub work: &'a Path,
     /// The new file. It is complete and on the disk when [`finish`] returns.
     pub output: &'a Path,
     /// What is put around the raw bytes.
     pub compression: CompressionSpec,
+    /// Write a block map of a disk beside it, under the name where `bmaptool copy` looks for it.
+    pub bmap: bool,
     /// How many threads compress. The output does not depend on it.
     pub threads: usize,
+}
+
+impl FinishJob<'_> {
+    /// Name of the output.
+    fn file_name(&self) -> Cow<'_, str> {
+        self.output.file_name().map(|name| name.to_string_lossy()).unwrap_or_default()
+    }
+
+    /// Name of the block map. `bmaptool copy card.img.zst` looks for `card.img.zst.bmap`, and then for
+    /// `card.img.bmap`.
+    fn map_name(&self) -> String {
+        let name = self.file_name();
+        let suffix = match self.compression.format() {
+            Compression::None => "",
+            Compression::Gzip => ".gz",
+            Compression::Xz => ".xz",
+            Compression::Zstd => ".zst",
+        };
+        format!("{}.bmap", name.strip_suffix(suffix).unwrap_or(&name))
+    }
 }
 
 /// What was made, and from what.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// The new file.
-    pub artifact: Artifact,
+    /// The new files: the image, and its block map if one was asked for.
+    pub artifacts: Vec<Artifact>,
     /// The input, as it was read.
     pub input: Digests,
     /// What was left out of the image, one sentence each.
@@ -82,7 +129,7 @@ pub struct Finished {
 }
 
 /// Is told how many bytes the current pass has done, and of how many if that is known. There are two:
-/// reading a compressed input, and writing the contents of its members.
+/// reading a compressed input, and writing its raw bytes, or the contents of its members.
 pub type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Sync);
 
 /// There is no new file.
@@ -108,12 +155,32 @@ pub enum FinishError {
         cause: VerifyError,
     },
     /// The input has errors that rewriting does not mend.
-    #[error("{} has errors that only making it again can mend: {}", path.display(), Errors(report))]
+    #[error("{} has errors that only making it again can mend: {}", path.display(), Errors(report, mended))]
     Defective {
         /// The input.
         path: PathBuf,
         /// What is wrong with it.
         report: Box<VerificationReport>,
+        /// Checks whose failure is not meant.
+        mended: &'static [&'static str],
+    },
+    /// The input is no image of the kind that is wanted.
+    #[error("{} is {is}, and no image for {kind} is made of that", path.display())]
+    WrongKind {
+        /// The input.
+        path: PathBuf,
+        /// What it is.
+        is: &'static str,
+        /// What is wanted.
+        kind: ImageKind,
+    },
+    /// A disk that ends within a block.
+    #[error("{} is a disk of {len} bytes, which is no multiple of 512: its end is missing", path.display())]
+    WrongSize {
+        /// The input.
+        path: PathBuf,
+        /// Length of its raw bytes.
+        len: u64,
     },
     /// The members of the input cannot be written again as they were meant.
     #[error("{} cannot be rewritten", path.display())]
@@ -127,24 +194,17 @@ pub enum FinishError {
         report: Box<VerificationReport>,
     },
     /// The disk is full.
-    #[error(
-        "no room for {what} in {}: {written} bytes were written and {available} are left; {needed}",
-        path.display()
-    )]
-    NoRoom {
-        /// The folder.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// What was read for writing is not what was judged.
+    #[error("{} was read as {judged:?} and then as {written:?}: it was changed meanwhile, or the disk or the memory of this machine is bad", path.display())]
+    Changed {
+        /// The input.
         path: PathBuf,
-        /// What was to be written.
-        what: &'static str,
-        /// How many bytes of it were written.
-        written: u64,
-        /// How many bytes are left there.
-        available: u64,
-        /// How many it takes.
-        needed: Needed,
-        /// Why.
-        #[source]
-        cause: io::Error,
+        /// Its raw bytes when they were judged.
+        judged: Digests,
+        /// Its raw bytes when they were written.
+        written: Digests,
     },
     /// The output, or a temporary file, cannot be written.
     #[error("cannot write {}", path.display())]
@@ -160,30 +220,12 @@ pub enum FinishError {
     Interrupted(#[from] Interrupted),
 }
 
-/// How many bytes a file takes, as far as that is known before it is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needed {
-    /// Nobody knows until the input has been uncompressed.
-    Unknown,
-    /// Not more than this.
-    AtMost(u64),
-}
-
-impl fmt::Display for Needed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("how many it takes is not known before its end"),
-            Self::AtMost(bytes) => write!(f, "it takes {bytes} at most"),
-        }
-    }
-}
-
 /// The first error of a report and how many more there are.
-struct Errors<'a>(&'a VerificationReport);
+struct Errors<'a>(&'a VerificationReport, &'static [&'static str]);
 
 impl fmt::Display for Errors<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut errors = unmended(self.0);
+        let mut errors = unmended(self.0, self.1);
         if let Some(first) = errors.next() {
             write!(f, "{}: {} [{}]", first.at, first.message, first.check)?;
         }
@@ -194,17 +236,26 @@ impl fmt::Display for Errors<'_> {
     }
 }
 
-fn unmended(report: &VerificationReport) -> impl Iterator<Item = &image_model::Finding> {
+fn unmended<'a>(
+    report: &'a VerificationReport,
+    mended: &'static [&'static str],
+) -> impl Iterator<Item = &'a Finding> {
     report
         .findings
         .iter()
-        .filter(|f| f.severity == Severity::Error && !MENDED.contains(&f.check.as_ref()))
+        .filter(|f| f.severity == Severity::Error && !mended.contains(&f.check.as_ref()))
 }
 
 impl FinishError {
     /// True if the input is at fault, false if the machine is.
     pub fn is_defect(&self) -> bool {
-        matches!(self, Self::Defective { .. } | Self::Refused { .. })
+        matches!(
+            self,
+            Self::Defective { .. }
+                | Self::Refused { .. }
+                | Self::WrongKind { .. }
+                | Self::WrongSize { .. }
+        )
     }
 
     /// What the checks say about an input that is at fault.
@@ -220,8 +271,9 @@ impl FinishError {
 pub fn finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, FinishError> {
     let result = try_finish(job, progress);
     if result.is_err() {
-        // It may never have been made.
+        // They may never have been made.
         let _ = fs::remove_file(job.output);
+        let _ = fs::remove_file(job.output.with_file_name(job.map_name()));
     }
     result
 }
@@ -229,153 +281,74 @@ pub fn finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, F
 fn try_finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, FinishError> {
     let input_error = |cause| FinishError::Input { path: job.input.to_owned(), cause };
     let input = File::open(job.input).map_err(input_error)?;
-    let (report, rewritten) = if is_plain(&input).map_err(input_error)? {
-        // What is written while the input is still being judged does not outlive a bad report.
-        thread::scope(|scope| {
-            let judge = scope.spawn(|| judge(job, &input, None, &|_, _| {}));
-            let rewritten = rewrite(job, &input, progress);
-            let report = judge.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-            Ok::<_, FinishError>((sound(job, report)?, rewritten))
-        })?
-    } else {
-        let spool = tempfile::tempfile_in(job.work).map_err(|cause| {
-            let path = job.work.to_owned();
-            FinishError::Output { path, cause }
-        })?;
-        let report = sound(job, judge(job, &input, Some(&spool), progress)?)?;
-        (report, rewrite(job, &spool, progress))
+    let mut start = BufReader::new(&input);
+    let head = start.fill_buf().map_err(input_error)?;
+    let is_plain = container::compression(head) == Some(Compression::None);
+    let format = container::raw_format(start);
+    (&input).rewind().map_err(input_error)?;
+    let wrong_kind = |is| {
+        let (path, kind) = (job.input.to_owned(), job.kind);
+        Err(FinishError::WrongKind { path, is, kind })
     };
-    let rewritten = rewritten.map_err(|error| match error {
-        RewriteError::Refused(refusal) => {
-            let (path, report) = (job.input.to_owned(), Box::new(report.clone()));
-            FinishError::Refused { path, refusal, report }
-        }
-        RewriteError::Finish(error) => error,
-    })?;
-    let name = job.output.file_name().unwrap_or(OsStr::new(""));
-    Ok(Finished {
-        artifact: Artifact {
-            file: name.to_string_lossy().into_owned(),
-            format: "tar".to_owned(),
-            compression: match job.compression {
-                CompressionSpec::Gzip { .. } => Compression::Gzip,
-            },
-            digests: rewritten.compressed,
-            raw: rewritten.raw,
-        },
-        input: report.subject.digests,
-        notices: rewritten.notices,
-    })
-}
-
-/// The report, if nothing that it says keeps the input from being rewritten.
-fn sound(
-    job: &FinishJob<'_>,
-    report: VerificationReport,
-) -> Result<VerificationReport, FinishError> {
-    if unmended(&report).next().is_none() {
-        return Ok(report);
+    match (job.kind, format) {
+        (ImageKind::Wsl, Some(RawFormat::Disk)) => wrong_kind("a disk"),
+        (ImageKind::Sd, Some(RawFormat::Tar)) => wrong_kind("a tar archive"),
+        // What is neither has errors, which the checks name.
+        (ImageKind::Wsl, _) => archive::finish(job, &input, is_plain, progress),
+        (ImageKind::Sd, _) => disk::finish(job, &input, is_plain, progress),
     }
-    let path = job.input.to_owned();
-    Err(FinishError::Defective { path, report: Box::new(report) })
 }
 
-/// True if the file is a tar without compression: then its raw bytes are itself.
-fn is_plain(file: &File) -> io::Result<bool> {
-    let mut head = Vec::new();
-    file.take(512).read_to_end(&mut head)?;
-    Ok(container::compression(&head) == Some(Compression::None))
-}
-
-/// Judges the input; its raw bytes go to `spool`, a file without a name that goes with the process.
+/// Judges the input: an archive in full, of a disk what is around it. Its raw bytes go to `scratch`.
 fn judge(
     job: &FinishJob<'_>,
     input: &File,
-    spool: Option<&File>,
+    scratch: Option<&mut Scratch<'_>>,
     progress: Progress<'_>,
 ) -> Result<VerificationReport, FinishError> {
-    let mut sink = spool;
-    let request = Request {
-        raw_sink: sink.as_mut().map(|file| file as &mut dyn Write),
+    let mut request = Request {
         progress: &|now: image_verify::Progress| progress(now.read, Some(now.total)),
         ..Request::default()
     };
-    image_verify::verify(&Interruptible(input), request).map_err(|error| match error {
-        VerifyError::Sink(cause) => stopped(&cause).unwrap_or_else(|| {
-            let written = spool.and_then(|mut file| file.stream_position().ok());
-            no_room(job.work, "the raw bytes", written, Needed::Unknown, cause)
-        }),
+    if job.kind == ImageKind::Wsl {
+        request.expected = Expected::AnyKind;
+        request.raw_sink = scratch.map(|scratch| scratch as &mut dyn Write);
+    } else {
+        request.expected = Expected::AnyImage;
+        request.scratch = scratch.map(|scratch| scratch as &mut dyn image_verify::Scratch);
+    }
+    let source = input
+        .try_clone()
+        .map_err(|cause| FinishError::Input { path: job.input.to_owned(), cause })?;
+    image_verify::verify(Arc::new(Interruptible(source)), request).map_err(|error| match error {
+        VerifyError::Sink(cause) => scratch_error(job, cause),
         cause => stopped(&cause)
             .unwrap_or_else(|| FinishError::Verify { path: job.input.to_owned(), cause }),
     })
 }
 
-/// An archive that was written again.
-struct Rewritten {
-    compressed: Digests,
-    raw: Digests,
-    notices: Vec<String>,
-}
-
-/// Why it was not: the input is at fault, or something else is.
-enum RewriteError {
-    Refused(Box<Refusal>),
-    Finish(FinishError),
-}
-
-/// Writes the output from the raw bytes of the input.
-fn rewrite(
+/// The report, if all its errors are of checks that are `mended`.
+fn sound(
     job: &FinishJob<'_>,
-    mut raw: &File,
-    progress: Progress<'_>,
-) -> Result<Rewritten, RewriteError> {
-    let input_error = |cause| {
-        let path = job.input.to_owned();
-        RewriteError::Finish(stopped(&cause).unwrap_or(FinishError::Input { path, cause }))
-    };
-    raw.rewind().map_err(input_error)?;
-    let index = Index::read(BufReader::with_capacity(READ_AHEAD, raw));
-    let index = index.map_err(|error| match error {
-        IndexError::Refused(refusal) => RewriteError::Refused(refusal),
-        IndexError::Io(cause) => input_error(cause),
-    })?;
-    let total = Some(index.content);
-    let written = write(job, &index, raw, &|done| progress(done, total));
-    let done = written.map_err(|error| match error {
-        WriteError::Refused(refusal) => RewriteError::Refused(refusal),
-        WriteError::Input(cause) => input_error(cause),
-        WriteError::Output(cause) => RewriteError::Finish(output_error(job, &index, cause)),
-        WriteError::Interrupted(interrupted) => RewriteError::Finish(interrupted.into()),
-    })?;
-    Ok(Rewritten { compressed: done.compressed, raw: done.raw, notices: notices(&index) })
-}
-
-fn write(
-    job: &FinishJob<'_>,
-    index: &Index,
-    raw: &File,
-    progress: &dyn Fn(u64),
-) -> Result<gzip::Finished<File>, WriteError> {
-    let CompressionSpec::Gzip { level } = job.compression;
-    let output = File::create(job.output).map_err(WriteError::Output)?;
-    let mut gzip = GzipWriter::new(output, level, job.threads).map_err(WriteError::Output)?;
-    tar::write(index, raw, &mut gzip, progress)?;
-    let done = gzip.finish().map_err(WriteError::Output)?;
-    interrupt::check()?;
-    done.output.sync_all().map_err(WriteError::Output)?;
-    Ok(done)
-}
-
-fn notices(index: &Index) -> Vec<String> {
-    let mut notices = Vec::new();
-    if index.foreign_attributes > 0 {
-        notices.push(format!(
-            "{} files had security.selinux, security.ima or security.evm attributes, which belong to \
-             the machine that made the archive; they were left out",
-            index.foreign_attributes
-        ));
+    report: VerificationReport,
+    mended: &'static [&'static str],
+) -> Result<VerificationReport, FinishError> {
+    if unmended(&report, mended).next().is_none() {
+        return Ok(report);
     }
-    notices
+    let path = job.input.to_owned();
+    Err(FinishError::Defective { path, report: Box::new(report), mended })
+}
+
+/// The finished file.
+fn artifact(job: &FinishJob<'_>, format: &str, digests: Digests, raw: Digests) -> Artifact {
+    Artifact {
+        file: job.file_name().into_owned(),
+        format: format.to_owned(),
+        compression: job.compression.format(),
+        digests,
+        raw,
+    }
 }
 
 /// The error to give if `error` comes from Ctrl-C.
@@ -383,33 +356,26 @@ fn stopped(error: &(dyn std::error::Error + 'static)) -> Option<FinishError> {
     interrupt::caused(error).then_some(FinishError::Interrupted(Interrupted))
 }
 
-fn output_error(job: &FinishJob<'_>, index: &Index, cause: io::Error) -> FinishError {
-    let written = fs::metadata(job.output).ok().map(|file| file.len());
-    // Of a member there is at most its content, three blocks and what its attributes take.
-    let heads = index.entries.len() as u64 * 2048;
-    let needed = Needed::AtMost(index.content.saturating_add(heads));
-    let path = job.output.parent().unwrap_or(job.output);
-    no_room(path, "the finished file", written, needed, cause)
+/// The raw bytes could not be kept.
+fn scratch_error(job: &FinishJob<'_>, cause: io::Error) -> FinishError {
+    let stopped = stopped(&cause);
+    stopped.unwrap_or_else(|| match cause.downcast() {
+        Ok(ScratchError::NoRoom(full)) => full.into(),
+        Ok(ScratchError::Io { folder, cause }) => FinishError::Output { path: folder, cause },
+        Err(cause) => FinishError::Output { path: job.work.to_owned(), cause },
+    })
 }
 
-fn no_room(
-    path: &Path,
-    what: &'static str,
-    written: Option<u64>,
-    needed: Needed,
-    cause: io::Error,
-) -> FinishError {
-    let path = path.to_owned();
-    if !matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        return FinishError::Output { path, cause };
+/// The output could not be written.
+fn output_error(job: &FinishJob<'_>, needed: Needed, cause: io::Error) -> FinishError {
+    if let Some(stopped) = stopped(&cause) {
+        return stopped;
     }
-    let available = disk::available(&path).unwrap_or_default();
-    FinishError::NoRoom {
-        path,
-        what,
-        written: written.unwrap_or_default(),
-        available,
-        needed,
-        cause,
+    let written = fs::metadata(job.output)
+        .map_or(0, |file| file.blocks().saturating_mul(512).min(file.len()));
+    let path = job.output.parent().unwrap_or(job.output);
+    match NoRoom::explain(path, "the finished file", written, needed, cause) {
+        Ok(full) => full.into(),
+        Err(cause) => FinishError::Output { path: job.output.to_owned(), cause },
     }
 }

@@ -31,8 +31,10 @@ pub use definition::{Definition, DefinitionError};
 pub use dist::{DistError, MANIFEST, NotReplaceable, REPORT, SUMS};
 pub use driver::Fault;
 pub use event::{Event, Step};
-pub use image_model::Driver;
+pub use image_model::{Driver, Route};
 pub use make::{Made, MakeError, make};
 pub use nix::Options as NixOptions;
-pub use plan::{DIST_DIR, Input, NixosWslInput, Options, Plan, PlanError, plan};
+pub use plan::{
+    DIST_DIR, Input, NixImageInput, NixosWslInput, Options, Plan, PlanError, Target, plan,
+};
 pub use verify::Verification;

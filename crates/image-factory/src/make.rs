@@ -11,11 +11,11 @@ use image_host::{
     workdir::{WorkDir, WorkDirError},
 };
 use image_model::{Artifact, Generator, MANIFEST_SCHEMA, Manifest, Source, VerificationReport};
-use image_verify::VerifyError;
+use image_verify::{Expected, VerifyError};
 
 use crate::{
     dist::{self, Dist, DistError, NotReplaceable},
-    driver::{self, BuildOutput, DriverError, mini, nixos_wsl, prebuilt},
+    driver::{self, BuildOutput, DriverError, mini, nix_image, nixos_wsl, prebuilt},
     event::{Event, Events, Step},
     finish::{self, FinishError, FinishJob},
     nix::{self, NixError},
@@ -127,10 +127,12 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     let file = out.join(plan.file_name(&built.distribution));
     let finished = finish::finish(
         &FinishJob {
+            kind: plan.definition.kind,
             input: &built.file,
             work: &create_dir(&work.path().join("finish"))?,
             output: &file,
-            compression: plan.definition.finish.compression,
+            compression: plan.definition.compression(),
+            bmap: plan.definition.finish.bmap,
             threads: plan.threads.get(),
         },
         &|done, total| events(Event::Progress { step: Step::Finish, done, total }),
@@ -138,11 +140,16 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     for notice in finished.notices {
         events(Event::Notice(notice));
     }
-    let artifact = finished.artifact;
+    let mut artifacts = finished.artifacts;
     events(Event::Finished(Step::Finish));
 
     events(Event::Started(Step::Verify));
-    let report = verify(plan, &file, &artifact, events)?;
+    let image = artifacts.first_mut().expect("the image is the first of the finished files");
+    let report = verify(plan, &file, image, events)?;
+    // A disk is told to be one; the verification knows its table.
+    if let Some(format) = &report.subject.format {
+        image.format = format.clone().into_owned();
+    }
     events(Event::Finished(Step::Verify));
     interrupt::check()?;
     if !report.passed() {
@@ -152,7 +159,7 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     events(Event::Started(Step::Publish));
     let folder = Dist::new(&out);
     let summary = folder.report(&report)?;
-    folder.sums(std::slice::from_ref(&artifact), &summary)?;
+    folder.sums(&artifacts, &summary)?;
     let manifest = Manifest {
         schema: MANIFEST_SCHEMA,
         generator: Generator {
@@ -166,7 +173,7 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
         distribution: built.distribution,
         source: Source { input_sha256: Some(finished.input.sha256), ..built.source },
         tools: built.tools,
-        artifacts: vec![artifact],
+        artifacts,
         verification: summary,
     };
     folder.publish(&manifest, &plan.dist)?;
@@ -209,6 +216,10 @@ fn build(plan: &Plan, work: &Path, events: Events<'_>) -> Result<BuildOutput, Ma
             let built = nixos_wsl::build(job, &mut |event| events(Event::Driver(event)));
             Ok(built.map_err(DriverError::from)?)
         }
+        Input::NixImage(input) | Input::NixosGenerators(input) => {
+            let built = nix_image::build(plan.input.driver(), input, system, work, events);
+            Ok(built.map_err(DriverError::from)?)
+        }
     }
 }
 
@@ -222,12 +233,14 @@ fn verify(
     let io = |cause| MakeError::Io { path: path.to_owned(), cause };
     let file = File::open(path).map_err(io)?;
     let verification = crate::verify::Verification {
-        kind: Some(plan.definition.kind),
+        expected: Expected::Kind(plan.definition.kind),
+        boards: &plan.definition.verify.boards,
+        work: &plan.work,
         system: Some(&plan.definition.system),
         file_name: Some(&artifact.file),
         waivers: &plan.definition.verify.waive,
     };
-    let report = crate::verify::file(&file, &verification, events)
+    let report = crate::verify::file(file, &verification, events)
         .map_err(|cause| MakeError::Verify { path: path.to_owned(), cause })?;
     let read = report.subject.digests;
     if read != artifact.digests || report.subject.raw.is_some_and(|raw| raw != artifact.raw) {

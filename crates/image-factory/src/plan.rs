@@ -2,11 +2,18 @@
 
 use std::{fmt, num::NonZero, path::PathBuf, thread};
 
-use image_model::{Driver, ImageSpec};
-use image_nix::{FlakeRef, Nix, Options as NixOptions};
+use image_model::{Driver, ImageKind, ImageSpec, Route};
+use image_nix::{FlakeRef, Generator, Nix, Options as NixOptions};
 use serde::Serialize;
 
-use crate::{definition::Definition, driver::preflight, file_name::Template};
+use crate::{
+    definition::Definition,
+    driver::{
+        nix_image::formats::{self, Format, UnknownFormat},
+        preflight,
+    },
+    file_name::Template,
+};
 
 /// The folder where images are published, below the root of a project.
 pub const DIST_DIR: &str = "dist";
@@ -22,6 +29,10 @@ pub struct Options {
     pub flake: Option<String>,
     /// Build this attribute of it.
     pub attribute: Option<String>,
+    /// Build this image of the configuration, instead of the one that the definition names.
+    pub variant: Option<String>,
+    /// Take this way to it.
+    pub route: Option<Route>,
     /// Handed on to Nix.
     pub nix: NixOptions,
     /// The busybox of a mini system.
@@ -62,6 +73,10 @@ pub struct Plan {
 pub enum Input {
     /// NixOS-WSL's tarball builder.
     NixosWsl(Box<NixosWslInput>),
+    /// An image that Nix builds.
+    NixImage(Box<NixImageInput>),
+    /// The same, by nixos-generators only.
+    NixosGenerators(Box<NixImageInput>),
     /// A file that exists.
     Prebuilt {
         /// The file.
@@ -97,6 +112,59 @@ pub struct NixosWslInput {
     pub sudo: bool,
 }
 
+/// What an image is built from by Nix alone, and how.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NixImageInput {
+    /// The flake as it was asked for, unless that is a place on this machine.
+    #[serde(skip)]
+    pub asked: Option<String>,
+    /// The flake, as Nix will be given it.
+    #[serde(serialize_with = "as_text")]
+    pub flake: FlakeRef,
+    /// What of it.
+    pub target: Target,
+    /// By which way.
+    pub route: Route,
+    /// Handed on to Nix.
+    #[serde(skip)]
+    pub options: NixOptions,
+    /// The Nix that was found.
+    #[serde(serialize_with = "as_text")]
+    pub nix: Nix,
+    /// The program `nixos-generate`, where it is on this machine.
+    #[serde(skip)]
+    pub generator: Option<Generator>,
+}
+
+/// What of a flake is an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// This derivation.
+    Attribute(String),
+    /// An image of a NixOS configuration: the flake is asked which derivation that is.
+    #[serde(rename_all = "camelCase")]
+    Host {
+        /// The configuration: `nixosConfigurations.<name>`.
+        attribute: String,
+        /// The image, by the name that it was asked for.
+        name: String,
+        /// What that name stands for.
+        #[serde(skip)]
+        format: &'static Format,
+    },
+}
+
+impl Target {
+    /// The attribute of the flake: of the derivation or of the configuration.
+    pub fn attribute(&self) -> &str {
+        match self {
+            Self::Attribute(attribute) | Self::Host { attribute, .. } => attribute,
+        }
+    }
+}
+
 fn as_text<S: serde::Serializer>(value: &impl fmt::Display, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
@@ -106,6 +174,8 @@ impl Input {
     pub fn driver(&self) -> Driver {
         match self {
             Self::NixosWsl(_) => Driver::NixosWsl,
+            Self::NixImage(_) => Driver::NixImage,
+            Self::NixosGenerators(_) => Driver::NixosGenerators,
             Self::Prebuilt { .. } => Driver::Prebuilt,
             Self::Mini { .. } => Driver::Mini,
         }
@@ -117,12 +187,56 @@ impl Input {
 pub enum PlanError {
     /// The driver that was insisted on needs Nix.
     #[error(
-        "the driver {driver} needs Nix, which is not on this machine; {GET_NIX}, or leave \
-         --driver out for the mini system"
+        "the driver {driver} needs Nix, which is not on this machine; {GET_NIX}{}",
+        if *mini { ", or leave --driver out for the mini system" } else { "" }
     )]
     NoNix {
         /// The driver.
         driver: Driver,
+        /// The mini system could be made instead.
+        mini: bool,
+    },
+    /// The driver makes something else.
+    #[error("the driver {driver} makes images of the kind wsl, and {image} is of the kind {kind}")]
+    OtherKind {
+        /// The driver.
+        driver: Driver,
+        /// Name of the definition.
+        image: String,
+        /// Its kind.
+        kind: ImageKind,
+    },
+    /// No image has the name that `--variant` gives.
+    #[error(transparent)]
+    Variant(#[from] UnknownFormat),
+    /// A configuration has many images, and none was named.
+    #[error("which image of {attribute}? Name it: --variant NAME, or `variant` in the definition")]
+    NoVariant {
+        /// The configuration.
+        attribute: String,
+    },
+    /// An image or a way to it was named, where there is nothing to choose.
+    #[error(
+        "{attribute} is a derivation, which has no other images: --variant and --route go with a \
+         NixOS configuration, nixosConfigurations.NAME"
+    )]
+    NotAHost {
+        /// The attribute.
+        attribute: String,
+    },
+    /// An image or a way to it was named, and a driver that knows neither.
+    #[error(
+        "--variant and --route go with the drivers nix-image and nixos-generators, not with {driver}"
+    )]
+    VariantUnwanted {
+        /// The driver.
+        driver: Driver,
+    },
+    /// The way is not one of nixos-generators.
+    #[error("the route {route} is none of nixos-generators: take the driver nix-image")]
+    RouteUnwanted {
+        /// The way.
+        route: Route,
     },
     /// The driver `prebuilt` finishes a file that exists, and none was named.
     #[error("the driver prebuilt needs a file: --from FILE")]
@@ -145,6 +259,13 @@ pub enum PlanError {
         #[source]
         cause: std::io::Error,
     },
+}
+
+impl PlanError {
+    /// True if the command line, or the definition, asks for what cannot be.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::NoNix { .. } | Self::Nix(_) | Self::Path { .. })
+    }
 }
 
 /// How to get Nix, in half a sentence.
@@ -178,40 +299,63 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
         (None, Some(_)) => Driver::Prebuilt,
         (None, None) => build.driver,
     };
+    let kind = definition.spec.kind;
+    let for_wsl = matches!(wanted, Driver::Mini | Driver::NixosWsl);
+    if for_wsl && kind != ImageKind::Wsl {
+        return Err(PlanError::OtherKind { driver: wanted, image: definition.name.clone(), kind });
+    }
+    let has_variants = matches!(wanted, Driver::NixImage | Driver::NixosGenerators);
+    if !has_variants && (options.variant.is_some() || options.route.is_some()) {
+        return Err(PlanError::VariantUnwanted { driver: wanted });
+    }
     let mini = || Input::Mini { busybox: options.busybox.clone() };
     match wanted {
         Driver::Prebuilt => {
             let file = options.from.clone().ok_or(PlanError::NoFile)?;
-            Ok((Input::Prebuilt { file }, None))
+            return Ok((Input::Prebuilt { file }, None));
         }
-        Driver::Mini => Ok((mini(), None)),
-        Driver::NixosWsl => match Nix::discover().map_err(PlanError::Nix)? {
-            Some(nix) => {
-                let (typed, base) = match &options.flake {
-                    // What a person types counts from where that person is.
-                    Some(flake) => (flake, current_dir()?),
-                    None => (&build.flake, definition.root.clone()),
-                };
-                let flake = FlakeRef::new(typed, &base);
-                let asked = (!is_absolute(typed)).then(|| typed.clone());
-                let attribute = attribute(definition, options, &flake);
-                let (options, sudo) = (options.nix.clone(), options.sudo);
-                let input = NixosWslInput { asked, flake, attribute, options, nix, sudo };
-                Ok((Input::NixosWsl(Box::new(input)), None))
-            }
-            // Whoever names a driver or a flake wants that, and not something else in its place.
-            None if options.driver.is_some() || options.flake.is_some() => {
-                Err(PlanError::NoNix { driver: wanted })
-            }
-            None => {
-                let notice = format!(
-                    "Nix is not on this machine: making the embedded mini system, which is not \
-                     NixOS. For NixOS, {GET_NIX}."
-                );
-                Ok((mini(), Some(notice)))
-            }
-        },
+        Driver::Mini => return Ok((mini(), None)),
+        Driver::NixosWsl | Driver::NixImage | Driver::NixosGenerators => {}
     }
+    let Some(nix) = Nix::discover().map_err(PlanError::Nix)? else {
+        // Whoever names a driver or a flake wants that, and not something else in its place.
+        let insists = options.driver.is_some() || options.flake.is_some();
+        if insists || kind != ImageKind::Wsl {
+            return Err(PlanError::NoNix { driver: wanted, mini: kind == ImageKind::Wsl });
+        }
+        let notice = format!(
+            "Nix is not on this machine: making the embedded mini system, which is not NixOS. For \
+             NixOS, {GET_NIX}."
+        );
+        return Ok((mini(), Some(notice)));
+    };
+    let (typed, base) = match &options.flake {
+        // What a person types counts from where that person is.
+        Some(flake) => (flake, current_dir()?),
+        None => (&build.flake, definition.root.clone()),
+    };
+    let flake = FlakeRef::new(typed, &base);
+    let asked = (!is_absolute(typed)).then(|| typed.clone());
+    if wanted == Driver::NixosWsl {
+        let attribute = wsl_attribute(definition, options, &flake);
+        let (options, sudo) = (options.nix.clone(), options.sudo);
+        let input = NixosWslInput { asked, flake, attribute, options, nix, sudo };
+        return Ok((Input::NixosWsl(Box::new(input)), None));
+    }
+    let route = options.route.unwrap_or(build.route);
+    let only_nixpkgs = matches!(route, Route::Variant | Route::Module);
+    if wanted == Driver::NixosGenerators && only_nixpkgs {
+        return Err(PlanError::RouteUnwanted { route });
+    }
+    let target = target(definition, options, &flake)?;
+    let generator = Generator::find().ok();
+    let options = options.nix.clone();
+    let input = Box::new(NixImageInput { asked, flake, target, route, options, nix, generator });
+    let input = match wanted {
+        Driver::NixosGenerators => Input::NixosGenerators(input),
+        _ => Input::NixImage(input),
+    };
+    Ok((input, None))
 }
 
 fn current_dir() -> Result<PathBuf, PlanError> {
@@ -226,11 +370,15 @@ fn is_absolute(flake: &str) -> bool {
     path.starts_with(['/', '~'])
 }
 
+/// What the user put behind the `#` of a flake, if that is not nothing.
+fn fragment(flake: &FlakeRef) -> Option<&String> {
+    flake.fragment.as_ref().filter(|name| !name.is_empty())
+}
+
 /// `--attribute` if there is one; else what the user put behind the `#` of the flake, which names a
 /// configuration as `nixos-rebuild --flake` takes it; else the definition's.
-fn attribute(definition: &Definition, options: &Options, flake: &FlakeRef) -> String {
-    let fragment = flake.fragment.as_ref().filter(|name| !name.is_empty());
-    match (&options.attribute, fragment) {
+fn wsl_attribute(definition: &Definition, options: &Options, flake: &FlakeRef) -> String {
+    match (&options.attribute, fragment(flake)) {
         (Some(attribute), _) => attribute.clone(),
         (None, Some(name)) if name.contains('.') => name.clone(),
         (None, Some(name)) => {
@@ -240,28 +388,163 @@ fn attribute(definition: &Definition, options: &Options, flake: &FlakeRef) -> St
     }
 }
 
+/// What of the flake is an image, from the same places in the same order. A variant that the
+/// definition names is one of the definition's configuration, or of the one that the user names in its
+/// place; of a derivation that the user names it says nothing.
+fn target(
+    definition: &Definition,
+    options: &Options,
+    flake: &FlakeRef,
+) -> Result<Target, PlanError> {
+    let spec = &definition.spec;
+    let attribute = match (&options.attribute, fragment(flake)) {
+        (Some(attribute), _) => attribute.clone(),
+        (None, Some(name)) if name.contains('.') && !name.starts_with('"') => name.clone(),
+        (None, Some(name)) => format!("nixosConfigurations.{name}"),
+        (None, None) => spec.build.attribute.clone(),
+    };
+    if !is_host(&attribute) {
+        let own = attribute == spec.build.attribute && spec.build.variant.is_some();
+        return match own || options.variant.is_some() || options.route.is_some() {
+            true => Err(PlanError::NotAHost { attribute }),
+            false => Ok(Target::Attribute(attribute)),
+        };
+    }
+    let by_kind = match spec.kind {
+        ImageKind::Sd => Some("sd-card"),
+        ImageKind::Wsl => None,
+    };
+    let name = options.variant.as_deref().or(spec.build.variant.as_deref()).or(by_kind);
+    let name = name.ok_or_else(|| PlanError::NoVariant { attribute: attribute.clone() })?;
+    let format = formats::find(name, &spec.system)?;
+    Ok(Target::Host { attribute, name: name.to_owned(), format })
+}
+
+/// True for the attribute of a NixOS configuration, and not for one inside of it.
+pub(crate) fn is_host(attribute: &str) -> bool {
+    attribute.starts_with("nixosConfigurations.") && !attribute.contains("config.")
+}
+
 impl Plan {
     /// The name that the artifact has if the driver makes `distribution`.
     pub fn file_name(&self, distribution: &str) -> String {
-        let template = Template::parse(&self.definition.finish.file_name)
+        let template = Template::parse(self.definition.file_name())
             .expect("the definition was checked when it was loaded");
         template.expand(&self.definition, &self.image, distribution)
     }
 
     /// What the plan needs and this machine does not have.
     pub fn missing(&self) -> Vec<preflight::Missing> {
-        let (busybox, nix, sudo) = match &self.input {
-            Input::Mini { busybox } => (busybox.as_deref(), false, false),
-            Input::NixosWsl(input) => (None, true, input.sudo),
-            Input::Prebuilt { .. } => (None, false, false),
-        };
-        let question = preflight::Question {
+        let empty = preflight::Question {
             system: &self.definition.system,
             work: &self.work,
-            nix,
-            busybox,
-            sudo,
+            nix: None,
+            in_vm: false,
+            no_generator: false,
+            busybox: None,
+            sudo: false,
+        };
+        let question = match &self.input {
+            Input::Prebuilt { .. } => empty,
+            Input::Mini { busybox } => preflight::Question { busybox: busybox.as_deref(), ..empty },
+            Input::NixosWsl(input) => preflight::Question {
+                nix: Some((&input.nix, &input.options)),
+                sudo: input.sudo,
+                ..empty
+            },
+            Input::NixImage(input) | Input::NixosGenerators(input) => preflight::Question {
+                nix: Some((&input.nix, &input.options)),
+                in_vm: match &input.target {
+                    Target::Host { format, .. } => format.in_vm,
+                    Target::Attribute(_) => false,
+                },
+                no_generator: input.route == Route::GeneratorsCli && input.generator.is_none(),
+                ..empty
+            },
         };
         preflight::missing(self.input.driver(), &question)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn definition(attribute: &str, variant: &str) -> Definition {
+        let text = format!(
+            "kind = \"sd\"\nsystem = \"aarch64-linux\"\ntitle = \"t\"\n[build]\n\
+             driver = \"nix-image\"\nflake = \".\"\nattribute = \"{attribute}\"\n{variant}\n"
+        );
+        Definition {
+            name: "card".to_owned(),
+            spec: toml::from_str(&text).unwrap(),
+            root: "/srv".into(),
+        }
+    }
+
+    /// The target as text: `attribute`, or `host: variant`.
+    fn shown(definition: &Definition, flake: &str, options: &Options) -> Result<String, String> {
+        let flake = FlakeRef::new(flake, Path::new("/"));
+        match target(definition, options, &flake) {
+            Ok(Target::Attribute(attribute)) => Ok(attribute),
+            Ok(Target::Host { attribute, name, .. }) => Ok(format!("{attribute}: {name}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_host_or_a_derivation() {
+        let card = definition("nixosConfigurations.card", "variant = \"sd-card\"");
+        let plain = Options::default();
+        let shown = |flake: &str| shown(&card, flake, &plain).unwrap();
+        assert_eq!(shown("."), "nixosConfigurations.card: sd-card");
+        assert_eq!(shown(".#"), "nixosConfigurations.card: sd-card");
+        assert_eq!(shown(".#mine"), "nixosConfigurations.mine: sd-card");
+        assert_eq!(shown(".#\"a.b\""), "nixosConfigurations.\"a.b\": sd-card");
+        assert_eq!(shown(".#nixosConfigurations.mine"), "nixosConfigurations.mine: sd-card");
+        for derivation in
+            ["nixosConfigurations.mine.config.system.build.sdImage", "packages.aarch64-linux.card"]
+        {
+            assert_eq!(shown(&format!(".#{derivation}")), derivation);
+        }
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_definition_and_the_kind() {
+        let attribute = |attribute: &str| Some(attribute.to_owned());
+        let card = definition("nixosConfigurations.card", "");
+        let plain = Options::default();
+        assert_eq!(shown(&card, ".", &plain).unwrap(), "nixosConfigurations.card: sd-card");
+        let other = Options { variant: Some("raw-efi".to_owned()), ..Options::default() };
+        assert_eq!(shown(&card, ".", &other).unwrap(), "nixosConfigurations.card: raw-efi");
+        let other = Options { variant: Some("raw-fei".to_owned()), ..Options::default() };
+        assert!(shown(&card, ".", &other).unwrap_err().contains("did you mean \"raw-efi\"?"));
+        let own = Options { attribute: attribute("packages.x.y"), ..Options::default() };
+        assert_eq!(shown(&card, ".#mine", &own).unwrap(), "packages.x.y");
+        let both = Options { route: Some(Route::Module), ..own };
+        assert!(shown(&card, ".", &both).unwrap_err().starts_with("packages.x.y is a derivation"));
+    }
+
+    #[test]
+    fn what_is_made_for_wsl_is_no_card() {
+        let card = definition("nixosConfigurations.card", "");
+        for driver in [Driver::Mini, Driver::NixosWsl] {
+            let options = Options { driver: Some(driver), ..Options::default() };
+            let error = plan(&card, &options).unwrap_err();
+            assert!(error.is_usage() && matches!(error, PlanError::OtherKind { .. }), "{error}");
+        }
+        let file = Some(PathBuf::from("card.img"));
+        let options = Options { from: file, variant: Some("iso".to_owned()), ..Options::default() };
+        assert!(matches!(plan(&card, &options), Err(PlanError::VariantUnwanted { .. })));
+    }
+
+    #[test]
+    fn without_nix_there_is_no_other_card() {
+        let error = PlanError::NoNix { driver: Driver::NixImage, mini: false };
+        let text = error.to_string();
+        assert!(text.contains("install it") && !text.contains("mini system"), "{text}");
+        assert!(!error.is_usage());
     }
 }

@@ -1,57 +1,80 @@
 //! Judges a file: `image-verify`, with Ctrl-C and progress.
 
-use std::{fs::File, io};
+use std::{fs::File, io, path::Path, sync::Arc};
 
 use image_formats::bytes::ReadAt;
 use image_host::interrupt;
-use image_model::{ImageKind, VerificationReport, Waiver};
-use image_verify::{Request, VerifyError};
+use image_model::{Board, VerificationReport, Waiver};
+use image_verify::{Expected, Request, VerifyError};
 
 use crate::event::{Event, Events, Step};
+
+mod raw;
+pub(crate) mod scratch;
+
+pub use raw::raw;
+use scratch::Scratch;
+pub use scratch::ScratchError;
 
 /// How a file is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Verification<'a> {
-    /// What the image is for; `None` judges its format only.
-    pub kind: Option<ImageKind>,
+    /// What the image is expected to be.
+    pub expected: Expected,
     /// The system it must be for, in Nix's words.
     pub system: Option<&'a str>,
     /// The name that the file will have for those who download it.
     pub file_name: Option<&'a str>,
+    /// The boards that it promises to boot on.
+    pub boards: &'a [Board],
     /// Checks that may fail.
     pub waivers: &'a [Waiver],
+    /// Where the raw bytes of a compressed disk go: a folder with room for those that are not zeros.
+    pub work: &'a Path,
 }
 
 /// A file that cannot be read any more once somebody asked the factory to stop.
-pub(crate) struct Interruptible<'a>(pub(crate) &'a File);
+#[derive(Debug)]
+pub(crate) struct Interruptible(pub(crate) File);
 
-impl ReadAt for Interruptible<'_> {
+impl ReadAt for Interruptible {
     fn len(&self) -> io::Result<u64> {
-        ReadAt::len(self.0)
+        ReadAt::len(&self.0)
     }
 
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         interrupt::check()?;
-        ReadAt::read_exact_at(self.0, offset, buf)
+        ReadAt::read_exact_at(&self.0, offset, buf)
     }
 }
 
-/// Judges `file`.
+/// Judges `file`. Where there is no room for its raw bytes, a [`ScratchError`] is among the causes of
+/// the error.
 pub fn file(
-    file: &File,
+    file: File,
     verification: &Verification<'_>,
     events: Events<'_>,
 ) -> Result<VerificationReport, VerifyError> {
+    let mut scratch = Scratch::new(verification.work);
     let request = Request {
-        kind: verification.kind,
+        expected: verification.expected,
+        boards: verification.boards,
         system: verification.system,
         file_name: verification.file_name,
         waivers: verification.waivers,
+        scratch: Some(&mut scratch),
         progress: &|progress| {
             let (done, total) = (progress.read, Some(progress.total));
             events(Event::Progress { step: Step::Verify, done, total });
         },
         ..Request::default()
     };
-    image_verify::verify(&Interruptible(file), request)
+    image_verify::verify(Arc::new(Interruptible(file)), request).map_err(|error| {
+        // Whatever was being read then did not fail by itself.
+        let stopped = |cause: interrupt::Interrupted| (0, 0, cause.into());
+        match interrupt::check().map_err(stopped) {
+            Err((offset, len, cause)) => VerifyError::Read { offset, len, cause },
+            Ok(()) => error,
+        }
+    })
 }

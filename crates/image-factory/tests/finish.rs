@@ -11,7 +11,7 @@ use std::{
 
 use image_factory::finish::{Defect, FinishError, FinishJob, Finished, finish};
 use image_formats::tar::{Item, Kind, Reader};
-use image_model::CompressionSpec;
+use image_model::{CompressionSpec, ImageKind};
 use proptest::prelude::*;
 use tar::{Builder, EntryType, Header};
 
@@ -119,6 +119,8 @@ fn finish_bytes(
     let (from, to) = (dir.path().join("input"), dir.path().join("image.wsl"));
     fs::write(&from, input).unwrap();
     let job = FinishJob {
+        kind: ImageKind::Wsl,
+        bmap: false,
         input: &from,
         work: dir.path(),
         output: &to,
@@ -303,7 +305,7 @@ proptest! {
 
         let (again, rewritten) = finish_bytes(&file, 1, 1).unwrap();
         prop_assert!(rewritten == file, "twice is once");
-        prop_assert_eq!(again.artifact.digests, again.input);
+        prop_assert_eq!(again.artifacts[0].digests, again.input);
 
         let mut order: Vec<_> = members.into_iter().enumerate().collect();
         order.sort_by_key(|(n, _)| (*n as u64 + 1).wrapping_mul(shuffled | 1).rotate_left(17));
@@ -359,9 +361,9 @@ fn members_are_in_the_order_of_gnu_tar() {
 fn any_container_gives_the_same_file() {
     let tar = archive(&small_image());
     let (finished, file) = finish_bytes(&tar, 5, 1).unwrap();
-    assert_eq!(finished.artifact.digests.size, file.len() as u64);
-    assert_eq!(finished.artifact.raw.size, raw(&file).len() as u64);
-    assert_eq!(finished.artifact.file, "image.wsl");
+    assert_eq!(finished.artifacts[0].digests.size, file.len() as u64);
+    assert_eq!(finished.artifacts[0].raw.size, raw(&file).len() as u64);
+    assert_eq!(finished.artifacts[0].file, "image.wsl");
     assert_eq!(finished.input.size, tar.len() as u64);
     let mut gzip = Vec::new();
     let level = flate2::Compression::new(1);
@@ -539,6 +541,8 @@ fn a_full_disk_is_told_with_numbers() {
     fs::write(&input, archive(&small_image())).unwrap();
     std::os::unix::fs::symlink("/dev/full", &output).unwrap();
     let job = FinishJob {
+        kind: ImageKind::Wsl,
+        bmap: false,
         input: &input,
         work: dir.path(),
         output: &output,
@@ -558,6 +562,8 @@ fn an_input_that_is_not_there_is_not_a_defect() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("missing.tar");
     let job = FinishJob {
+        kind: ImageKind::Wsl,
+        bmap: false,
         input: &missing,
         work: dir.path(),
         output: &dir.path().join("output"),
@@ -578,6 +584,8 @@ fn progress_ends_at_the_total() {
     fs::write(&input, archive(&list)).unwrap();
     let last = std::sync::Mutex::new((0, None));
     let job = FinishJob {
+        kind: ImageKind::Wsl,
+        bmap: false,
         input: &input,
         work: dir.path(),
         output: &dir.path().join("output"),

@@ -215,16 +215,10 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, BusyboxError> {
     Ok(bytes)
 }
 
-fn check_elf(
-    path: &Path,
-    bytes: &Vec<u8>,
-    wanted: Machine,
-    system: &str,
-) -> Result<(), BusyboxError> {
+fn check_elf(path: &Path, bytes: &[u8], wanted: Machine, system: &str) -> Result<(), BusyboxError> {
     let not_elf = |cause| BusyboxError::NotElf { path: path.to_owned(), cause };
-    let io = |cause| BusyboxError::Io { path: path.to_owned(), cause };
-    let region = Region::whole(bytes).map_err(io)?;
-    let header = elf::Header::read(region).map_err(|e| not_elf(Some(e)))?;
+    let region = Region::from(bytes.to_vec());
+    let header = elf::Header::read(&region).map_err(|e| not_elf(Some(e)))?;
     if !header.is_elf64_le() {
         return Err(not_elf(None));
     }
@@ -235,7 +229,7 @@ fn check_elf(
             system: system.to_owned(),
         });
     }
-    let linkage = header.linkage(region).map_err(|e| not_elf(Some(e)))?;
+    let linkage = header.linkage(&region).map_err(|e| not_elf(Some(e)))?;
     let needs = match (linkage.interpreter, linkage.libraries) {
         (Some(interpreter), _) => String::from_utf8_lossy(&interpreter).into_owned(),
         (None, 1..) => "shared libraries".to_owned(),

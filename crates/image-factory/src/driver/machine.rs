@@ -1,12 +1,13 @@
 //! Reads what the decisions of the drivers are made from: files below `/etc` and `/proc`, and what
 //! is in `PATH`. What cannot be read is as if it were not there.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, io, path::Path};
 
 use image_host::{disk, tool::Tool, user};
 
 use super::{
     binfmt,
+    platform::Kvm,
     route::{self, Facts},
     temporary::Candidate,
 };
@@ -97,6 +98,15 @@ pub fn runs(system: &str) -> Result<(), binfmt::CannotRun> {
         .filter_map(|text| binfmt::Registration::parse(&text))
         .collect();
     binfmt::runs(env::consts::ARCH, system, &registrations)
+}
+
+/// Whether `/dev/kvm` can be used: Nix asks the same, with access(2).
+pub(crate) fn kvm() -> Kvm {
+    match fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => Kvm::Usable,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Kvm::Forbidden,
+        Err(_) => Kvm::Absent,
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use image_host::disk;
 use image_model::Driver;
+use image_nix::{Nix, Options};
 
 use super::{
     busybox::{Busybox, BusyboxError},
-    machine,
+    machine, nix_image,
     route::{self, Lack},
     temporary::{self, Unfit},
 };
@@ -30,8 +31,12 @@ pub struct Question<'a> {
     pub system: &'a str,
     /// Where the work folder is, or will be.
     pub work: &'a Path,
-    /// True if `nix` is there and of a version that does.
-    pub nix: bool,
+    /// Nix, if it is there and of a version that does, and what is handed on to it.
+    pub nix: Option<(&'a Nix, &'a Options)>,
+    /// The image is built inside a virtual machine.
+    pub in_vm: bool,
+    /// `nixos-generate` must be there, and is not.
+    pub no_generator: bool,
     /// What `--busybox` names.
     pub busybox: Option<&'a Path>,
     /// `--sudo` is given.
@@ -47,6 +52,7 @@ pub fn missing(driver: Driver, question: &Question<'_>) -> Vec<Missing> {
     match driver {
         Driver::NixosWsl => nixos_wsl(question),
         Driver::Mini => mini(question),
+        Driver::NixImage | Driver::NixosGenerators => flake_image(question),
         Driver::Prebuilt => Vec::new(),
     }
 }
@@ -74,11 +80,27 @@ fn mini(question: &Question<'_>) -> Vec<Missing> {
     missing
 }
 
+/// The package of Debian and Ubuntu that sets Nix up with its daemon.
+const INSTALL_NIX: &str = "sudo apt-get install nix-setup-systemd";
+
+/// What an image asks for that Nix builds from a flake. The flake is not asked: that takes as long as
+/// evaluating a system does.
+fn flake_image(question: &Question<'_>) -> Vec<Missing> {
+    let Some((nix, options)) = question.nix else {
+        return vec![missing_one("nix", "Nix builds the image", Some(INSTALL_NIX))];
+    };
+    let machine = nix_image::missing(nix, options, question.system, question.in_vm);
+    let mut missing = machine.unwrap_or_else(|error| {
+        vec![missing_one("the settings of Nix", format!("they cannot be read: {error}"), None)]
+    });
+    missing.extend(question.no_generator.then(nix_image::missing_program));
+    missing
+}
+
 fn nixos_wsl(question: &Question<'_>) -> Vec<Missing> {
     let mut missing = Vec::new();
-    if !question.nix {
-        let why = "Nix builds the tarball builder";
-        missing.push(missing_one("nix", why, Some("sudo apt-get install nix-setup-systemd")));
+    if question.nix.is_none() {
+        missing.push(missing_one("nix", "Nix builds the tarball builder", Some(INSTALL_NIX)));
     }
     if let Err(error) = route::choose(&machine::route_facts(question.sudo)) {
         // Of the three ways, a namespace is the one that a user can mend for good.

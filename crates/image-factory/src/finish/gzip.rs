@@ -260,8 +260,8 @@ fn collect<W: Write>(
     slots: &Receiver<Slot>,
     spent: &Sender<Vec<u8>>,
 ) -> io::Result<Finished<W>> {
-    let mut file = Hashing { output, sha256: sha2::Sha256::new(), size: 0 };
-    let mut raw = Hashing { output: io::sink(), sha256: sha2::Sha256::new(), size: 0 };
+    let mut file = Hashing::new(output);
+    let mut raw = Hashing::new(io::sink());
     let mut crc = crc32fast::Hasher::new();
     file.write_all(&HEADER_START)?;
     // XFL as libdeflate and zlib set it: 4 for the fastest, 2 for the smallest.
@@ -295,14 +295,19 @@ fn collect<W: Write>(
     Ok(Finished { output: file.output, compressed, raw })
 }
 
-struct Hashing<W> {
-    output: W,
+/// Hashes what goes by.
+pub(super) struct Hashing<W> {
+    pub(super) output: W,
     sha256: sha2::Sha256,
     size: u64,
 }
 
 impl<W> Hashing<W> {
-    fn digests(&self) -> Digests {
+    pub(super) fn new(output: W) -> Self {
+        Self { output, sha256: sha2::Sha256::new(), size: 0 }
+    }
+
+    pub(super) fn digests(&self) -> Digests {
         Digests { size: self.size, sha256: Sha256(self.sha256.clone().finalize().into()) }
     }
 }

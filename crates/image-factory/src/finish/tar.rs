@@ -21,7 +21,7 @@ use image_host::interrupt;
 use tar::{EntryType, Header};
 
 use super::{
-    gzip::GzipWriter,
+    encode::Encoder,
     index::{Defect, Entry, Index, Node, Record, Refusal},
 };
 
@@ -59,10 +59,10 @@ pub(crate) enum WriteError {
 
 /// Writes the archive that `index` says, with the contents of `input`. `progress` is told how many
 /// bytes of content are done.
-pub(crate) fn write<W: Write + Send + 'static>(
+pub(crate) fn write(
     index: &Index,
     input: &File,
-    out: &mut GzipWriter<W>,
+    out: &mut Encoder,
     progress: &dyn Fn(u64),
 ) -> Result<(), WriteError> {
     let mut contents = Contents { input, window: Vec::new(), start: 0 };
@@ -70,10 +70,7 @@ pub(crate) fn write<W: Write + Send + 'static>(
     let mut done = 0;
     for entry in &index.entries {
         interrupt::check()?;
-        let head = head(entry).map_err(|defect| {
-            let (path, at) = (entry.path.to_string(), entry.at);
-            WriteError::Refused(Box::new(Refusal { path, at, defect }))
-        })?;
+        let head = head(entry)?;
         out.write_all(&head).map_err(WriteError::Output)?;
         written += head.len() as u64;
         if let Node::File { data, size } = entry.node {
@@ -85,8 +82,24 @@ pub(crate) fn write<W: Write + Send + 'static>(
             progress(done);
         }
     }
-    let end = (written + 2 * BLOCK).next_multiple_of(RECORD) - written;
-    zeros(out, end).map_err(WriteError::Output)
+    zeros(out, with_end(written) - written).map_err(WriteError::Output)
+}
+
+/// How many bytes [`write()`] will write.
+pub(crate) fn len(index: &Index) -> Result<u64, WriteError> {
+    let mut len = 0_u64;
+    for entry in &index.entries {
+        len += head(entry)?.len() as u64;
+        if let Node::File { size, .. } = entry.node {
+            len += size.next_multiple_of(BLOCK);
+        }
+    }
+    Ok(with_end(len))
+}
+
+/// The length of an archive whose members take `len` bytes.
+fn with_end(len: u64) -> u64 {
+    (len + 2 * BLOCK).next_multiple_of(RECORD)
 }
 
 fn zeros(out: &mut impl Write, len: u64) -> io::Result<()> {
@@ -94,7 +107,14 @@ fn zeros(out: &mut impl Write, len: u64) -> io::Result<()> {
 }
 
 /// The header blocks of a member.
-fn head(entry: &Entry) -> Result<Vec<u8>, Defect> {
+fn head(entry: &Entry) -> Result<Vec<u8>, WriteError> {
+    try_head(entry).map_err(|defect| {
+        let (path, at) = (entry.path.to_string(), entry.at);
+        WriteError::Refused(Box::new(Refusal { path, at, defect }))
+    })
+}
+
+fn try_head(entry: &Entry) -> Result<Vec<u8>, Defect> {
     // Those of POSIX come first: readers that stumble over a binary value have them by then.
     let mut records: Vec<Record> = Vec::new();
     let mut header = Header::new_ustar();
@@ -227,11 +247,11 @@ struct Contents<'a> {
 }
 
 impl Contents<'_> {
-    fn copy<W: Write + Send + 'static>(
+    fn copy(
         &mut self,
         data: ByteOffset,
         size: u64,
-        out: &mut GzipWriter<W>,
+        out: &mut Encoder,
         progress: &dyn Fn(u64),
     ) -> Result<(), WriteError> {
         if size <= SMALL {

@@ -1,0 +1,4 @@
+{
+  formatAttr = "iso";
+  fileExtension = ".iso";
+}

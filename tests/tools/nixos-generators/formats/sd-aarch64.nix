@@ -1,0 +1,4 @@
+{
+  formatAttr = "sdImage";
+  fileExtension = ".img.*";
+}
