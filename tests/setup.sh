@@ -1,31 +1,46 @@
 #!/bin/sh
-# Installs what the tests call, on Debian 12 or later, as root; and puts two more versions of Nix
-# into target/nix-versions. Safe to run again.
+# Installs what the tests call, on Debian 12 or later, as root; puts two more versions of Nix into
+# target/nix-versions, and what SD cards are made of into target/arm64-parts. Safe to run again.
 set -eu
 
 cd "$(dirname "$0")/.."
 
 packages='
+    bmap-tools
     busybox-static
+    cpio
+    device-tree-compiler
+    dosfstools
+    e2fsprogs
+    fakeroot
+    faketime
+    fdisk
     gcc
+    gdisk
     gzip
     libarchive-tools
     libc6-dev
     mmdebstrap
+    mtools
     nix-bin
     openssl
     pigz
+    qemu-efi-aarch64
     tar
+    u-boot-qemu
     uidmap
     util-linux
     xz-utils
     zstd
 '
 
+installed() {
+    dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
+}
+
 missing=
 for package in $packages; do
-    dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null |
-        grep -qx installed || missing="$missing $package"
+    installed "$package" || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
     export DEBIAN_FRONTEND=noninteractive
@@ -34,4 +49,18 @@ if [ -n "$missing" ]; then
     apt-get install -q -y --no-install-recommends $missing
 fi
 
+# Debian 12 has QEMU 7.2, which does not go together with a qemu-utils of its backports. Those may not
+# be among the sources of the machine, and need not come to be.
+if ! installed qemu-system-arm; then
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC1091 # a file of the machine
+    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    [ "$suite" != bookworm ] || suite=bookworm-backports
+    apt=$(mktemp -d)
+    trap 'rm -rf "$apt"' EXIT
+    config=$(tests/tools/apt-conf.sh "$apt")
+    APT_CONFIG=$config apt-get install -q -y --no-install-recommends -t "$suite" qemu-system-arm
+fi
+
 tests/tools/fetch-nix.sh target/nix-versions
+tests/tools/fetch-arm64-parts.sh target/arm64-parts

@@ -54,10 +54,7 @@ pub(crate) enum Command {
     /// Judge image files, whoever made them.
     Verify(VerifyArgs),
     /// Print every structure of an image file as text.
-    Inspect {
-        /// The image.
-        file: PathBuf,
-    },
+    Inspect(InspectArgs),
     /// Say what a check looks at and why; without an id, list all checks.
     Explain {
         /// Id of the check, as reports print it.
@@ -124,16 +121,25 @@ pub(crate) struct SourceArgs {
     pub(crate) driver: Option<DriverName>,
 
     /// Finish and verify this file instead of building one.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["flake", "attribute", "busybox"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["flake", "attribute", "variant", "route", "busybox"])]
     pub(crate) from: Option<PathBuf>,
 
-    /// Build this flake instead of the definition's.
+    /// Build this flake instead of the definition's; REF#NAME builds its nixosConfigurations.NAME.
     #[arg(long, value_name = "REF")]
     pub(crate) flake: Option<String>,
 
     /// Build this attribute of the flake instead of the definition's.
     #[arg(long, value_name = "PATH")]
     pub(crate) attribute: Option<String>,
+
+    /// Build this image of a NixOS configuration, as nixpkgs or nixos-generators calls it: sd-card,
+    /// iso, qemu-efi, ….
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Option<String>,
+
+    /// Take this way from the configuration to the image.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) route: Option<RouteName>,
 
     /// The static busybox of a mini system; else $BUSYBOX, else the one in PATH.
     #[arg(long, value_name = "FILE")]
@@ -169,10 +175,28 @@ pub(crate) struct NixArgs {
 pub(crate) enum DriverName {
     /// NixOS-WSL's tarball builder, built by Nix.
     NixosWsl,
+    /// An image that Nix builds: a variant of nixpkgs, or what a module or nixos-generators makes.
+    NixImage,
+    /// The same, through nixos-generators.
+    NixosGenerators,
     /// A file that exists: see --from.
     Prebuilt,
     /// A minimal system around a static busybox, without Nix.
     Mini,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RouteName {
+    /// The first of the others that the flake has.
+    Auto,
+    /// config.system.build.images.VARIANT, of nixpkgs 25.05 and later.
+    Variant,
+    /// What the flake makes with nixos-generators: config.formats.NAME, or packages.SYSTEM.HOST.
+    Generators,
+    /// The program nixos-generate.
+    GeneratorsCli,
+    /// config.system.build.sdImage, isoImage, …, of a host that imports the module of one image.
+    Module,
 }
 
 #[derive(Args, Debug)]
@@ -181,24 +205,49 @@ pub(crate) struct VerifyArgs {
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// What the images are for; `none` judges their format only.
-    #[arg(long, value_enum, default_value_t = KindName::Wsl)]
+    /// What the images are for.
+    #[arg(long, value_enum, default_value_t = KindName::Auto)]
     pub(crate) kind: KindName,
+
+    /// A board that the images must boot on; may be given several times. Without it, what any board
+    /// lacks is told, and an image that no board boots is defective.
+    #[arg(long = "board", value_name = "NAME")]
+    pub(crate) boards: Vec<String>,
 
     /// The system they must be for; without it, the one that their own /bin/sh is for.
     #[arg(long, value_name = "SYSTEM")]
     pub(crate) system: Option<String>,
 
-    /// Apply the waivers of this image definition.
+    /// Expect what this image definition promises, and apply its waivers.
     #[arg(long, value_name = "NAME")]
     pub(crate) image: Option<String>,
+
+    /// Where a compressed disk is unpacked: a folder with room for it. $TMPDIR by default, else
+    /// /var/tmp.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// The image.
+    pub(crate) file: PathBuf,
+
+    /// Where a compressed disk is unpacked: a folder with room for it. $TMPDIR by default, else
+    /// /var/tmp.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KindName {
+    /// An archive is for WSL, a disk for a board.
+    Auto,
     /// A root file system for the Windows Subsystem for Linux.
     Wsl,
-    /// Whatever it is.
+    /// An SD card, or another disk that a board boots from.
+    Sd,
+    /// Whatever it is: only the format is judged.
     None,
 }
 
@@ -233,4 +282,6 @@ pub(crate) enum BenchPart {
     Finish,
     /// Verify and hash a compressed tar.
     Verify,
+    /// Verify and hash a compressed SD card.
+    Card,
 }

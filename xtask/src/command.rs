@@ -13,7 +13,7 @@ mod verify;
 use std::{
     fs::{self, File},
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use clap::{Command as Clap, CommandFactory as _};
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::Image(args) => image::run(context, args),
         Command::List => list::run(context),
         Command::Verify(args) => verify::run(context, &args),
-        Command::Inspect { file } => inspect::run(context, &file),
+        Command::Inspect(args) => inspect::run(context, &args),
         Command::Explain { check } => explain::run(context, check.as_deref()),
         Command::Doctor { names } => doctor::run(context, &names),
         Command::Ci => ci::run(),
@@ -75,6 +75,14 @@ fn print(text: &str) -> Result<Verdict, Failure> {
 fn print_json(value: &impl serde::Serialize) -> Result<Verdict, Failure> {
     let json = serde_json::to_string_pretty(value).expect("plain data has no keys but strings");
     print(&(json + "\n"))
+}
+
+/// Where a compressed disk is unpacked: `given`, else `$TMPDIR`, else a folder that is on a disk, which
+/// `/tmp` often is not.
+fn work_folder(given: Option<&Path>) -> PathBuf {
+    let temporary = std::env::var_os("TMPDIR").filter(|dir| !dir.is_empty());
+    let default = || temporary.map_or_else(|| "/var/tmp".into(), PathBuf::from);
+    given.map_or_else(default, Path::to_owned)
 }
 
 /// The definitions called `names`, or all where there are none.

@@ -91,10 +91,7 @@ impl From<DefinitionError> for Failure {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        let verdict = match error {
-            PlanError::NoFile | PlanError::FileUnwanted { .. } => Verdict::Usage,
-            _ => Verdict::Failed,
-        };
+        let verdict = if error.is_usage() { Verdict::Usage } else { Verdict::Failed };
         Self::new(verdict, error)
     }
 }

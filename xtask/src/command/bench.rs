@@ -16,7 +16,8 @@ use image_factory::{
     verify,
 };
 use image_host::tool::Tool;
-use image_model::{CompressionSpec, FinishSpec};
+use image_model::{CompressionSpec, ImageKind};
+use image_verify::Expected;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, print, print_json};
@@ -54,6 +55,14 @@ const PEERS: &[Peer] = &[
         part: BenchPart::Verify,
         chain: "pigz -dc image.tar.gz | tar t > /dev/null \
                 && openssl dgst -sha256 image.tar.gz image.tar",
+        target: 1.5,
+    },
+    Peer {
+        part: BenchPart::Card,
+        chain: "zstd -dc card.img.zst > peer.img && sfdisk --verify peer.img \
+                && dd if=peer.img of=peer.fat bs=1M skip=8 count=30 status=none \
+                && fsck.fat -n peer.fat && e2fsck -fn 'peer.img?offset=39845888' \
+                && sha256sum card.img.zst peer.img && rm peer.img peer.fat",
         target: 1.5,
     },
 ];
@@ -119,8 +128,31 @@ fn prepare(args: &BenchArgs, work: &Path) -> Result<u64, Failure> {
         shell(work, "tar --sort=name --mtime=@1 --numeric-owner -C rootfs -cf image.tmp .")?;
         shell(work, "pigz -c image.tmp > image.tar.gz && mv image.tmp image.tar")?;
     }
+    if !work.join("card.img.zst").exists() {
+        eprintln!("bench: making a card of twice the size");
+        let total = args.size * 2;
+        shell(work, &format!("rm -f card.tmp && truncate -s {total}M card.tmp"))?;
+        shell(work, CARD)?;
+    }
     Ok(fs::metadata(work.join("input.tar")).map_err(fail)?.len())
 }
+
+/// Makes a card as nixpkgs does, of the file tree and the empty `card.tmp`.
+const CARD: &str = "\
+printf 'label: dos\nstart=8M, size=30M, type=b\nstart=38M, type=83, bootable\n' \
+    | sfdisk --quiet --no-reread --no-tell-kernel card.tmp
+rm -f fat.tmp root.tmp
+truncate -s 30M fat.tmp
+mkfs.vfat --invariant -i 2178694e -n FIRMWARE fat.tmp
+find rootfs -type f -size -64k | sort | sed -n 1,200p > list.tmp
+while read -r file; do mcopy -o -i fat.tmp \"$file\" ::/; done < list.tmp
+truncate -s $(($(stat -c %s card.tmp) - (38 << 20))) root.tmp
+mkfs.ext4 -q -L NIXOS_SD -d rootfs root.tmp
+dd if=fat.tmp of=card.tmp bs=1M seek=8 conv=notrunc,sparse status=none
+dd if=root.tmp of=card.tmp bs=1M seek=38 conv=notrunc,sparse status=none
+zstd -q -f -T0 card.tmp -o card.zst.tmp
+rm card.tmp fat.tmp root.tmp list.tmp
+mv card.zst.tmp card.img.zst";
 
 /// Copies regular files, in the order of their names, until there are `limit` bytes of them.
 fn copy_files(from: &Path, to: &Path, limit: u64) -> io::Result<()> {
@@ -241,11 +273,19 @@ fn do_part(part: BenchPart, work: &Path) -> Result<Verdict, Failure> {
     let path = match part {
         BenchPart::Finish => finish_input(work)?,
         BenchPart::Verify => work.join("image.tar.gz"),
+        BenchPart::Card => work.join("card.img.zst"),
     };
     let fail = |e| Failure::host(format!("cannot read {}", path.display()), e);
     let file = File::open(&path).map_err(fail)?;
-    let verification = Verification { kind: None, system: None, file_name: None, waivers: &[] };
-    let report = verify::file(&file, &verification, &|_| ())
+    let verification = Verification {
+        expected: Expected::AnyKind,
+        system: None,
+        file_name: None,
+        boards: &[],
+        waivers: &[],
+        work,
+    };
+    let report = verify::file(file, &verification, &|_| ())
         .map_err(|e| Failure::host("cannot verify", e))?;
     if !report.passed() {
         let text = format!("the input has errors: {:?}", report.findings);
@@ -256,14 +296,15 @@ fn do_part(part: BenchPart, work: &Path) -> Result<Verdict, Failure> {
 }
 
 fn finish_input(work: &Path) -> Result<PathBuf, Failure> {
-    let CompressionSpec::Gzip { level } = FinishSpec::default().compression;
     let output = work.join("ours.tar.gz");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let job = FinishJob {
         input: &work.join("input.tar"),
         work,
         output: &output,
-        compression: CompressionSpec::Gzip { level },
+        kind: ImageKind::Wsl,
+        compression: CompressionSpec::Gzip { level: 5 },
+        bmap: false,
         threads,
     };
     finish::finish(&job, &|_, _| ()).map_err(|e| Failure::host("cannot finish", e))?;

@@ -1,12 +1,12 @@
 //! `image NAME…`
 
-use image_factory::{Driver, Event, NixOptions, Options, Plan, event::Step};
+use image_factory::{Driver, Event, NixOptions, Options, Plan, Route, Target, event::Step};
 use serde_json::json;
 
 use super::{Context, definitions, print, print_json};
 use crate::{
     Verdict,
-    args::{DriverName, Format, ImageArgs, NixArgs},
+    args::{DriverName, Format, ImageArgs, NixArgs, RouteName},
     failure::Failure,
     progress::Progress,
     text::{self, Paint},
@@ -16,12 +16,22 @@ pub(super) fn run(context: Context, args: ImageArgs) -> Result<Verdict, Failure>
     let options = Options {
         driver: args.source.driver.map(|name| match name {
             DriverName::NixosWsl => Driver::NixosWsl,
+            DriverName::NixImage => Driver::NixImage,
+            DriverName::NixosGenerators => Driver::NixosGenerators,
             DriverName::Prebuilt => Driver::Prebuilt,
             DriverName::Mini => Driver::Mini,
         }),
         from: args.source.from,
         flake: args.source.flake,
         attribute: args.source.attribute,
+        variant: args.source.variant,
+        route: args.source.route.map(|name| match name {
+            RouteName::Auto => Route::Auto,
+            RouteName::Variant => Route::Variant,
+            RouteName::Generators => Route::Generators,
+            RouteName::GeneratorsCli => Route::GeneratorsCli,
+            RouteName::Module => Route::Module,
+        }),
         nix: nix_options(args.nix),
         busybox: args.source.busybox,
         sudo: args.source.sudo,
@@ -125,6 +135,16 @@ fn describe(plan: &Plan) -> String {
         Input::NixosWsl(input) => {
             lines.push(("flake", input.flake.to_string()));
             lines.push(("attribute", input.attribute.clone()));
+            lines.push(("nix", input.nix.to_string()));
+            "nixos"
+        }
+        Input::NixImage(input) | Input::NixosGenerators(input) => {
+            lines.push(("flake", input.flake.to_string()));
+            lines.push(("attribute", input.target.attribute().to_owned()));
+            if let Target::Host { name, .. } = &input.target {
+                lines.push(("variant", name.clone()));
+                lines.push(("route", input.route.to_string()));
+            }
             lines.push(("nix", input.nix.to_string()));
             "nixos"
         }

@@ -2,11 +2,15 @@
 
 use std::{fs::File, path::Path};
 
-use image_factory::{Event, Verification, verify};
-use image_model::{ImageKind, VerificationReport, Waiver};
+use image_factory::{
+    Event, Verification, definition,
+    verify::{self, ScratchError},
+};
+use image_model::{Board, ImageKind, VerificationReport, VerifySpec};
+use image_verify::{Expected, VerifyError};
 use serde_json::json;
 
-use super::{Context, definitions, print, print_json};
+use super::{Context, definitions, print, print_json, work_folder};
 use crate::{
     Verdict,
     args::{Format, KindName, VerifyArgs},
@@ -16,16 +20,30 @@ use crate::{
 };
 
 pub(super) fn run(context: Context, args: &VerifyArgs) -> Result<Verdict, Failure> {
-    let waivers: Vec<Waiver> = match &args.image {
-        Some(name) => definitions(std::slice::from_ref(name))?.remove(0).spec.verify.waive,
-        None => Vec::new(),
-    };
+    let (mut expected, mut promised) = (
+        match args.kind {
+            KindName::Auto => Expected::Guess,
+            KindName::Wsl => Expected::Kind(ImageKind::Wsl),
+            KindName::Sd => Expected::Kind(ImageKind::Sd),
+            KindName::None => Expected::AnyKind,
+        },
+        VerifySpec::default(),
+    );
+    if let Some(name) = &args.image {
+        let spec = definitions(std::slice::from_ref(name))?.remove(0).spec;
+        if args.kind == KindName::Auto {
+            expected = Expected::Kind(spec.kind);
+        }
+        promised = spec.verify;
+    }
+    promised.boards.extend(boards(&args.boards)?);
+    let judge = |path: &Path| judge(context, args, expected, &promised, path);
     let mut verdict = Verdict::Clean;
     let mut failures = Vec::new();
     for path in &args.files {
         let name = path.display().to_string();
         // A file that cannot be read does not keep the others from being judged.
-        let report = match judge(context, args, &waivers, path) {
+        let report = match judge(path) {
             Ok(report) => report,
             Err(failure) if failure.verdict() == Verdict::Interrupted => return Err(failure),
             Err(failure) => {
@@ -49,7 +67,8 @@ pub(super) fn run(context: Context, args: &VerifyArgs) -> Result<Verdict, Failur
 fn judge(
     context: Context,
     args: &VerifyArgs,
-    waivers: &[Waiver],
+    expected: Expected,
+    promised: &VerifySpec,
     path: &Path,
 ) -> Result<VerificationReport, Failure> {
     let fail = |e| Failure::file(format!("cannot read {}", path.display()), e);
@@ -58,17 +77,40 @@ fn judge(
         return Err(Failure::usage(format!("{} is not a regular file", path.display())));
     }
     let file = File::open(path).map_err(fail)?;
+    let work = work_folder(args.work.as_deref());
     let file_name = path.file_name().and_then(|name| name.to_str());
     let verification = Verification {
-        kind: match args.kind {
-            KindName::Wsl => Some(ImageKind::Wsl),
-            KindName::None => None,
-        },
+        expected,
         system: args.system.as_deref(),
         file_name,
-        waivers,
+        boards: &promised.boards,
+        waivers: &promised.waive,
+        work: &work,
     };
     let progress = Progress::new(context.progress);
-    verify::file(&file, &verification, &|event: Event| progress.show(&event))
-        .map_err(|e| Failure::host(format!("cannot verify {}", path.display()), e))
+    verify::file(file, &verification, &|event: Event| progress.show(&event)).map_err(|e| {
+        let hint = if no_room(&e) { " (--work DIR names a folder with more room)" } else { "" };
+        Failure::host(format!("cannot verify {}{hint}", path.display()), e)
+    })
+}
+
+/// True if the folder for raw bytes is full.
+fn no_room(error: &VerifyError) -> bool {
+    let VerifyError::Sink(cause) = error else { return false };
+    let scratch = cause.get_ref().and_then(|cause| cause.downcast_ref::<ScratchError>());
+    matches!(scratch, Some(ScratchError::NoRoom(_)))
+}
+
+/// The boards of these names.
+fn boards(names: &[String]) -> Result<Vec<Board>, Failure> {
+    let find = |name: &String| {
+        let known = Board::ALL.map(Board::as_str);
+        Board::ALL.into_iter().find(|board| board.as_str() == name).ok_or_else(|| {
+            let nearest = definition::nearest(name, known.into_iter());
+            let nearest = nearest.map(|name| format!("; did you mean {name:?}?"));
+            let nearest = nearest.unwrap_or_default();
+            Failure::usage(format!("no board is called {name:?}{nearest}: {}", known.join(", ")))
+        })
+    };
+    names.iter().map(find).collect()
 }

@@ -11,25 +11,30 @@ use image_model::Manifest;
 
 use crate::common::{Project, Ran, which};
 
-/// A project beside a copy of the fixture flake and a Nix that builds it without network.
-struct Rig {
-    project: Project,
+/// A project beside a copy of a fixture flake and a Nix that builds it without network.
+pub(crate) struct Rig {
+    pub(crate) project: Project,
     env: Vec<(String, String)>,
 }
 
-fn tests_dir() -> PathBuf {
+pub(crate) fn tests_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests")
 }
 
 impl Rig {
     fn new() -> Self {
+        let mut copy = Command::new("cp");
+        copy.arg("-r").arg(tests_dir().join("fixtures/wsl-flake"));
+        Self::with_flake(&mut copy)
+    }
+
+    /// `copy`, with the folder `flake` of the project as its last argument, puts the flake there.
+    pub(crate) fn with_flake(copy: &mut Command) -> Self {
         for (tool, package) in [("nix", "nix-bin"), ("pigz", "pigz"), ("git", "git")] {
             which(tool, package);
         }
         let project = Project::new();
-        let mut copy = Command::new("cp");
-        copy.arg("-r").arg(tests_dir().join("fixtures/wsl-flake")).arg(project.path("flake"));
-        Ran::of(&mut copy).exits(0);
+        Ran::of(copy.arg(project.path("flake"))).exits(0);
         let mut script = Command::new(tests_dir().join("tools/nix-env.sh"));
         let exports = Ran::of(script.arg(project.path("nix"))).exits(0).out;
         let variable = |line: &str| {
@@ -39,7 +44,7 @@ impl Rig {
         Self { project, env: exports.lines().map(variable).collect() }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.project.command();
         command.env("PATH", std::env::var_os("PATH").unwrap()).envs(self.env.iter().cloned());
         command
