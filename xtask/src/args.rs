@@ -7,7 +7,8 @@ use clap_complete::Shell;
 
 /// Build, verify and publish NixOS images.
 ///
-/// Exit codes: 0 clean, 1 an image is defective, 2 wrong usage, 3 the factory failed, 130 interrupted.
+/// Exit codes: 0 clean, 1 an image is defective, 2 wrong usage, 3 the factory failed, 130
+/// interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
 pub(crate) struct Xtask {

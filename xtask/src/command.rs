@@ -17,7 +17,7 @@ use std::{
 };
 
 use clap::{Command as Clap, CommandFactory as _};
-use image_factory::{Definition, definition};
+use image_factory::{Definition, definition, verify::ScratchError};
 use image_host::{interrupt, user};
 
 use crate::{
@@ -77,12 +77,22 @@ fn print_json(value: &impl serde::Serialize) -> Result<Verdict, Failure> {
     print(&(json + "\n"))
 }
 
-/// Where a compressed disk is unpacked: `given`, else `$TMPDIR`, else a folder that is on a disk, which
-/// `/tmp` often is not.
+/// Where a compressed disk is unpacked: `given`, else `$TMPDIR`, else a folder that is on a disk,
+/// which `/tmp` often is not.
 fn work_folder(given: Option<&Path>) -> PathBuf {
     let temporary = std::env::var_os("TMPDIR").filter(|dir| !dir.is_empty());
     let default = || temporary.map_or_else(|| "/var/tmp".into(), PathBuf::from);
     given.map_or_else(default, Path::to_owned)
+}
+
+/// What to do about raw bytes that could not be kept in the work folder; `None` if something else
+/// is wrong.
+fn work_hint(cause: &io::Error) -> Option<&'static str> {
+    let scratch = cause.get_ref()?.downcast_ref::<ScratchError>()?;
+    Some(match scratch {
+        ScratchError::NoRoom(_) => " (--work DIR names a folder with more room)",
+        ScratchError::Io { .. } => " (--work DIR names another folder)",
+    })
 }
 
 /// The definitions called `names`, or all where there are none.

@@ -32,7 +32,8 @@ impl Failure {
     }
 
     /// The machine is at fault; `what` says what was being done.
-    pub(crate) fn host(what: impl Into<String>, cause: impl Error) -> Self {
+    pub(crate) fn host(what: impl Into<String>, cause: impl Error + 'static) -> Self {
+        let stopped = interrupt::caused(&cause);
         let mut text = what.into();
         text.push_str(&format!(": {cause}"));
         let mut source = cause.source();
@@ -40,7 +41,8 @@ impl Failure {
             text.push_str(&format!(": {error}"));
             source = error.source();
         }
-        Self::new(Verdict::Failed, Sentence(text))
+        let verdict = if stopped { Verdict::Interrupted } else { Verdict::Failed };
+        Self::new(verdict, Sentence(text))
     }
 
     /// A file that the command line names: that it is not there is a mistake of the command line.
@@ -61,7 +63,11 @@ impl Failure {
     /// The error and each of its causes, a line each.
     pub(crate) fn print(&self) {
         if self.verdict() == Verdict::Interrupted {
-            eprintln!("interrupted: nothing was published");
+            let unpublished = self.error.is::<MakeError>();
+            eprintln!(
+                "interrupted{}",
+                if unpublished { ": the image was not published" } else { "" }
+            );
             return;
         }
         eprintln!("error: {}", self.error);
@@ -104,5 +110,18 @@ impl From<MakeError> for Failure {
             Fault::Host => Verdict::Failed,
         };
         Self::new(verdict, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_is_not_lost_in_a_sentence() {
+        let cause = std::io::Error::from(interrupt::Interrupted);
+        assert_eq!(Failure::host("cannot verify x", cause).verdict(), Verdict::Interrupted);
+        let cause = std::io::Error::other("bad sector");
+        assert_eq!(Failure::host("cannot verify x", cause).verdict(), Verdict::Failed);
     }
 }

@@ -1,8 +1,11 @@
 //! Results as text for people.
 
-use std::io::{IsTerminal as _, stdout};
+use std::{
+    collections::BTreeSet,
+    io::{IsTerminal as _, stdout},
+};
 
-use image_model::{Check, Finding, Severity, VerificationReport};
+use image_model::{Check, Compression, Finding, Severity, VerificationReport};
 
 /// Paints words on a terminal, unless `NO_COLOR` is set. <https://no-color.org>
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +35,11 @@ impl Paint {
 pub(crate) fn report(name: &str, report: &VerificationReport, paint: Paint) -> String {
     let subject = &report.subject;
     let mut text = format!("{name}: ");
-    text += match &subject.format {
-        Some(format) => format,
-        None => "no known format",
-    };
-    text += &format!(" in {}, {}", subject.compression.as_str(), bytes(subject.digests.size));
+    text += subject.format.as_deref().unwrap_or("no known format");
+    if subject.compression != Compression::None {
+        text += &format!(" in {}", subject.compression.as_str());
+    }
+    text += &format!(", {}", bytes(subject.digests.size));
     if let Some(raw) = subject.raw.filter(|raw| raw.size != subject.digests.size) {
         text += &format!(", {} unpacked", bytes(raw.size));
     }
@@ -48,10 +51,15 @@ pub(crate) fn report(name: &str, report: &VerificationReport, paint: Paint) -> S
         text += &format!("  … and {count} more of {check}\n");
     }
     let totals = &report.totals;
-    text += &format!(
-        "  {} checks held, {} failed, {} waived, {} not reached: ",
-        totals.held, totals.failed, totals.waived, totals.not_reached
-    );
+    // A check of severity info did not hold, and yet nothing is wrong.
+    let notes = report.findings.iter().filter(|f| f.severity == Severity::Info && !f.waived);
+    let noted = notes.map(|finding| &finding.check).collect::<BTreeSet<_>>().len() as u64;
+    text +=
+        &format!("  {} checks held, {} failed", totals.held, totals.failed.saturating_sub(noted));
+    if noted > 0 {
+        text += &format!(", {noted} noted");
+    }
+    text += &format!(", {} waived, {} not reached: ", totals.waived, totals.not_reached);
     text += &match (report.passed(), totals.warnings) {
         (false, _) => paint.paint("31", "defective"),
         (true, 0) => paint.paint("32", "good"),

@@ -1,5 +1,5 @@
-//! Who makes the bytes that the factory finishes: Nix alone, Nix with NixOS-WSL's builder, the embedded
-//! mini system, or somebody else.
+//! Who makes the bytes that the factory finishes: Nix alone, Nix with NixOS-WSL's builder, the
+//! embedded mini system, or somebody else.
 //!
 //! A driver is a function from its job to a [`BuildOutput`]. It writes into the work folder that it
 //! is given, and nowhere else but into a temporary folder of its own that is gone afterwards.
@@ -23,9 +23,11 @@ pub mod temporary;
 /// What a driver made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildOutput {
-    /// The image, before it is finished: a tar or a disk, in any compression that the finisher knows.
+    /// The image, before it is finished: a tar or a disk, in any compression that the finisher
+    /// knows.
     pub file: PathBuf,
-    /// What it was made from, for the manifest. The finisher, which reads the file, adds its digest.
+    /// What it was made from, for the manifest. The finisher, which reads the file, adds its
+    /// digest.
     pub source: Source,
     /// Programs that took part, for the manifest.
     pub tools: Vec<ManifestTool>,

@@ -4,9 +4,10 @@
 //! come out looking good. If it is compressed, that is its only reading, and its raw bytes are kept
 //! in a file of the work folder whose zeros take no room; a plain one stays where it is.
 //!
-//! What comes then depends on what it is, which its bytes tell. The members of an [archive] are sorted
-//! and written again. Of a [disk] no byte is changed. Both go through a compressor (`encode`) whose
-//! output does not depend on how many threads it has, on how the input was compressed, nor on time.
+//! What comes then depends on what it is, which its bytes tell. The members of an [archive] are
+//! sorted and written again. Of a [disk] no byte is changed. Both go through a compressor
+//! (`encode`) whose output does not depend on how many threads it has, on how the input was
+//! compressed, nor on time.
 //!
 //! Memory grows with the number of members of an archive, by some 200 bytes for each, and not with
 //! their size, nor with the size of a disk.
@@ -84,8 +85,8 @@ pub struct FinishJob<'a> {
     pub kind: ImageKind,
     /// A tar archive or a disk: plain, or in gzip, xz or zstd.
     pub input: &'a Path,
-    /// A folder for temporary files. There must be room for the raw bytes of a compressed input, but
-    /// for its zeros.
+    /// A folder for temporary files. There must be room for the raw bytes of a compressed input,
+    /// but for its zeros.
     pub work: &'a Path,
     /// The new file. It is complete and on the disk when [`finish`] returns.
     pub output: &'a Path,
@@ -103,8 +104,8 @@ impl FinishJob<'_> {
         self.output.file_name().map(|name| name.to_string_lossy()).unwrap_or_default()
     }
 
-    /// Name of the block map. `bmaptool copy card.img.zst` looks for `card.img.zst.bmap`, and then for
-    /// `card.img.bmap`.
+    /// Name of the block map. `bmaptool copy card.img.zst` looks for `card.img.zst.bmap`, and then
+    /// for `card.img.bmap`.
     fn map_name(&self) -> String {
         let name = self.file_name();
         let suffix = match self.compression.format() {
@@ -128,8 +129,8 @@ pub struct Finished {
     pub notices: Vec<String>,
 }
 
-/// Is told how many bytes the current pass has done, and of how many if that is known. There are two:
-/// reading a compressed input, and writing its raw bytes, or the contents of its members.
+/// Is told how many bytes the current pass has done, and of how many if that is known. There are
+/// two: reading a compressed input, and writing its raw bytes, or the contents of its members.
 pub type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Sync);
 
 /// There is no new file.
@@ -299,7 +300,8 @@ fn try_finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, F
     }
 }
 
-/// Judges the input: an archive in full, of a disk what is around it. Its raw bytes go to `scratch`.
+/// Judges the input: an archive in full, of a disk what is around it. Its raw bytes go to
+/// `scratch`.
 fn judge(
     job: &FinishJob<'_>,
     input: &File,

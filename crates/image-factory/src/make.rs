@@ -99,8 +99,8 @@ impl MakeError {
         }
     }
 
-    /// The report on the bytes that the driver handed over, if they were so bad that they could not be
-    /// finished.
+    /// The report on the bytes that the driver handed over, if they were so bad that they could not
+    /// be finished.
     pub fn report(&self) -> Option<&VerificationReport> {
         match self {
             Self::Finish(error) => error.report(),

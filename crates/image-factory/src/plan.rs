@@ -9,7 +9,10 @@ use serde::Serialize;
 use crate::{
     definition::Definition,
     driver::{
-        nix_image::formats::{self, Format, UnknownFormat},
+        nix_image::{
+            HOSTS,
+            formats::{self, Format, UnknownFormat},
+        },
         preflight,
     },
     file_name::Template,
@@ -389,8 +392,8 @@ fn wsl_attribute(definition: &Definition, options: &Options, flake: &FlakeRef) -
 }
 
 /// What of the flake is an image, from the same places in the same order. A variant that the
-/// definition names is one of the definition's configuration, or of the one that the user names in its
-/// place; of a derivation that the user names it says nothing.
+/// definition names is one of the definition's configuration, or of the one that the user names in
+/// its place; of a derivation that the user names it says nothing.
 fn target(
     definition: &Definition,
     options: &Options,
@@ -400,7 +403,7 @@ fn target(
     let attribute = match (&options.attribute, fragment(flake)) {
         (Some(attribute), _) => attribute.clone(),
         (None, Some(name)) if name.contains('.') && !name.starts_with('"') => name.clone(),
-        (None, Some(name)) => format!("nixosConfigurations.{name}"),
+        (None, Some(name)) => format!("{HOSTS}{name}"),
         (None, None) => spec.build.attribute.clone(),
     };
     if !is_host(&attribute) {
@@ -420,9 +423,13 @@ fn target(
     Ok(Target::Host { attribute, name: name.to_owned(), format })
 }
 
-/// True for the attribute of a NixOS configuration, and not for one inside of it.
+/// True for the attribute of a NixOS configuration, and not for one inside of it. A name with dots
+/// is in quotes.
 pub(crate) fn is_host(attribute: &str) -> bool {
-    attribute.starts_with("nixosConfigurations.") && !attribute.contains("config.")
+    attribute.strip_prefix(HOSTS).is_some_and(|name| match name.strip_prefix('"') {
+        Some(quoted) => quoted.find('"') == quoted.len().checked_sub(1),
+        None => !name.is_empty() && !name.contains('.'),
+    })
 }
 
 impl Plan {
@@ -503,6 +510,7 @@ mod tests {
         assert_eq!(shown(".#"), "nixosConfigurations.card: sd-card");
         assert_eq!(shown(".#mine"), "nixosConfigurations.mine: sd-card");
         assert_eq!(shown(".#\"a.b\""), "nixosConfigurations.\"a.b\": sd-card");
+        assert_eq!(shown(".#\"config.a\""), "nixosConfigurations.\"config.a\": sd-card");
         assert_eq!(shown(".#nixosConfigurations.mine"), "nixosConfigurations.mine: sd-card");
         for derivation in
             ["nixosConfigurations.mine.config.system.build.sdImage", "packages.aarch64-linux.card"]

@@ -29,7 +29,8 @@ pub struct Verification<'a> {
     pub boards: &'a [Board],
     /// Checks that may fail.
     pub waivers: &'a [Waiver],
-    /// Where the raw bytes of a compressed disk go: a folder with room for those that are not zeros.
+    /// Where the raw bytes of a compressed disk go: a folder with room for those that are not
+    /// zeros.
     pub work: &'a Path,
 }
 
@@ -48,8 +49,8 @@ impl ReadAt for Interruptible {
     }
 }
 
-/// Judges `file`. Where there is no room for its raw bytes, a [`ScratchError`] is among the causes of
-/// the error.
+/// Judges `file`. Where there is no room for its raw bytes, a [`ScratchError`] is among the causes
+/// of the error.
 pub fn file(
     file: File,
     verification: &Verification<'_>,

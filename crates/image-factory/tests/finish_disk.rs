@@ -542,8 +542,8 @@ fn progress_ends_at_the_total() {
     assert!(Path::new(&output).exists());
 }
 
-/// A card that was used before: what the map leaves out holds something else. The file systems do not
-/// notice.
+/// A card that was used before: what the map leaves out holds something else. The file systems do
+/// not notice.
 #[test]
 fn what_is_not_mapped_may_be_anything() {
     let made = finished(&CARD, NONE, 2);

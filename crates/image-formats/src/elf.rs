@@ -61,7 +61,8 @@ impl Header {
         raw::Header::read_from_prefix(bytes).ok().map(|(raw, _)| Self { raw })
     }
 
-    /// True for the layout that the other methods read: the magic, 64-bit, little-endian, version 1.
+    /// True for the layout that the other methods read: the magic, 64-bit, little-endian, version
+    /// 1.
     pub fn is_elf64_le(&self) -> bool {
         let raw = &self.raw;
         raw.ei_mag == raw::Header::MAGIC && (raw.ei_class, raw.ei_data, raw.ei_version) == (2, 1, 1)

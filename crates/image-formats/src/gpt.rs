@@ -17,8 +17,8 @@ use raw::PartitionEntry;
 /// The largest entry array that Linux reads (`KMALLOC_MAX_SIZE`): 256 times what tools write.
 pub const MAX_ENTRY_ARRAY_BYTES: u64 = 4 << 20;
 
-/// A GUID as it lies on the disk. Its first three fields are little-endian, the rest is not, and it is
-/// printed as if all were big-endian.
+/// A GUID as it lies on the disk. Its first three fields are little-endian, the rest is not, and it
+/// is printed as if all were big-endian.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Guid(pub [u8; 16]);
 
@@ -77,7 +77,8 @@ impl Header {
         self.raw.signature == raw::Header::SIGNATURE
     }
 
-    /// What `HeaderCRC32` should be; `None` if `HeaderSize` is less than a header or more than a block.
+    /// What `HeaderCRC32` should be; `None` if `HeaderSize` is less than a header or more than a
+    /// block.
     pub fn crc32(&self) -> Option<u32> {
         let size = usize::try_from(self.raw.header_size.get()).ok()?;
         let rest = self.rest.get(..size.checked_sub(raw::Header::SIZE)?)?;

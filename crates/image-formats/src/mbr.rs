@@ -53,7 +53,8 @@ impl PartitionRecord {
     }
 }
 
-/// The boot records of an extended partition: a chain, each with a partition and the way to the next.
+/// The boot records of an extended partition: a chain, each with a partition and the way to the
+/// next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
     /// Where each is, and what it is, from the first block of the extended partition on.

@@ -59,8 +59,8 @@ impl fmt::Display for Needed {
 }
 
 impl NoRoom {
-    /// What to tell where writing into the folder `path` ended with `cause`, which is given back where
-    /// it has nothing to do with room.
+    /// What to tell where writing into the folder `path` ended with `cause`, which is given back
+    /// where it has nothing to do with room.
     pub fn explain(
         path: &Path,
         what: &'static str,

@@ -1,9 +1,9 @@
 //! Ctrl-C, and its relatives.
 //!
 //! The first signal asks: a flag is raised, and every process group that [`tool`](crate::tool)
-//! started gets an interrupt. The second insists, and so does a deadline: the groups are killed. Nothing
-//! exits from here. The running library call sees the flag or the death of its child, returns an
-//! error, and cleans up on the way out as after any other error.
+//! started gets an interrupt. The second insists, and so does a deadline: the groups are killed.
+//! Nothing exits from here. The running library call sees the flag or the death of its child,
+//! returns an error, and cleans up on the way out as after any other error.
 
 use std::{
     io,

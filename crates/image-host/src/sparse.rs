@@ -11,8 +11,8 @@ use std::{
 const BLOCK: usize = 4 << 10;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// Writes a file from front to back and leaves out blocks that are all zeros: they become holes, which
-/// read as zeros. Images of disks are mostly that.
+/// Writes a file from front to back and leaves out blocks that are all zeros: they become holes,
+/// which read as zeros. Images of disks are mostly that.
 #[derive(Debug)]
 pub struct SparseFile {
     file: File,

@@ -1,8 +1,8 @@
 //! Other people's programs. The only module that starts a process.
 //!
-//! A program gets an argument vector, never a shell; the environment that we chose; nothing on its standard
-//! input; and a process group of its own, so that it and all its children can be
-//! ended together.
+//! A program gets an argument vector, never a shell; the environment that we chose; nothing on its
+//! standard input; and a process group of its own, so that it and all its children can be ended
+//! together.
 
 use std::{
     env,

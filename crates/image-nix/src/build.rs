@@ -251,7 +251,15 @@ impl Nix {
         apply: &str,
         options: &Options,
     ) -> Result<Value, NixError> {
-        self.json(&request::eval(flake, attribute, apply, options), options, &mut |_| ())
+        let args = request::eval(flake, attribute, apply, options);
+        self.json(&args, options, &mut |_| ()).map_err(|error| match error {
+            // The function is ours and long. What it is asked of is what went wrong.
+            NixError::Failed { failure, .. } => {
+                let command = format!("nix eval {}", flake.installable(attribute));
+                NixError::Failed { command, failure }
+            }
+            error => error,
+        })
     }
 
     /// The settings of Nix on this machine.

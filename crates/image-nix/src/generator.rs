@@ -1,8 +1,8 @@
 //! `nixos-generate`, the program of nixos-generators. Its authors call it deprecated.
 //!
 //! It evaluates a host of a flake together with the module of a format, builds what the module says
-//! with `nix build`, and prints the first file whose name ends as the format wants it. It takes `nix`
-//! from `PATH`, and expects flakes to be on.
+//! with `nix build`, and prints the first file whose name ends as the format wants it. It takes
+//! `nix` from `PATH`, and expects flakes to be on.
 
 use std::{
     env,
@@ -73,8 +73,8 @@ pub enum GenerateError {
 
 /// The arguments of the program.
 ///
-/// Its `--flake` splits at the first `#`, and hands the first half to `nix flake metadata`; `--option`
-/// reaches the commands that evaluate and build.
+/// Its `--flake` splits at the first `#`, and hands the first half to `nix flake metadata`;
+/// `--option` reaches the commands that evaluate and build.
 pub fn args(request: &GenerateRequest) -> Vec<OsString> {
     let GenerateRequest { flake, host, format, system, out_link, options } = request;
     let flake = format!("{flake}#{host}");

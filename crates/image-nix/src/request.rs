@@ -55,7 +55,7 @@ impl FlakeRef {
     }
 
     /// The flake and one of its attributes.
-    fn installable(&self, attribute: &str) -> String {
+    pub(crate) fn installable(&self, attribute: &str) -> String {
         format!("{self}#{attribute}")
     }
 }

@@ -1,6 +1,9 @@
 //! Checks of what is around an image: which compression, if any, and whether an image is inside.
 
-use std::io::{self, BufRead, Read};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, Read},
+};
 
 use image_formats::{
     gzip,
@@ -25,8 +28,8 @@ checks! {
     reads "the length of the file";
     spec "measured: bsdtar 3.6.2 exits with 0";
 
-    /// The file is none of gzip, xz, zstd, tar and a disk. What it is instead is told where its first
-    /// bytes tell it: a zip archive, a web page that was saved in its place, an ISO image, ….
+    /// The file is none of gzip, xz, zstd, tar and a disk. What it is instead is told where its
+    /// first bytes tell it: a zip archive, a web page that was saved in its place, an ISO image, ….
     CONTAINER = "file-container", Error;
     reads "the first bytes of the file";
     spec "microsoft/WSL #11787, #12746; src/linux/init/main.cpp hands every file to bsdtar";
@@ -36,15 +39,15 @@ checks! {
     reads "the first bytes inside the compression";
     spec "POSIX.1-2017 pax, ustar Interchange Format; UEFI 2.10 §5";
 
-    /// The image is sound as far as that goes, but of another kind than the one that it is meant for:
-    /// a disk where WSL wants an archive, an archive where a board wants a disk.
+    /// The image is sound as far as that goes, but of another kind than the one that it is meant
+    /// for: a disk where WSL wants an archive, an archive where a board wants a disk.
     KIND = "file-kind", Error;
     reads "the first bytes of the image";
     spec "docs/architecture.md";
 
     /// The file expands to more than the stated limit: 64 GiB, or 200 times its size beyond 1 GiB,
-    /// and 4 GiB where it is a disk. Reading stops there. No root file system is like that; a file made
-    /// to fill a disk is.
+    /// and 4 GiB where it is a disk. Reading stops there. No root file system is like that; a file
+    /// made to fill a disk is.
     EXPANSION_LIMIT = "file-expansion-limit", Error;
     reads "the length of the uncompressed bytes against that of the compressed ones";
     spec "the limit is ours";
@@ -72,8 +75,8 @@ checks! {
     spec "RFC 8878 §3.1.1";
 
     /// A frame of a compressed disk does not say how large its content is, as happens where it was
-    /// compressed from a pipe. A program that writes cards wants to know before it writes whether the
-    /// card is large enough: Raspberry Pi Imager 2.0.11 refuses every card for such a file.
+    /// compressed from a pipe. A program that writes cards wants to know before it writes whether
+    /// the card is large enough: Raspberry Pi Imager 2.0.11 refuses every card for such a file.
     ZSTD_CONTENT_SIZE = "zstd-content-size", Error;
     reads "the headers of all frames";
     spec "RFC 8878 §3.1.1.1.4; raspberrypi/rpi-imager #1701, #1726";
@@ -314,12 +317,12 @@ pub(crate) fn file_at(structure: &'static str, offset: u64, len: u64) -> Locatio
 }
 
 /// A place in the raw bytes.
-pub(crate) fn raw_at(structure: &'static str, offset: u64, len: u64) -> Location {
-    Location { space: ImageSpace::Raw, ..file_at(structure, offset, len) }
+pub(crate) fn raw_at(structure: impl Into<Cow<'static, str>>, offset: u64, len: u64) -> Location {
+    Location { structure: structure.into(), space: ImageSpace::Raw, offset, len, path: None }
 }
 
-/// What the raw bytes of an image are, by their beginning; `None` if they cannot be read that far, or
-/// are something else.
+/// What the raw bytes of an image are, by their beginning; `None` if they cannot be read that far,
+/// or are something else.
 pub fn raw_format(source: impl BufRead) -> Option<RawFormat> {
     let mut head = Vec::with_capacity(HEAD_LEN);
     let len = HEAD_LEN as u64;

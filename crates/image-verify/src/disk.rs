@@ -4,7 +4,7 @@ mod content;
 mod layout;
 mod purpose;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use image_formats::{
     bytes::{ReadAt, ReadError, Region},
@@ -12,8 +12,8 @@ use image_formats::{
     mbr::raw::BootRecord,
     units::{BlockSize, ByteOffset, Lba},
 };
-use image_model::{ImageSpace, Location};
 
+pub(crate) use crate::container::raw_at as at;
 use crate::{
     Recorder, ext4, fat, gpt, mbr,
     volume::{Trouble, Volume},
@@ -30,14 +30,14 @@ checks! {
     reads "the length of the raw bytes";
     spec "UEFI 2.10 §5.3.1: blocks of 512 bytes at least";
 
-    /// There is neither a partition table nor a file system: nothing finds anything on this disk. Its
-    /// first block was overwritten, or the image is no disk.
+    /// There is neither a partition table nor a file system: nothing finds anything on this disk.
+    /// Its first block was overwritten, or the image is no disk.
     TABLE = "disk-table", Error;
     reads "the first 68 KiB, and the last block";
     spec "UEFI 2.10 §5.2, §5.3";
 
-    /// There is a GPT, and a master boot record with partitions that does not announce it. Linux and
-    /// U-Boot take the master boot record, other programs the GPT, and each sees another disk.
+    /// There is a GPT, and a master boot record with partitions that does not announce it. Linux
+    /// and U-Boot take the master boot record, other programs the GPT, and each sees another disk.
     ONE_TABLE = "disk-one-table", Error;
     reads "the master boot record, and LBA 1";
     spec "UEFI 2.10 §5.2.3; Linux block/partitions/efi.c is_pmbr_valid";
@@ -53,8 +53,8 @@ checks! {
     reads "all entries of the partition table";
     spec "UEFI 2.10 §5.2.1, §5.3.3";
 
-    /// Linux numbers 255 partitions of a disk, and does not see the others. Neither do we: what they
-    /// hold is not judged.
+    /// Linux numbers 255 partitions of a disk, and does not see the others. Neither do we: what
+    /// they hold is not judged.
     PARTITION_LIMIT = "disk-partition-limit", Error;
     reads "the numbers of all entries in use";
     spec "Linux include/linux/blkdev.h DISK_MAX_PARTS; the limit is ours as well";
@@ -77,13 +77,14 @@ checks! {
 
     /// Cards and disks write 4 KiB or more at once. In a file system that does not start at a
     /// multiple of that, each block that is written costs two of the card, which makes it slow and
-    /// wears it out. Only partitions with a file system are asked: a boot loader may start anywhere.
+    /// wears it out. Only partitions with a file system are asked: a boot loader may start
+    /// anywhere.
     PARTITION_ALIGNMENT = "disk-partition-alignment", Warning;
     reads "the start of every partition with a file system";
     spec "parted(8), align-check; the multiple is ours";
 
-    /// UEFI firmware reads FAT and nothing else. What is typed as an EFI system partition and is none
-    /// has no boot loader for it.
+    /// UEFI firmware reads FAT and nothing else. What is typed as an EFI system partition and is
+    /// none has no boot loader for it.
     ESP_FAT = "disk-esp-fat", Error;
     reads "the first 68 KiB of every EFI system partition";
     spec "UEFI 2.10 §13.3";
@@ -105,9 +106,9 @@ pub struct Disk {
     pub table: Option<Table>,
     /// Size of a logical block.
     pub block_size: BlockSize,
-    /// Its partitions, in the order of their numbers, which need not be that of their places; a file
-    /// system without a partition table is the only one, and has number 0. An extended partition is
-    /// none, the logical ones in it are.
+    /// Its partitions, in the order of their numbers, which need not be that of their places; a
+    /// file system without a partition table is the only one, and has number 0. An extended
+    /// partition is none, the logical ones in it are.
     pub partitions: Vec<Partition>,
     trouble: Trouble,
 }
@@ -134,8 +135,8 @@ pub struct Partition {
     pub number: u32,
     /// What its table says it is.
     pub kind: PartitionType,
-    /// Firmware that looks for a flag finds it here: *active* in an MBR, *legacy BIOS bootable* in a
-    /// GPT.
+    /// Firmware that looks for a flag finds it here: *active* in an MBR, *legacy BIOS bootable* in
+    /// a GPT.
     pub bootable: bool,
     /// Its name, `PARTLABEL`; only a GPT has names.
     pub label: Option<String>,
@@ -206,6 +207,11 @@ impl Disk {
         self.partitions.iter().filter_map(|p| Some((p, p.volume.as_ref()?)))
     }
 
+    /// True if there is something in a partition whose files cannot be read.
+    pub fn has_unread(&self) -> bool {
+        self.partitions.iter().any(Partition::is_unread)
+    }
+
     /// The failure of the machine that somebody else's crate met, if it met one.
     pub(crate) fn trouble(&self) -> Result<(), ReadError> {
         self.trouble.take()
@@ -213,6 +219,13 @@ impl Disk {
 }
 
 impl Partition {
+    /// True if there are files in it that cannot be read: of a file system that is damaged, or that
+    /// only its name is known of, or behind encryption.
+    pub fn is_unread(&self) -> bool {
+        let has_files = matches!(self.content, Content::Fat | Content::Ext | Content::Other(_));
+        self.volume.is_none() && has_files && self.content != Content::Other("swap")
+    }
+
     /// What people call it.
     pub fn name(&self) -> String {
         match self.number {
@@ -245,12 +258,6 @@ impl Content {
     fn is_known(self) -> bool {
         !matches!(self, Self::Empty | Self::Unknown)
     }
-}
-
-/// A place in the raw bytes.
-pub(crate) fn at(structure: impl Into<Cow<'static, str>>, offset: u64, len: u64) -> Location {
-    let structure = structure.into();
-    Location { structure, space: ImageSpace::Raw, offset, len, path: None }
 }
 
 /// Judges a disk: its tables, then its file systems. An error is the machine's.

@@ -1,8 +1,9 @@
 //! Checks of ext2, ext3 and ext4. Linux, Documentation/filesystems/ext4; in the order of e2fsck.
 //!
-//! The superblock and the group descriptors come first, then all inodes in the order of their tables
-//! with the blocks that they claim, then the directories from the root, then what is counted. What
-//! comes later is only judged where what it relies on was sound. No content of a file is read.
+//! The superblock and the group descriptors come first, then all inodes in the order of their
+//! tables with the blocks that they claim, then the directories from the root, then what is
+//! counted. What comes later is only judged where what it relies on was sound. No content of a file
+//! is read.
 //!
 //! Every block with metadata belongs to one owner and is read once for it: a claim that fails ends
 //! the file that made it. So time and memory follow the size of the file system, whatever is in it.
@@ -22,18 +23,19 @@ use image_formats::{
     bytes::{ReadError, Region},
     ext4::{Block, Descriptor, Geometry, Ino, Superblock, raw},
 };
-use image_model::{Check, ImageSpace, Location};
+use image_model::{Check, Location};
 
 use crate::{
     Recorder,
+    container::raw_at,
     volume::{Family, Trouble, Volume},
 };
 use bits::Bits;
 pub use checks::*;
 use inodes::Entry;
 
-/// Judges the file system in `region`, which people call `name`, and opens it where that is safe. An
-/// error is the machine's.
+/// Judges the file system in `region`, which people call `name`, and opens it where that is safe.
+/// An error is the machine's.
 pub fn verify(
     region: &Region,
     name: &str,
@@ -105,8 +107,9 @@ pub fn verify(
     }))
 }
 
-/// The seed of the hashes of names, if it looks drawn at random: a UUID of version 4, as `mke2fs` draws
-/// it, and not that of the file system, which is what people take for a fixed one. RFC 9562 §5.4.
+/// The seed of the hashes of names, if it looks drawn at random: a UUID of version 4, as `mke2fs`
+/// draws it, and not that of the file system, which is what people take for a fixed one. RFC 9562
+/// §5.4.
 fn random_seed(superblock: &Superblock) -> Option<String> {
     let words = superblock.raw.s_hash_seed.map(|word| word.get().to_le_bytes());
     let seed: &[u8; 16] = words.as_flattened().try_into().ok()?;
@@ -124,7 +127,7 @@ fn uuid(bytes: &[u8; 16]) -> String {
 /// A place in the file system: `at` is relative to it.
 fn structure(region: &Region, structure: String, at: u64, len: u64) -> Location {
     let offset = region.absolute(at).0;
-    Location { structure: structure.into(), space: ImageSpace::Raw, offset, len, path: None }
+    raw_at(structure, offset, len)
 }
 
 /// Where something is that is judged: it becomes a location only where that is needed.

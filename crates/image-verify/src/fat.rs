@@ -1,8 +1,9 @@
 //! Checks of FAT12, FAT16 and FAT32. Microsoft FAT Specification, August 2005, called FAT here.
 //!
 //! Top to bottom in the order of `fsck.fat`, so that the two can be read beside each other: its
-//! `read_boot` is `boot`, `read_fat` is `tables`, `scan_root` is `directories`, and what comes after
-//! those is `summary`. In memory are a bit for each cluster, at most 16 MiB of the FAT, and the tree.
+//! `read_boot` is `boot`, `read_fat` is `tables`, `scan_root` is `directories`, and what comes
+//! after those is `summary`. In memory are a bit for each cluster, at most 16 MiB of the FAT, and
+//! the tree.
 
 mod boot;
 mod checks;
@@ -22,8 +23,8 @@ use crate::{
     volume::{Family, Trouble, Volume},
 };
 
-/// Judges the file system in `region`, which people call `name`, and opens it where that is safe. An
-/// error is the machine's.
+/// Judges the file system in `region`, which people call `name`, and opens it where that is safe.
+/// An error is the machine's.
 pub fn verify(
     region: &Region,
     name: &str,
@@ -40,7 +41,12 @@ pub fn verify(
     if !(boot.safe && tables.safe && found.safe) {
         return Ok(None);
     }
-    let Some(files) = judge.files(&boot, trouble) else { return Ok(None) };
+    let files = files::FatFiles {
+        region: region.clone(),
+        geometry: boot.geometry,
+        fat: tables.first.region().clone(),
+        trouble: trouble.clone(),
+    };
     Ok(Some(Volume {
         name: name.to_owned(),
         family: Family::Fat,
@@ -52,7 +58,7 @@ pub fn verify(
         random_seed: None,
         at: boot::sector(0, 512).location(region, name),
         tree: found.tree,
-        files,
+        files: Box::new(files),
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Checks of the GUID partition table. UEFI 2.10, §5.3.
 //!
-//! There are two copies of it. Both are judged in the same way; what firmware would take is what the
-//! partitions are read from: the first copy whose checksums hold.
+//! There are two copies of it. Both are judged in the same way; what firmware would take is what
+//! the partitions are read from: the first copy whose checksums hold.
 
 mod copy;
 mod protective;
@@ -30,29 +30,29 @@ checks! {
     /// All checks of this format, in the order they are evaluated.
     CHECKS:
 
-    /// In front of a GPT is a master boot record with an entry of type 0xee that starts at LBA 1, so
-    /// that programs that know no GPT keep off. Without it Linux, U-Boot and UEFI firmware do not
-    /// look for a GPT.
+    /// In front of a GPT is a master boot record with an entry of type 0xee that starts at LBA 1,
+    /// so that programs that know no GPT keep off. Without it Linux, U-Boot and UEFI firmware do
+    /// not look for a GPT.
     PROTECTIVE_MBR = "gpt-protective-mbr", Error;
     reads "OSType and StartingLBA of the four entries of the master boot record";
     spec "UEFI 2.10 §5.2.3; Linux block/partitions/efi.c is_pmbr_valid";
 
-    /// The entry of type 0xee does not cover the disk, unless other entries share it (a hybrid master
-    /// boot record). The image was cut or grown after its table was made. 0xffffffff is right for
-    /// every disk: many programs write nothing else.
+    /// The entry of type 0xee does not cover the disk, unless other entries share it (a hybrid
+    /// master boot record). The image was cut or grown after its table was made. 0xffffffff is
+    /// right for every disk: many programs write nothing else.
     PROTECTIVE_SIZE = "gpt-protective-size", Warning;
     reads "SizeInLBA of the entry of type 0xee, and the length of the raw bytes";
     spec "UEFI 2.10 §5.2.3";
 
-    /// A hybrid master boot record shows partitions of the GPT to programs that know none. An entry of
-    /// it is none of the GPT: a tool changed one table and not the other, and programs that read
+    /// A hybrid master boot record shows partitions of the GPT to programs that know none. An entry
+    /// of it is none of the GPT: a tool changed one table and not the other, and programs that read
     /// different ones overwrite each other's data.
     HYBRID_MBR = "gpt-hybrid-mbr", Error;
     reads "the entries of the master boot record beside the one of type 0xee";
     spec "sgdisk(8), --hybrid; Linux block/partitions/efi.c GPT_MBR_HYBRID";
 
-    /// Firmware takes a block for a GPT header only if it starts with `EFI PART`: at LBA 1, and for the
-    /// copy at AlternateLBA, which is the last block.
+    /// Firmware takes a block for a GPT header only if it starts with `EFI PART`: at LBA 1, and for
+    /// the copy at AlternateLBA, which is the last block.
     SIGNATURE = "gpt-signature", Error;
     reads "Signature of both headers";
     spec "UEFI 2.10 §5.3.2";
@@ -83,15 +83,15 @@ checks! {
     reads "MyLBA of both headers";
     spec "UEFI 2.10 §5.3.2";
 
-    /// Each header says where the other is. The one at LBA 1 leads out of the disk where the image was
-    /// cut short: what was at its end is lost, the second table at least.
+    /// Each header says where the other is. The one at LBA 1 leads out of the disk where the image
+    /// was cut short: what was at its end is lost, the second table at least.
     ALTERNATE_LBA = "gpt-alternate-lba", Error;
     reads "AlternateLBA of both headers, and the length of the raw bytes";
     spec "UEFI 2.10 §5.3.2";
 
-    /// The second table belongs to the last block. Where the disk goes on after it the image was grown
-    /// without its table: the rest of the disk is not usable, and programs that look for the copy in
-    /// the last block do not find it.
+    /// The second table belongs to the last block. Where the disk goes on after it the image was
+    /// grown without its table: the rest of the disk is not usable, and programs that look for the
+    /// copy in the last block do not find it.
     ALTERNATE_LAST = "gpt-alternate-last", Warning;
     reads "AlternateLBA of the header at LBA 1, and the length of the raw bytes";
     spec "UEFI 2.10 §5.3.1";
@@ -101,14 +101,14 @@ checks! {
     reads "SizeOfPartitionEntry of both headers";
     spec "UEFI 2.10 §5.3.2";
 
-    /// The specification allows larger entries, and Linux reads none but those of 128 bytes: it sees
-    /// no partitions at all.
+    /// The specification allows larger entries, and Linux reads none but those of 128 bytes: it
+    /// sees no partitions at all.
     ENTRY_SIZE_LINUX = "gpt-entry-size-linux", Error;
     reads "SizeOfPartitionEntry of both headers";
     spec "Linux block/partitions/efi.c is_gpt_valid";
 
-    /// The entry array lies in the disk, behind LBA 1, not over a header, and has at most 4 MiB, which
-    /// is the most that Linux reads.
+    /// The entry array lies in the disk, behind LBA 1, not over a header, and has at most 4 MiB,
+    /// which is the most that Linux reads.
     ENTRY_ARRAY = "gpt-entry-array", Error;
     reads "PartitionEntryLBA, NumberOfPartitionEntries, SizeOfPartitionEntry of both headers";
     spec "UEFI 2.10 §5.3.1; Linux block/partitions/efi.c is_gpt_valid";
@@ -124,8 +124,8 @@ checks! {
     reads "FirstUsableLBA and LastUsableLBA of both headers";
     spec "UEFI 2.10 §5.3.1";
 
-    /// Both copies say the same, and do not: what a user sees depends on which copy is read. Some tool
-    /// changed one of them.
+    /// Both copies say the same, and do not: what a user sees depends on which copy is read. Some
+    /// tool changed one of them.
     COPIES_AGREE = "gpt-copies-agree", Error;
     reads "both headers, as far as their checksums hold";
     spec "UEFI 2.10 §5.3.2";
@@ -146,8 +146,8 @@ checks! {
     reads "Attributes of all entries in use";
     spec "UEFI 2.10 §5.3.3";
 
-    /// More than one partition has the attribute *legacy BIOS bootable*. Boot code for a PC takes the
-    /// first or stops; U-Boot looks for a system to start in one after the other.
+    /// More than one partition has the attribute *legacy BIOS bootable*. Boot code for a PC takes
+    /// the first or stops; U-Boot looks for a system to start in one after the other.
     BOOTABLE = "gpt-bootable", Warning;
     reads "bit 2 of Attributes of all entries in use";
     spec "UEFI 2.10 §5.3.3; Syslinux mbr/gptmbr.S";

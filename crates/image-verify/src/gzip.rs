@@ -6,9 +6,8 @@ use image_formats::gzip::{
     Decoder, End, Event, MemberEnd, MemberHeader,
     raw::{Header, Trailer},
 };
-use image_model::{ImageSpace, Location};
 
-use crate::{Recorder, stream::Sink};
+use crate::{Recorder, container::file_at, stream::Sink};
 
 checks! {
     /// All checks of this format, in the order they are evaluated.
@@ -72,10 +71,6 @@ checks! {
     spec "RFC 1952 §2.2";
 }
 
-fn at(structure: &'static str, offset: u64, len: u64) -> Location {
-    Location { structure: structure.into(), space: ImageSpace::File, offset, len, path: None }
-}
-
 /// Uncompresses `source` into `sink` and judges what is around the data. True if all of it could
 /// be read.
 pub(crate) fn decode(source: impl BufRead, sink: &mut Sink, out: &mut Recorder) -> bool {
@@ -90,7 +85,10 @@ pub(crate) fn decode(source: impl BufRead, sink: &mut Sink, out: &mut Recorder) 
                 if members <= 2 {
                     let offset = header.offset.0;
                     out.expect(&SINGLE_MEMBER, members == 1, || {
-                        (at("gzip member", offset, 10), "another member, not the end".to_owned())
+                        (
+                            file_at("gzip member", offset, 10),
+                            "another member, not the end".to_owned(),
+                        )
                     });
                 }
                 judge_header(&header, out);
@@ -110,16 +108,16 @@ pub(crate) fn decode(source: impl BufRead, sink: &mut Sink, out: &mut Recorder) 
 fn judge_header(member: &MemberHeader, out: &mut Recorder) {
     let offset = member.offset.0;
     let flags = member.header.flg & Header::RESERVED;
-    out.expect(&METHOD, true, || (at("gzip header", offset, 10), String::new()));
-    out.expect(&HEADER_TEXT, true, || (at("gzip header", offset, 10), String::new()));
+    out.expect(&METHOD, true, || (file_at("gzip header", offset, 10), String::new()));
+    out.expect(&HEADER_TEXT, true, || (file_at("gzip header", offset, 10), String::new()));
     out.expect(&RESERVED_FLAGS, flags == 0, || {
-        let at = at("gzip header", offset + offset_of!(Header, flg) as u64, 1);
+        let at = file_at("gzip header", offset + offset_of!(Header, flg) as u64, 1);
         (at, format!("FLG has {flags:#04x} of the reserved bits, not 0"))
     });
     if let Some((stored, computed)) = member.crc16 {
         out.expect(&HEADER_CRC, stored == computed, || {
             let message = format!("stored {stored:#06x}, computed {computed:#06x}");
-            (at("gzip header", offset, 10), message)
+            (file_at("gzip header", offset, 10), message)
         });
     }
 }
@@ -128,37 +126,40 @@ fn judge_trailer(member: &MemberEnd, out: &mut Recorder) {
     let MemberEnd { trailer_offset, stored_crc32, computed_crc32, stored_isize, len, .. } = *member;
     out.expect(&CRC, stored_crc32 == computed_crc32, || {
         let message = format!("stored {stored_crc32:#010x}, computed {computed_crc32:#010x}");
-        (at("gzip trailer", trailer_offset.0, 4), message)
+        (file_at("gzip trailer", trailer_offset.0, 4), message)
     });
     out.expect(&SIZE, u64::from(stored_isize) == len % (1 << 32), || {
-        let at = at("gzip trailer", trailer_offset.0 + offset_of!(Trailer, isize) as u64, 4);
+        let at = file_at("gzip trailer", trailer_offset.0 + offset_of!(Trailer, isize) as u64, 4);
         (at, format!("stored {stored_isize}, uncompressed {len} bytes (modulo 2³²)"))
     });
 }
 
 fn judge_end(end: End, out: &mut Recorder) -> bool {
-    let nowhere = || (at("gzip", 0, 0), String::new());
+    let nowhere = || (file_at("gzip", 0, 0), String::new());
     if let End::Method(offset) = end {
         return out.expect(&METHOD, false, || {
-            (at("gzip header", offset.0, 10), "CM is not 8, deflate".to_owned())
+            (file_at("gzip header", offset.0, 10), "CM is not 8, deflate".to_owned())
         });
     }
     if let End::LongText(offset) = end {
         return out.expect(&HEADER_TEXT, false, || {
             let message = "the file name or comment is longer than 64 KiB".to_owned();
-            (at("gzip header", offset.0, 10), message)
+            (file_at("gzip header", offset.0, 10), message)
         });
     }
     let corrupt = if let End::Corrupt(offset) = end { Some(offset) } else { None };
     if !out.expect(&DATA, corrupt.is_none(), || {
         let offset = corrupt.map_or(0, |offset| offset.0);
-        (at("deflate data", offset, 0), "the data is damaged here or shortly before".to_owned())
+        (
+            file_at("deflate data", offset, 0),
+            "the data is damaged here or shortly before".to_owned(),
+        )
     }) {
         return false;
     }
     if let End::Truncated(what, offset) = end {
         return out.expect(&TRUNCATED, false, || {
-            (at("gzip", offset.0, 0), format!("the file ends within {what}"))
+            (file_at("gzip", offset.0, 0), format!("the file ends within {what}"))
         });
     }
     out.expect(&TRUNCATED, true, nowhere);
@@ -166,7 +167,7 @@ fn judge_end(end: End, out: &mut Recorder) -> bool {
         out.expect(&TRAILING_BYTES, trailing == 0, || {
             let zero = if zero { ", all zero" } else { "" };
             let message = format!("{trailing} bytes follow{zero}, not the end of the file");
-            (at("trailing bytes", offset.0, trailing), message)
+            (file_at("trailing bytes", offset.0, trailing), message)
         });
     }
     true

@@ -2,12 +2,12 @@
 //! same report.
 //!
 //! [`verify`] reads a file once, from front to back: it is read and hashed, uncompressed, and an
-//! archive is judged, at the same time, in three threads that hand each other a few buffers. The raw
-//! bytes of a disk are kept, and judged when all are there. Memory grows with the number of files
-//! and not with their size.
+//! archive is judged, at the same time, in three threads that hand each other a few buffers. The
+//! raw bytes of a disk are kept, and judged when all are there. Memory grows with the number of
+//! files and not with their size.
 
-/// Declares checks as constants and collects them in a table. The documentation of each constant
-/// is also what `cargo xtask explain` prints, so the two cannot differ. It stands before the modules
+/// Declares checks as constants and collects them in a table. The documentation of each constant is
+/// also what `cargo xtask explain` prints, so the two cannot differ. It stands before the modules
 /// because these see it only then.
 macro_rules! checks {
     (

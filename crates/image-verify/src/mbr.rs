@@ -20,8 +20,8 @@ checks! {
     /// All checks of this format, in the order they are evaluated.
     CHECKS:
 
-    /// Without 55 AA at its end the first block is no boot record, and none of its partitions exists;
-    /// a GPT behind it is not looked at either.
+    /// Without 55 AA at its end the first block is no boot record, and none of its partitions
+    /// exists; a GPT behind it is not looked at either.
     SIGNATURE = "mbr-signature", Error;
     reads "Signature";
     spec "UEFI 2.10 §5.2.1; Linux block/partitions/msdos.c msdos_magic_present";
@@ -33,8 +33,8 @@ checks! {
     reads "BootIndicator of all entries";
     spec "UEFI 2.10 §5.2.1; Linux block/partitions/msdos.c msdos_partition";
 
-    /// More than one partition is active. The boot code of a PC stops with "Invalid partition table";
-    /// U-Boot looks for a system to start in one after the other.
+    /// More than one partition is active. The boot code of a PC stops with "Invalid partition
+    /// table"; U-Boot looks for a system to start in one after the other.
     ACTIVE = "mbr-active", Warning;
     reads "BootIndicator of the four entries of the master boot record";
     spec "UEFI 2.10 §5.2.1";
@@ -82,8 +82,8 @@ checks! {
 /// could.
 const BLOCK: BlockSize = BlockSize::B512;
 
-/// True if the entries could be those of a table: what Linux asks, and that they do not start at the
-/// first block, as the one does that `mkfs.vfat --mbr` writes into a file system.
+/// True if the entries could be those of a table: what Linux asks, and that they do not start at
+/// the first block, as the one does that `mkfs.vfat --mbr` writes into a file system.
 pub(crate) fn is_plausible(record: &BootRecord) -> bool {
     let possible = |entry: &PartitionRecord| {
         has_boot_indicator(entry) && (!entry.is_used() || entry.starting_lba != 0)

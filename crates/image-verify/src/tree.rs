@@ -2,9 +2,9 @@
 //! order, as WSL's `bsdtar -x -p --xattrs --numeric-owner` would build it on a disk, or from the
 //! directories of a file system.
 //!
-//! Of a tar it keeps what checks ask for and nothing else: about 200 bytes a member, what kind of program
-//! an executable is, and the content of the few files that an [`Interests`] names. A stream can
-//! not be asked again, and a symlink may lead to a file that already passed: such files are in
+//! Of a tar it keeps what checks ask for and nothing else: about 200 bytes a member, what kind of
+//! program an executable is, and the content of the few files that an [`Interests`] names. A stream
+//! can not be asked again, and a symlink may lead to a file that already passed: such files are in
 //! [`Tree::missing`], and a second pass over the stream [`supplies`](Tree::supply) them.
 
 mod resolve;

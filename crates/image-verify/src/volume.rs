@@ -1,18 +1,15 @@
 //! A file system in an image: what it says of itself, its file tree, and the contents of its files.
 //!
-//! The crates that read files (`fatfs`, `ext4-view`) trust what they read more than we may, so a
-//! [`Volume`] is only made where our own checks found its structure safe to follow.
+//! Who reads files (`ext4-view`, and our reader of FAT) trusts the structure, so a [`Volume`] is
+//! only made where our checks found it safe to follow.
 
 use std::{
     fmt,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read},
     sync::{Arc, Mutex},
 };
 
-use image_formats::{
-    bytes::{ReadCause, ReadError, Region},
-    units::ByteOffset,
-};
+use image_formats::bytes::{ReadCause, ReadError, Region};
 use image_model::Location;
 
 use crate::tree::{Kind, NodeId, Tree};
@@ -59,8 +56,9 @@ pub struct Volume {
 /// Contents of files.
 pub trait Files {
     /// Opens the regular file at `path`, which is absolute, spelled as in the tree, and has no
-    /// symlink in it.
-    fn open<'a>(&'a self, path: &[u8]) -> io::Result<Box<dyn Read + 'a>>;
+    /// symlink in it. By the tree it is described
+    /// at `entry`, counted from the start of the image.
+    fn open<'a>(&'a self, path: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>>;
 }
 
 /// A content cannot be read, although the tree says that it is there.
@@ -111,8 +109,12 @@ impl Volume {
 
     /// Opens a file.
     pub fn open(&self, id: NodeId) -> Result<Box<dyn Read + '_>, ContentError> {
-        match &self.tree.node(id).kind {
-            Kind::File(_) => self.files.open(&self.tree.path(id)).map_err(ContentError::Broken),
+        let node = self.tree.node(id);
+        match &node.kind {
+            Kind::File(_) => {
+                let opened = self.files.open(&self.tree.path(id), node.offset);
+                opened.map_err(ContentError::Broken)
+            }
             other => Err(ContentError::NotAFile(other.as_str())),
         }
     }
@@ -140,8 +142,8 @@ impl Volume {
     }
 }
 
-/// What went wrong with the machine while somebody else's crate read: those see only that a read
-/// failed, and the first reason is kept here.
+/// What went wrong with the machine while a file was read: who reads sees only that it failed, and
+/// the first reason is kept here.
 #[derive(Clone, Debug, Default)]
 pub struct Trouble(Arc<Mutex<Option<ReadError>>>);
 
@@ -152,76 +154,36 @@ impl Trouble {
         first.take().map_or(Ok(()), Err)
     }
 
-    fn note(&self, error: ReadError) {
+    /// What who reads is told. What the machine did wrong is noted.
+    pub(crate) fn io_error(&self, error: ReadError) -> io::Error {
+        if error.is_defect() {
+            return io::Error::new(io::ErrorKind::UnexpectedEof, error.to_string());
+        }
+        let kind = match &error.cause {
+            ReadCause::Io(cause) => cause.kind(),
+            _ => io::ErrorKind::Other,
+        };
         let mut first = self.0.lock().unwrap_or_else(|poison| poison.into_inner());
         first.get_or_insert(error);
+        kind.into()
     }
 }
 
-/// A region as a stream, for crates that want one. Writing fails.
+/// Reads a region, and notes what the machine does wrong.
 #[derive(Clone, Debug)]
 pub struct RegionReader {
     region: Region,
-    position: u64,
     trouble: Trouble,
 }
 
 impl RegionReader {
-    /// Starts at the first byte.
+    /// A reader of all of it.
     pub fn new(region: Region, trouble: Trouble) -> Self {
-        Self { region, position: 0, trouble }
+        Self { region, trouble }
     }
 
-    /// Fills `buf` from `at`. What the machine did wrong is noted.
+    /// Fills `buf` from `at`.
     pub fn fill(&self, at: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.region.fill("content", at, buf).map_err(|error| {
-            if error.is_defect() {
-                return io::Error::new(io::ErrorKind::UnexpectedEof, error.to_string());
-            }
-            let kind = match &error.cause {
-                ReadCause::Io(cause) => cause.kind(),
-                _ => io::ErrorKind::Other,
-            };
-            self.trouble.note(error);
-            kind.into()
-        })
-    }
-
-    /// Where the region begins in the image.
-    pub fn start(&self) -> ByteOffset {
-        self.region.start()
-    }
-}
-
-impl Read for RegionReader {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = self.region.len().saturating_sub(self.position);
-        let len = left.min(buf.len() as u64) as usize;
-        self.fill(self.position, &mut buf[..len])?;
-        self.position += len as u64;
-        Ok(len)
-    }
-}
-
-impl Seek for RegionReader {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.region.len().checked_add_signed(by),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
-    }
-}
-
-/// `fatfs` wants it, and then does not need it.
-impl io::Write for RegionReader {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.region.fill("content", at, buf).map_err(|error| self.trouble.io_error(error))
     }
 }

@@ -13,7 +13,7 @@ use image_factory::verify;
 use image_verify::container::{self, RawFormat};
 use serde_json::{Map, Value};
 
-use super::{Context, work_folder};
+use super::{Context, work_folder, work_hint};
 use crate::{
     Verdict,
     args::{Format, InspectArgs},
@@ -31,8 +31,13 @@ pub(super) fn run(context: Context, args: &InspectArgs) -> Result<Verdict, Failu
     let work = work_folder(args.work.as_deref());
     match inspect(path, &work, &mut Printer::new(context.format)) {
         // Whoever closed standard output, as `head` does, has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(fail(error)),
-        _ => Ok(Verdict::Clean),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Verdict::Clean),
+        Err(error) => Err(match work_hint(&error) {
+            // It is not the file that is not there.
+            Some(hint) => Failure::host(format!("cannot inspect {}{hint}", path.display()), error),
+            None => fail(error),
+        }),
+        Ok(()) => Ok(Verdict::Clean),
     }
 }
 

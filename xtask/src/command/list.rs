@@ -16,8 +16,10 @@ pub(super) fn run(context: Context) -> Result<Verdict, Failure> {
             print_json(&list)
         }
         Format::Human => {
+            let width = definitions.iter().map(|d| d.name.len()).max().unwrap_or(0);
             let line = |d: &image_factory::Definition| {
-                format!("{:16} {:6} {:14} {}\n", d.name, d.spec.kind, d.spec.system, d.spec.title)
+                let (name, kind) = (&d.name, d.spec.kind.to_string());
+                format!("{name:width$} {kind:4} {:14} {}\n", d.spec.system, d.spec.title)
             };
             print(&definitions.iter().map(line).collect::<String>())
         }

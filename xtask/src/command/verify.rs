@@ -2,15 +2,12 @@
 
 use std::{fs::File, path::Path};
 
-use image_factory::{
-    Event, Verification, definition,
-    verify::{self, ScratchError},
-};
+use image_factory::{Event, Verification, definition, verify};
 use image_model::{Board, ImageKind, VerificationReport, VerifySpec};
 use image_verify::{Expected, VerifyError};
 use serde_json::json;
 
-use super::{Context, definitions, print, print_json, work_folder};
+use super::{Context, definitions, print, print_json, work_folder, work_hint};
 use crate::{
     Verdict,
     args::{Format, KindName, VerifyArgs},
@@ -89,16 +86,12 @@ fn judge(
     };
     let progress = Progress::new(context.progress);
     verify::file(file, &verification, &|event: Event| progress.show(&event)).map_err(|e| {
-        let hint = if no_room(&e) { " (--work DIR names a folder with more room)" } else { "" };
+        let hint = match &e {
+            VerifyError::Sink(cause) => work_hint(cause).unwrap_or_default(),
+            _ => "",
+        };
         Failure::host(format!("cannot verify {}{hint}", path.display()), e)
     })
-}
-
-/// True if the folder for raw bytes is full.
-fn no_room(error: &VerifyError) -> bool {
-    let VerifyError::Sink(cause) = error else { return false };
-    let scratch = cause.get_ref().and_then(|cause| cause.downcast_ref::<ScratchError>());
-    matches!(scratch, Some(ScratchError::NoRoom(_)))
 }
 
 /// The boards of these names.

@@ -106,6 +106,9 @@ fn a_flake_becomes_a_card_by_each_route() {
     assert_ne!(generators.source.derivation, variant.source.derivation);
     let (_, module) = make(&rig, "module", "module");
     assert_eq!(module.source.route, "sdImage");
+    let wrong = ["image", "sd-aarch64", "--flake", "path:flake#ds"];
+    let ran = Ran::of(rig.command().args(wrong)).exits(2);
+    ran.says("has no nixosConfigurations.ds: name one that it has with --flake").says("mean sd?");
     Ran::of(
         rig.command()
             .args(["verify", "--image", "sd-aarch64", "--work", "."])

@@ -1,4 +1,5 @@
-//! The drivers `nix-image` and `nixos-generators`: an image that Nix builds from a NixOS configuration.
+//! The drivers `nix-image` and `nixos-generators`: an image that Nix builds from a NixOS
+//! configuration.
 //!
 //! A configuration may have the same image in several places, made in several ways, so the flake is
 //! asked first what it has; [`formats`] knows what the image is called in each.
@@ -13,12 +14,13 @@ use std::path::{Path, PathBuf};
 use image_host::interrupt::{self, Interrupted};
 use image_model::{Driver, ManifestTool, Source};
 use image_nix::{
-    BuildRequest, Failure, GenerateError, GenerateRequest, Nix, NixError, Options,
+    BuildRequest, Failure, FlakeRef, GenerateError, GenerateRequest, Nix, NixError, Options,
     generator::PROGRAM,
     request,
     store::{FlakeMetadata, Place},
 };
 
+pub(crate) use self::resolve::HOSTS;
 use self::{
     locate::Store,
     question::{Derivation, Host},
@@ -31,7 +33,7 @@ pub use self::{
 use super::{BuildOutput, Event, Fault, machine, platform, preflight::Missing};
 use crate::{
     event::{self, Events},
-    plan::{NixImageInput, Target},
+    plan::{NixImageInput, Target, is_host},
 };
 
 /// What a NixOS is called in the name of a file.
@@ -52,6 +54,20 @@ pub enum NixImageError {
         /// What Nix says.
         #[source]
         cause: NixError,
+    },
+    /// The flake has no such configuration or derivation.
+    #[error(
+        "{flake} has no {attribute}: name one that it has with --flake REF#NAME{}",
+        if is_host(attribute) { "" } else { "; a NAME with dots goes in quotes, REF#'\"a.b\"'" }
+    )]
+    NoAttribute {
+        /// The flake.
+        flake: String,
+        /// What was looked for.
+        attribute: String,
+        /// What Nix says, with the names that there are.
+        #[source]
+        cause: Box<NixError>,
     },
     /// Nix refused.
     #[error(transparent)]
@@ -112,7 +128,9 @@ impl NixImageError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::OtherStore { .. } | Self::NoFlake { .. } => Fault::Usage,
+            Self::OtherStore { .. } | Self::NoFlake { .. } | Self::NoAttribute { .. } => {
+                Fault::Usage
+            }
             _ => Fault::Host,
         }
     }
@@ -186,6 +204,16 @@ fn no_flake(flake: String, error: NixError) -> NixImageError {
     }
 }
 
+fn no_attribute(flake: &FlakeRef, attribute: &str, cause: NixError) -> NixImageError {
+    let (flake, attribute) = (flake.to_string(), attribute.to_owned());
+    NixImageError::NoAttribute { flake, attribute, cause: Box::new(cause) }
+}
+
+/// True if what Nix was asked about is not there.
+fn is_absent(error: &NixError) -> bool {
+    matches!(error.failure(), Some(Failure::Attribute { .. }))
+}
+
 fn resolve(
     driver: Driver,
     input: &NixImageInput,
@@ -207,9 +235,7 @@ fn resolve(
     // A flake may have packages made by nixos-generators, and no configuration.
     let (answer, absent) = match question::ask::<Host>(nix, flake, host, &function, options) {
         Ok(answer) => (Some(answer), None),
-        Err(error) if matches!(error.failure(), Some(Failure::Attribute { .. })) => {
-            (None, Some(error))
-        }
+        Err(error) if is_absent(&error) => (None, Some(error)),
         Err(error) => return Err(error.into()),
     };
     let facts = Facts {
@@ -222,7 +248,7 @@ fn resolve(
     let chosen = match (resolve::choose(&wanted, &facts, packages)?, absent) {
         (Ok(chosen), _) => chosen,
         // The name of the host is what is wrong, and Nix says which there are.
-        (Err(_), Some(absent)) => return Err(absent.into()),
+        (Err(_), Some(absent)) => return Err(no_attribute(flake, host, absent)),
         (Err(no_way), None) => return Err(no_way.into()),
     };
     let Some(answer) = answer else {
@@ -244,7 +270,10 @@ fn resolve_derivation(
 ) -> Result<Resolved, NixImageError> {
     let function = question::about_derivation();
     let NixImageInput { flake, options, nix, .. } = input;
-    let answer: Derivation = question::ask(nix, flake, attribute, &function, options)?;
+    let answer: Derivation =
+        question::ask(nix, flake, attribute, &function, options).map_err(|error| {
+            if is_absent(&error) { no_attribute(flake, attribute, error) } else { error.into() }
+        })?;
     same_system(attribute, answer.system.as_deref(), system)?;
     Ok(Resolved {
         chosen,
@@ -263,7 +292,7 @@ fn names_of_packages(
 ) -> Result<Vec<String>, NixError> {
     let packages = format!("packages.{system}");
     match question::ask(nix, &input.flake, &packages, "builtins.attrNames", options) {
-        Err(error) if matches!(error.failure(), Some(Failure::Attribute { .. })) => Ok(Vec::new()),
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
         names => names,
     }
 }
@@ -300,8 +329,8 @@ fn check_machine(
     }
 }
 
-/// What the machines that `nix` builds on lack for `system`. Nothing is known of those behind a store
-/// on another machine.
+/// What the machines that `nix` builds on lack for `system`. Nothing is known of those behind a
+/// store on another machine.
 pub(crate) fn missing(
     nix: &Nix,
     options: &Options,
@@ -400,6 +429,6 @@ pub(crate) fn missing_program() -> Missing {
     Missing {
         what: PROGRAM.to_owned(),
         why: format!("the route generators-cli runs {PROGRAM}, and it is not in PATH"),
-        mend: Some("nix profile install github:nix-community/nixos-generators".to_owned()),
+        mend: Some(resolve::GET_PROGRAM.to_owned()),
     }
 }

@@ -1,4 +1,5 @@
-//! Whether some machine that Nix knows can build for a system: a decision over facts, without effects.
+//! Whether some machine that Nix knows can build for a system: a decision over facts, without
+//! effects.
 
 use image_nix::{Builder, Config};
 
@@ -53,6 +54,14 @@ pub(crate) fn missing(system: &str, in_vm: bool, facts: &Facts) -> Vec<Missing> 
     missing
 }
 
+/// The command that adds a line to the settings of Nix. Its daemon, where there is one, reads them
+/// when it starts.
+fn setting(line: &str) -> String {
+    format!(
+        "echo '{line}' | sudo tee -a /etc/nix/nix.conf && sudo systemctl try-restart nix-daemon"
+    )
+}
+
 fn local(system: &str, in_vm: bool, facts: &Facts) -> Vec<Missing> {
     let config = &facts.config;
     let missing_one = |what: &str, why: String, mend: Option<&str>| Missing {
@@ -80,8 +89,7 @@ fn local(system: &str, in_vm: bool, facts: &Facts) -> Vec<Missing> {
                 config.system
             );
             // `extra-` before the name of a list adds to what is there.
-            let mend =
-                format!("echo 'extra-extra-platforms = {system}' | sudo tee -a /etc/nix/nix.conf");
+            let mend = setting(&format!("extra-extra-platforms = {system}"));
             missing.push(missing_one("the extra platform in Nix's settings", why, Some(&mend)));
         }
     }
@@ -107,7 +115,7 @@ fn local(system: &str, in_vm: bool, facts: &Facts) -> Vec<Missing> {
             missing.push(missing_one(
                 "the feature kvm in Nix's settings",
                 format!("{why}, and system-features has {}", config.features.join(", ")),
-                Some("echo 'extra-system-features = kvm' | sudo tee -a /etc/nix/nix.conf"),
+                Some(&setting("extra-system-features = kvm")),
             ));
         }
     }
@@ -161,7 +169,8 @@ mod tests {
             mends,
             [
                 "sudo apt-get install qemu-user-static binfmt-support",
-                "echo 'extra-extra-platforms = aarch64-linux' | sudo tee -a /etc/nix/nix.conf",
+                "echo 'extra-extra-platforms = aarch64-linux' | sudo tee -a /etc/nix/nix.conf \
+                 && sudo systemctl try-restart nix-daemon",
             ]
         );
         assert!(

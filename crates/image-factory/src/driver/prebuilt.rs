@@ -12,8 +12,9 @@ use image_model::Driver;
 
 use super::{BuildOutput, Fault};
 
-/// Endings that say what is around or inside a tarball, and nothing about what it holds.
-const ENDINGS: &[&str] = &["wsl", "tar", "gz", "tgz", "xz", "txz", "zst", "tzst", "bz2", "tbz2"];
+/// Endings that say what is around or inside an image, and nothing about what it holds.
+const ENDINGS: &[&str] =
+    &["wsl", "img", "tar", "gz", "tgz", "xz", "txz", "zst", "tzst", "bz2", "tbz2"];
 
 /// The longest distribution name that WSL takes.
 const MAX_NAME: usize = 256;
@@ -91,7 +92,7 @@ fn kind_of(kind: fs::FileType) -> &'static str {
     }
 }
 
-/// The name of a distribution from the name of its file: without the endings of tarballs, and
+/// The name of a distribution from the name of its file: without the endings of images, and
 /// with `-` for what WSL does not take in a name.
 fn distribution(file_name: &OsStr) -> String {
     let taken = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
@@ -117,13 +118,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lose_the_endings_of_tarballs_only() {
+    fn names_lose_the_endings_of_images_only() {
         let cases = [
             ("nixos.wsl", "nixos"),
             ("nixos.aarch64.wsl", "nixos.aarch64"),
             ("ubuntu-24.04.4-wsl-amd64.wsl", "ubuntu-24.04.4-wsl-amd64"),
             ("rootfs.TAR.GZ", "rootfs"),
             ("arch.tzst", "arch"),
+            ("nixos-sd.img.zst", "nixos-sd"),
             ("no ending", "no-ending"),
             ("caf\u{e9}.tar.xz", "caf--"),
             (".wsl", "image"),

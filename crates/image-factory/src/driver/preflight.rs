@@ -83,8 +83,8 @@ fn mini(question: &Question<'_>) -> Vec<Missing> {
 /// The package of Debian and Ubuntu that sets Nix up with its daemon.
 const INSTALL_NIX: &str = "sudo apt-get install nix-setup-systemd";
 
-/// What an image asks for that Nix builds from a flake. The flake is not asked: that takes as long as
-/// evaluating a system does.
+/// What an image asks for that Nix builds from a flake. The flake is not asked: that takes as long
+/// as evaluating a system does.
 fn flake_image(question: &Question<'_>) -> Vec<Missing> {
     let Some((nix, options)) = question.nix else {
         return vec![missing_one("nix", "Nix builds the image", Some(INSTALL_NIX))];

@@ -1,18 +1,20 @@
-//! Block maps, the format 2.0 of bmaptool: which blocks of a disk are to be written, and their digests.
+//! Block maps, the format 2.0 of bmaptool: which blocks of a disk are to be written, and their
+//! digests.
 //!
-//! What is not in the map stays on the card as it was. `bmaptool create` leaves out the holes of the
-//! image's file, and takes it for granted that they were never written by anything that wants zeros
-//! there. That is wrong often: file systems that hold the image, copies and compressors turn written
-//! zeros into holes and holes into zeros, and mkfs does not write zeros into a file that reads as
-//! zeros already. Then an inode table, a journal, a FAT or a directory of the new system has what an
-//! older one left on the card (intel/bmap-tools #75, #128). Zeros look alike, so content alone cannot
-//! tell those that matter either.
+//! What is not in the map stays on the card as it was. `bmaptool create` leaves out the holes of
+//! the image's file, and takes it for granted that they were never written by anything that wants
+//! zeros there. That is wrong often: file systems that hold the image, copies and compressors turn
+//! written zeros into holes and holes into zeros, and mkfs does not write zeros into a file that
+//! reads as zeros already. Then an inode table, a journal, a FAT or a directory of the new system
+//! has what an older one left on the card (intel/bmap-tools #75, #128). Zeros look alike, so
+//! content alone cannot tell those that matter either.
 //!
-//! So a block is left out here only if it is zero *and* the file system that it lies in says in its own
-//! allocation that it is free: no file system reads such a block before it wrote it. All others are
-//! mapped, zeros among them, and so is what lies outside of the partitions: boards load firmware from
-//! there, and an older partition table there must go. What remains is right on every card, with two
-//! uses: it says sooner than the first boot that a card or a download is bad, and spares the free space.
+//! So a block is left out here only if it is zero *and* the file system that it lies in says in its
+//! own allocation that it is free: no file system reads such a block before it wrote it. All others
+//! are mapped, zeros among them, and so is what lies outside of the partitions: boards load
+//! firmware from there, and an older partition table there must go. What remains is right on every
+//! card, with two uses: it says sooner than the first boot that a card or a download is bad, and
+//! spares the free space.
 
 use std::{fmt::Write as _, ops::Range};
 
@@ -24,8 +26,8 @@ use super::free::MIN_LEN;
 const BLOCK: usize = 4 << 10;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// Fewer free blocks than these are written as well. It keeps the number of ranges small, and cards do
-/// not write less at a time.
+/// Fewer free blocks than these are written as well. It keeps the number of ranges small, and cards
+/// do not write less at a time.
 const MIN_GAP: u64 = MIN_LEN / BLOCK as u64;
 
 /// The map of a disk whose raw bytes go by.

@@ -204,8 +204,8 @@ const DISTANCE_TABLE_BITS: u32 = 9;
 const LENGTHS_TABLE_BITS: u32 = 7;
 
 const END_OF_BLOCK: u16 = 256;
-/// Symbols that exist: literals and lengths 0-285, distances 0-29. Fixed codes are given to two more
-/// of either, which "will never actually occur".
+/// Symbols that exist: literals and lengths 0-285, distances 0-29. Fixed codes are given to two
+/// more of either, which "will never actually occur".
 const LITERALS: u16 = 286;
 const DISTANCES: u16 = 30;
 

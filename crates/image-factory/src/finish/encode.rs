@@ -14,12 +14,12 @@ use zstd::stream::raw::CParameter;
 use super::gzip::{Finished, GzipWriter, Hashing};
 
 /// Bytes of data that a worker of zstd compresses at a time. Changing it changes the bytes of every
-/// artifact. The multi-threaded encoder is used with one thread as well, because the other one gives
-/// other bytes.
+/// artifact. The multi-threaded encoder is used with one thread as well, because the other one
+/// gives other bytes.
 const ZSTD_JOB: u32 = 8 << 20;
 
-/// How much of the window before its job a worker sees: 1/4 of it, as 2^(9 - 7). Changing it changes
-/// the bytes of every artifact.
+/// How much of the window before its job a worker sees: 1/4 of it, as 2^(9 - 7). Changing it
+/// changes the bytes of every artifact.
 const ZSTD_OVERLAP: u32 = 7;
 
 /// Each takes two jobs and its tables.
@@ -154,8 +154,8 @@ fn zstd_encoder<W: Write>(
     Ok(encoder)
 }
 
-/// liblzma's multi-threaded encoder. Other than `liblzma::write::XzEncoder` it does not complete the
-/// file when it is dropped, and listens to Ctrl-C.
+/// liblzma's multi-threaded encoder. Other than `liblzma::write::XzEncoder` it does not complete
+/// the file when it is dropped, and listens to Ctrl-C.
 pub(super) struct XzWriter<W> {
     stream: Stream,
     output: W,
@@ -165,7 +165,8 @@ pub(super) struct XzWriter<W> {
 impl<W: Write> XzWriter<W> {
     fn new(output: W, level: u8, threads: usize) -> io::Result<Self> {
         let mut options = LzmaOptions::new_preset(level.into())?;
-        // The dictionaries of levels 7, 8 and 9 have 16, 32 and 64 MiB. More than a block is of no use.
+        // The dictionaries of levels 7, 8 and 9 have 16, 32 and 64 MiB. More than a block is of no
+        // use.
         if level > 7 {
             options.dict_size(u32::try_from(XZ_BLOCK).map_err(io::Error::other)?);
         }

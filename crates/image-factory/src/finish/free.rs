@@ -27,8 +27,8 @@ const MAX_BITMAP: u64 = 64 << 10;
 /// How much of two FATs is compared at a time.
 const PIECE: u64 = 64 << 10;
 
-/// The bytes of a disk that no file system in it reads before it wrote them: at least [`MIN_LEN`] in
-/// each range, and no byte in two.
+/// The bytes of a disk that no file system in it reads before it wrote them: at least [`MIN_LEN`]
+/// in each range, and no byte in two.
 pub(super) fn free(raw: &Arc<dyn ReadAt>) -> io::Result<Vec<Range<u64>>> {
     let disk = disk::verify(raw, &mut Recorder::default()).map_err(io_error)?;
     let mut places: Vec<_> = disk.partitions.iter().map(place).collect();

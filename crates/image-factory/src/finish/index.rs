@@ -25,15 +25,15 @@ const MAX_DEPTH: usize = 256;
 const MAX_LINK_HOPS: usize = 16;
 /// The most bytes of content, once hard links are files: what a verification reads at most.
 const MAX_CONTENT: u64 = 64 << 30;
-/// The most members, and bytes of names and attributes in all: both are held in memory. No root file
-/// system has so many.
+/// The most members, and bytes of names and attributes in all: both are held in memory. No root
+/// file system has so many.
 const MAX_MEMBERS: usize = 1 << 21;
 const MAX_NAMES_LEN: usize = 256 << 20;
 /// How many members are read between two looks at Ctrl-C.
 const MEMBERS_PER_CHECK: usize = 1024;
 
-/// Extended attributes that belong to the machine which made the archive. WSL 1 cannot set them, and
-/// then the import fails: microsoft/WSL #3592.
+/// Extended attributes that belong to the machine which made the archive. WSL 1 cannot set them,
+/// and then the import fails: microsoft/WSL #3592.
 const FOREIGN_ATTRIBUTES: [&[u8]; 3] = [b"security.selinux", b"security.ima", b"security.evm"];
 
 /// A path inside the image: components without `.`, joined by NUL, which no component has. So the
@@ -419,7 +419,8 @@ impl Index {
             Some(root) if root.node != Node::Directory => {
                 return refuse(&root.path, root.at, Defect::RootNotDirectory);
             }
-            // `/` belongs to root and is open to all, whatever the folder was that the builder used.
+            // `/` belongs to root and is open to all, whatever the folder was that the builder
+            // used.
             Some(root) => (root.mode, root.uid, root.gid) = (0o755, 0, 0),
             None => entries.push(directory(TreePath::default(), ByteOffset(0))),
         }

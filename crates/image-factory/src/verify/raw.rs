@@ -17,8 +17,8 @@ use super::{Interruptible, scratch::Scratch};
 /// How much of a file is read at once.
 const BUFFER: usize = 256 << 10;
 
-/// The raw bytes of an image, readable anywhere: the file itself, or what is inside its compression, as
-/// far as that can be read, in a file without a name in the folder `work`.
+/// The raw bytes of an image, readable anywhere: the file itself, or what is inside its
+/// compression, as far as that can be read, in a file without a name in the folder `work`.
 pub fn raw(file: File, work: &Path) -> io::Result<Arc<dyn ReadAt>> {
     let file = Interruptible(file);
     let mut head = vec![0; file.len()?.min(512) as usize];

@@ -15,8 +15,8 @@ use image_host::{
 
 use super::Interruptible;
 
-/// A file without a name in a folder for temporary files; it goes with the process. Its zeros take no
-/// room. It is made when the first byte comes: most archives, and all disks that are not
+/// A file without a name in a folder for temporary files; it goes with the process. Its zeros take
+/// no room. It is made when the first byte comes: most archives, and all disks that are not
 /// compressed, need none.
 #[derive(Debug)]
 pub(crate) struct Scratch<'a> {

@@ -167,8 +167,8 @@ impl Geometry {
         Block(self.first_block(group).0.saturating_add(superblock))
     }
 
-    /// The block of the superblock. Where blocks have 1 KiB it is block 1, and with bigalloc group 0
-    /// begins before it.
+    /// The block of the superblock. Where blocks have 1 KiB it is block 1, and with bigalloc group
+    /// 0 begins before it.
     fn start_of_group_0(&self) -> Block {
         let first = u64::from(self.first_data_block);
         if self.block_size == 1024 && self.first_data_block == 0 { Block(1) } else { Block(first) }

@@ -80,7 +80,8 @@ impl Descriptor {
         self.raw.bg_flags.get() & flag != 0
     }
 
-    /// `ext2fs_group_desc_csum` of the descriptor in `bytes`: `None` where the file system has none.
+    /// `ext2fs_group_desc_csum` of the descriptor in `bytes`: `None` where the file system has
+    /// none.
     pub fn checksum(superblock: &Superblock, group: GroupIndex, bytes: &[u8]) -> Option<u16> {
         let field = offset_of!(raw::GroupDescriptor, bg_checksum);
         let number = group.0.to_le_bytes();

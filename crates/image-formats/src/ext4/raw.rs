@@ -1,6 +1,6 @@
 //! Bits as they lie on the disk, under the names of the kernel: fs/ext4/ext4.h, ext4_extents.h,
-//! namei.c and xattr.h. All little-endian. What only 64bit or an inode of more than 128 bytes has is
-//! a part of its own or at the end.
+//! namei.c and xattr.h. All little-endian. What only 64bit or an inode of more than 128 bytes has
+//! is a part of its own or at the end.
 
 mod directory;
 mod extent;

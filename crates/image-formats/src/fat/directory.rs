@@ -1,4 +1,5 @@
-//! Directories: slots of 32 bytes, and the long names that several of them hold together. FAT §6, §7.
+//! Directories: slots of 32 bytes, and the long names that several of them hold together. FAT §6,
+//! §7.
 
 use zerocopy::transmute;
 
@@ -56,8 +57,8 @@ impl DirEntry {
         self.attr & Self::VOLUME_ID != 0
     }
 
-    /// When it was modified, in seconds since 1970, its local time taken as UTC; `None` where that is
-    /// no date.
+    /// When it was modified, in seconds since 1970, its local time taken as UTC; `None` where that
+    /// is no date.
     pub fn modified(&self) -> Option<i64> {
         let (date, time) = (i64::from(self.wrt_date.get()), i64::from(self.wrt_time.get()));
         let (month, day) = (date >> 5 & 0xf, date & 0x1f);

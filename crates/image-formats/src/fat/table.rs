@@ -43,7 +43,8 @@ const PIECE: u64 = 3 << 16;
 pub struct Table {
     region: Region,
     width: Width,
-    /// Number of the page and its bytes, with one of the next page: an entry of 12 bits may need it.
+    /// Number of the page and its bytes, with one of the next page: an entry of 12 bits may need
+    /// it.
     pages: Vec<Option<(u64, Vec<u8>)>>,
 }
 

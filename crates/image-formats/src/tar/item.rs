@@ -168,7 +168,8 @@ pub enum AnomalyKind {
     /// The size of a member is no number or ends beyond 64 bits, so nobody knows where the next
     /// header is.
     Size,
-    /// An extended header is longer than [`MAX_EXTENDED_LEN`](super::MAX_EXTENDED_LEN), alone or with its predecessors.
+    /// An extended header is longer than [`MAX_EXTENDED_LEN`](super::MAX_EXTENDED_LEN), alone or
+    /// with its predecessors.
     ExtendedTooLong {
         /// Its length in bytes.
         size: u64,

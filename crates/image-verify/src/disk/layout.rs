@@ -26,7 +26,8 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// So many blocks from `first` on; what does not fit in 64 bits ends nowhere, and is in no disk.
+    /// So many blocks from `first` on; what does not fit in 64 bits ends nowhere, and is in no
+    /// disk.
     pub(crate) fn of_blocks(first: Lba, count: u64, size: BlockSize) -> Self {
         let offset = |lba: Lba| lba.to_offset(size).map_or(u64::MAX, |offset| offset.0);
         Self { start: offset(first), end: offset(Lba(first.0.saturating_add(count))) }

@@ -13,8 +13,8 @@ const BASIC_DATA: Guid = Guid::new(0xebd0_a0a2, 0xb9e5, 0x4433, 0x87c0_68b6_b726
 /// Linux swap, and LVM.
 const LINUX_SWAP: Guid = Guid::new(0x0657_fd6d, 0xa4ab, 0x43c4, 0x84e5_0933_c84b_4f4f);
 const LINUX_LVM: Guid = Guid::new(0xe6d6_d379, 0xf507, 0x44c2, 0xa23c_238f_2a3d_f928);
-/// File systems of Linux: any; `/` of arm64 and x86-64; `/home`, `/srv`, `/usr` of arm64 and x86-64,
-/// `/var`. Discoverable Partitions Specification.
+/// File systems of Linux: any; `/` of arm64 and x86-64; `/home`, `/srv`, `/usr` of arm64 and
+/// x86-64, `/var`. Discoverable Partitions Specification.
 const LINUX: [Guid; 8] = [
     Guid::new(0x0fc6_3daf, 0x8483, 0x4772, 0x8e79_3d69_d847_7de4),
     Guid::new(0xb921_b045, 0x1df0, 0x41c3, 0xaf44_4c6f_280d_3fae),

@@ -84,7 +84,8 @@ checks! {
     reads "s_inodes_count, and the number of groups";
     spec "e2fsck check_super_block";
 
-    /// The file system is larger than what this program judges: 2¹⁹ groups, 2³⁰ clusters, 2²¹ files.
+    /// The file system is larger than what this program judges: 2¹⁹ groups, 2³⁰ clusters, 2²¹
+    /// files.
     LIMIT = "ext4-limit", Error;
     reads "the number of groups, of clusters, and of inodes in use";
     spec "the limits are ours";
@@ -99,9 +100,10 @@ checks! {
     reads "s_state";
     spec "ext4/super.rst: s_state 1";
 
-    /// The journal has changes that are not yet in place. The kernel makes them when it mounts; U-Boot
-    /// and other readers do not see them. So what is in this image depends on who reads it, and what is
-    /// judged here is not what will be mounted. Mount it once, or let `e2fsck -p` replay the journal.
+    /// The journal has changes that are not yet in place. The kernel makes them when it mounts;
+    /// U-Boot and other readers do not see them. So what is in this image depends on who reads it,
+    /// and what is judged here is not what will be mounted. Mount it once, or let `e2fsck -p`
+    /// replay the journal.
     JOURNAL_REPLAY = "ext4-journal-replay", Error;
     reads "the feature needs_recovery";
     spec "ext4/super.rst: INCOMPAT_RECOVER";
@@ -116,8 +118,8 @@ checks! {
     reads "bg_checksum of every group, with metadata_csum or uninit_bg";
     spec "ext4/checksums.rst; ext4/group_descr.rst";
 
-    /// The bitmaps and the inode table of a group are inside the file system, and no two of them, nor
-    /// a superblock or the descriptors, are in the same place.
+    /// The bitmaps and the inode table of a group are inside the file system, and no two of them,
+    /// nor a superblock or the descriptors, are in the same place.
     GROUP_TABLES = "ext4-group-tables", Error;
     reads "bg_block_bitmap, bg_inode_bitmap and bg_inode_table of every group";
     spec "ext4/group_descr.rst; e2fsck check_super_block";
@@ -159,8 +161,8 @@ checks! {
     reads "the header of every node";
     spec "ext4/ifork.rst; lib/ext2fs/extent.c: ext2fs_extent_header_verify";
 
-    /// Extents are in the order of the file and do not overlap, and an inner node tells where each of
-    /// its children starts.
+    /// Extents are in the order of the file and do not overlap, and an inner node tells where each
+    /// of its children starts.
     EXTENT_ORDER = "ext4-extent-order", Error;
     reads "every extent and every entry of an inner node";
     spec "ext4/ifork.rst; e2fsck scan_extent_node";
@@ -274,13 +276,14 @@ checks! {
     reads "i_links_count of every inode in use, and all entries of directories";
     spec "e2fsck pass 4";
 
-    /// The block bitmaps tell what is in use. The next file would be written over data that they call
-    /// free.
+    /// The block bitmaps tell what is in use. The next file would be written over data that they
+    /// call free.
     BLOCK_BITMAP = "ext4-block-bitmap", Error;
     reads "the block bitmap of every group, and all blocks in use";
     spec "ext4/bitmaps.rst; e2fsck pass 5";
 
-    /// The inode bitmaps tell what is in use. The next file would take an inode that they call free.
+    /// The inode bitmaps tell what is in use. The next file would take an inode that they call
+    /// free.
     INODE_BITMAP = "ext4-inode-bitmap", Error;
     reads "the inode bitmap of every group, and all inodes in use";
     spec "ext4/bitmaps.rst; e2fsck pass 5";
@@ -295,14 +298,14 @@ checks! {
     reads "bg_free_blocks_count, bg_free_inodes_count and bg_used_dirs_count of every group";
     spec "ext4/group_descr.rst; e2fsck pass 5";
 
-    /// The superblock counts what is free. Linux counts for itself when it mounts; programs that read
-    /// the superblock get these numbers.
+    /// The superblock counts what is free. Linux counts for itself when it mounts; programs that
+    /// read the superblock get these numbers.
     FREE_COUNTS = "ext4-free-counts", Warning;
     reads "s_free_blocks_count and s_free_inodes_count";
     spec "ext4/super.rst; e2fsck pass 5";
 
-    /// The file system is sound, as far as was looked, but has a feature that the reader of its files
-    /// does not know. So what is in the files was not judged.
+    /// The file system is sound, as far as was looked, but has a feature that the reader of its
+    /// files does not know. So what is in the files was not judged.
     UNREADABLE = "ext4-unreadable", Info;
     reads "the features, and what ext4-view says of them";
     spec "ext4-view 1.0: check_incompat_features";

@@ -115,8 +115,8 @@ impl Judge<'_, '_> {
         self.used.bytes(start, count.div_ceil(8) as usize).to_vec()
     }
 
-    /// Sets the bits of the inodes of a group that are in use, and counts the directories. `next` is
-    /// the first that is not of an earlier group.
+    /// Sets the bits of the inodes of a group that are in use, and counts the directories. `next`
+    /// is the first that is not of an earlier group.
     fn used_inodes(&self, group: GroupIndex, bits: &mut [u8], next: &mut usize) -> u32 {
         let count = self.geometry.inodes_per_group;
         let first = self.geometry.ino(group, 0);

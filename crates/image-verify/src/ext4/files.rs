@@ -1,10 +1,10 @@
 //! Contents of files, by `ext4-view`.
 //!
-//! It is given only what was found sound, because it panics on the nodes of a directory's index whose
-//! count is too high, and on a file that is larger than its pointers reach; reads one descriptor
-//! after the other into memory, however many the superblock claims; and repeats for ever what it
-//! already failed at. It also takes blocks that were never written for content, and shows encrypted
-//! content as it is: such files are not opened.
+//! It is given only what was found sound, because it panics on the nodes of a directory's index
+//! whose count is too high, and on a file that is larger than its pointers reach; reads one
+//! descriptor after the other into memory, however many the superblock claims; and repeats for ever
+//! what it already failed at. It also takes blocks that were never written for content, and shows
+//! encrypted content as it is: such files are not opened.
 
 use std::{
     collections::BTreeSet,
@@ -61,7 +61,7 @@ struct Opened {
 }
 
 impl Files for Opened {
-    fn open<'a>(&'a self, path: &[u8]) -> io::Result<Box<dyn Read + 'a>> {
+    fn open<'a>(&'a self, path: &[u8], _: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
         if self.opaque.contains(path) {
             let message = "encrypted, or partly allocated and never written";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));

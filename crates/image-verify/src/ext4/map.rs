@@ -233,8 +233,8 @@ impl Judge<'_, '_> {
             // The last three lead to blocks that list blocks, once, twice and three times.
             let mut stack =
                 vec![Frame { children: vec![root].into_iter(), depth: index.saturating_sub(11) }];
-            // Bounded: each child is claimed before it is read, and can be claimed once. Those of the
-            // resize inode are not, but there is one, and it is two levels deep.
+            // Bounded: each child is claimed before it is read, and can be claimed once. Those of
+            // the resize inode are not, but there is one, and it is two levels deep.
             while let Some(frame) = stack.last_mut() {
                 let depth = frame.depth;
                 let Some(child) = frame.children.next() else {

@@ -29,7 +29,7 @@ pub(super) struct Boot {
     pub(super) extended_at: u64,
     /// FSInfo and where it is.
     pub(super) fs_info: Option<(FsInfo, u64)>,
-    /// All numbers are such that somebody else's code can calculate with them.
+    /// The numbers do not contradict each other.
     pub(super) safe: bool,
 }
 
@@ -98,7 +98,6 @@ impl Judge<'_> {
             safe &= self.fat32_part(&part, &geometry);
             self.backup_boot(&boot, &geometry)?;
             fs_info = self.fs_info(&part, &geometry)?;
-            safe &= fs_info.is_some() || !has_fs_info(&part);
         }
         Ok(Some(Boot {
             geometry,

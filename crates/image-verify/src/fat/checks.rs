@@ -1,4 +1,5 @@
-//! The checks of FAT, in the order of `fsck.fat`: boot sector, FATs, directories, label, what is left.
+//! The checks of FAT, in the order of `fsck.fat`: boot sector, FATs, directories, label, what is
+//! left.
 
 checks! {
     /// All checks of this format, in the order they are evaluated.
@@ -56,14 +57,15 @@ checks! {
     reads "the numbers of the boot sector that say where the clusters start";
     spec "FAT §3.5";
 
-    /// The file system is larger than what it is in: the image was cut, or the partition is too small.
-    /// Files at its end are lost.
+    /// The file system is larger than what it is in: the image was cut, or the partition is too
+    /// small. Files at its end are lost.
     SIZE = "fat-size", Error;
     reads "the number of sectors, the length of the volume";
     spec "FAT §3.1";
 
-    /// The root directory of FAT12 and FAT16 has entries, and fills whole sectors; that of FAT32 is a
-    /// file, and this number is 0. Linux does not mount a volume where the last sector is not full.
+    /// The root directory of FAT12 and FAT16 has entries, and fills whole sectors; that of FAT32 is
+    /// a file, and this number is 0. Linux does not mount a volume where the last sector is not
+    /// full.
     ROOT_ENTRIES = "fat-root-entries", Error;
     reads "BPB_RootEntCnt";
     spec "FAT §3.1";
@@ -73,8 +75,8 @@ checks! {
     reads "the number of clusters, BPB_FATSz16";
     spec "FAT §3.5";
 
-    /// FAT32 with so few clusters that, by Microsoft's rule, it is FAT12 or FAT16. Linux, U-Boot and
-    /// EDK II take it for FAT32; what follows the rule, as mtools does, cannot read it.
+    /// FAT32 with so few clusters that, by Microsoft's rule, it is FAT12 or FAT16. Linux, U-Boot
+    /// and EDK II take it for FAT32; what follows the rule, as mtools does, cannot read it.
     SMALL_FAT32 = "fat-small-fat32", Warning;
     reads "the number of clusters, BPB_FATSz16";
     spec "FAT §3.5; measured: mtools 4.0.32";
@@ -112,8 +114,8 @@ checks! {
     reads "BPB_FSInfo, FSI_LeadSig, FSI_StrucSig, FSI_TrailSig";
     spec "FAT §5";
 
-    /// The first entry of the FAT repeats the media byte, all other bits set. It is what tells a FAT
-    /// from garbage.
+    /// The first entry of the FAT repeats the media byte, all other bits set. It is what tells a
+    /// FAT from garbage.
     FIRST_ENTRY = "fat-first-entry", Error;
     reads "entry 0 of the first FAT";
     spec "FAT §4";
@@ -128,8 +130,8 @@ checks! {
     reads "all entries of the first FAT";
     spec "FAT §4";
 
-    /// A file or directory starts at a cluster that there is; an empty file has none, and a directory
-    /// always has one.
+    /// A file or directory starts at a cluster that there is; an empty file has none, and a
+    /// directory always has one.
     FIRST_CLUSTER = "fat-first-cluster", Error;
     reads "DIR_FstClusHI, DIR_FstClusLO of every entry";
     spec "FAT §6";
@@ -150,8 +152,8 @@ checks! {
     reads "the chain of every file and directory";
     spec "FAT §4";
 
-    /// A file has as many clusters as its size needs. Where it has fewer its end is missing, where it
-    /// has more the size is wrong.
+    /// A file has as many clusters as its size needs. Where it has fewer its end is missing, where
+    /// it has more the size is wrong.
     FILE_SIZE = "fat-file-size", Error;
     reads "DIR_FileSize of every file, the length of its chain";
     spec "FAT §6";
@@ -166,7 +168,8 @@ checks! {
     reads "the chain of every directory";
     spec "FAT §6";
 
-    /// A directory starts with `.`, itself, and `..`, its parent, of which the root is written as 0.
+    /// A directory starts with `.`, itself, and `..`, its parent, of which the root is written as
+    /// 0.
     DOT = "fat-dot-entries", Error;
     reads "the first two entries of every directory but the root";
     spec "FAT §6";
@@ -177,8 +180,8 @@ checks! {
     reads "the slots after the end of every directory";
     spec "FAT §6";
 
-    /// The upper two bits of the attributes are 0. Linux takes a piece of a long name where they are
-    /// not for something else.
+    /// The upper two bits of the attributes are 0. Linux takes a piece of a long name where they
+    /// are not for something else.
     ATTRIBUTES = "fat-attributes", Warning;
     reads "DIR_Attr of every entry";
     spec "FAT §6";
@@ -206,38 +209,39 @@ checks! {
     reads "LDIR_Ord of every piece";
     spec "FAT §7";
 
-    /// The checksum in the pieces of a long name is that of the 8.3 name. Where it is not, the file has
-    /// only its 8.3 name.
+    /// The checksum in the pieces of a long name is that of the 8.3 name. Where it is not, the file
+    /// has only its 8.3 name.
     LONG_NAME_CHECKSUM = "fat-long-name-checksum", Error;
     reads "LDIR_Chksum of every piece";
     spec "FAT §7.2";
 
-    /// Fields of a piece of a long name that must be 0 are, and what follows the end of the name is all
-    /// FFFF.
+    /// Fields of a piece of a long name that must be 0 are, and what follows the end of the name is
+    /// all FFFF.
     LONG_NAME_FIELDS = "fat-long-name-fields", Warning;
     reads "LDIR_Type, LDIR_FstClusLO and the padding of every piece";
     spec "FAT §7";
 
-    /// A long name has 1 to 255 characters, all of which it may have: no control characters, none of
-    /// `" * / : < > ? \ |`, no half of a surrogate pair. Nobody can open such a file by its name.
+    /// A long name has 1 to 255 characters, all of which it may have: no control characters, none
+    /// of `" * / : < > ? \ |`, no half of a surrogate pair. Nobody can open such a file by its
+    /// name.
     LONG_NAME_TEXT = "fat-long-name-text", Error;
     reads "every long name";
     spec "FAT §7";
 
-    /// No two files in a directory have the same name, long or 8.3, without regard to case. Only the
-    /// first of them can be opened.
+    /// No two files in a directory have the same name, long or 8.3, without regard to case. Only
+    /// the first of them can be opened.
     DUPLICATE = "fat-duplicate-name", Error;
     reads "all names of every directory";
     spec "FAT §7";
 
-    /// Directories are nested at most 128 deep, Windows can open no deeper path, and there are at most
-    /// two million files. What is beyond is not read.
+    /// Directories are nested at most 128 deep, Windows can open no deeper path, and there are at
+    /// most two million files. What is beyond is not read.
     LIMITS = "fat-limits", Error;
     reads "the tree of directories";
     spec "the limits are ours";
 
-    /// The label in the boot sector is the one in the root directory, or `NO NAME` where there is none
-    /// there. Linux and U-Boot look at one of them.
+    /// The label in the boot sector is the one in the root directory, or `NO NAME` where there is
+    /// none there. Linux and U-Boot look at one of them.
     LABEL = "fat-label", Warning;
     reads "BS_VolLab, the entry with ATTR_VOLUME_ID of the root directory";
     spec "FAT §3.2, §6";
@@ -263,8 +267,8 @@ checks! {
     reads "BS_Reserved1, entry 1 of the first FAT";
     spec "FAT §4";
 
-    /// The number of free clusters in FSInfo is the real one, or unknown. Windows believes it, and so
-    /// does Linux where it is mounted with `usefree`: files do not fit, or too many seem to.
+    /// The number of free clusters in FSInfo is the real one, or unknown. Windows believes it, and
+    /// so does Linux where it is mounted with `usefree`: files do not fit, or too many seem to.
     FREE_COUNT = "fat-free-count", Warning;
     reads "FSI_Free_Count, all entries of the first FAT";
     spec "FAT §5";
@@ -273,10 +277,4 @@ checks! {
     NEXT_FREE = "fat-next-free", Info;
     reads "FSI_Nxt_Free";
     spec "FAT §5";
-
-    /// The structure is sound, and yet the crate that reads the files does not open the volume, so
-    /// nothing that depends on their contents was judged.
-    UNREAD = "fat-unread", Warning;
-    reads "the volume, through the fatfs crate";
-    spec "docs/architecture.md";
 }

@@ -283,8 +283,8 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Judges one of the first two slots of a directory that is not the root. False if it is an entry
-    /// like any other.
+    /// Judges one of the first two slots of a directory that is not the root. False if it is an
+    /// entry like any other.
     fn dot(&mut self, directory: &Directory, reader: &Reader, slot: &Slot, place: &Place) -> bool {
         let (name, shown, want) = match reader.index {
             0 => (DirEntry::DOT, ".", directory.first),

@@ -1,75 +1,91 @@
-//! Contents of files, through the `fatfs` crate.
+//! Contents of files, by their chains. There is no other reader because those in Rust refuse what
+//! Linux and firmware read: FAT32 with few clusters, or without FSInfo.
 
 use std::io::{self, Read};
 
-use fatfs::{FileSystem, FsOptions, OemCpConverter};
-use image_formats::fat::decode_oem;
-
-use super::{
-    Judge, UNREAD,
-    boot::{Boot, sector},
-    names::folded,
+use image_formats::{
+    bytes::Region,
+    fat::{Cluster, Entry, Geometry, Table, raw::DirEntry},
 };
+use zerocopy::transmute;
+
 use crate::volume::{Files, RegionReader, Trouble};
 
-/// fatfs counts the bits of a FAT in 32 bits, and would overflow from here on.
-const MAX_FAT_LEN: u64 = 1 << 29;
-
-impl Judge<'_> {
-    /// Opens the volume, which was found to be sound: fatfs subtracts without a look from the number
-    /// of a cluster, follows chains for as long as they go, and takes a directory that starts at
-    /// cluster 0 for the root.
-    pub(super) fn files(&mut self, boot: &Boot, trouble: &Trouble) -> Option<Box<dyn Files>> {
-        let opened = if boot.geometry.fat_len < MAX_FAT_LEN {
-            let reader = RegionReader::new(self.region.clone(), trouble.clone());
-            FileSystem::new(reader, FsOptions::new().oem_cp_converter(&CodePage437))
-        } else {
-            Err(io::Error::other("the FAT has more than 512 MiB"))
-        };
-        self.expect(&UNREAD, opened.is_ok(), &sector(0, 512), || {
-            let why = opened.as_ref().err().map(ToString::to_string);
-            format!("contents of files were not read: {}", why.unwrap_or_default())
-        });
-        Some(Box::new(FatFiles(opened.ok()?)))
-    }
+/// A volume whose chains were found to have ends.
+pub(super) struct FatFiles {
+    pub(super) region: Region,
+    pub(super) geometry: Geometry,
+    /// The first FAT.
+    pub(super) fat: Region,
+    pub(super) trouble: Trouble,
 }
-
-struct FatFiles(FileSystem<RegionReader>);
 
 impl Files for FatFiles {
-    /// Looks for each name as the tree has it. fatfs by itself would also take the 8.3 name of
-    /// another file, and has another idea of case.
-    fn open<'a>(&'a self, path: &[u8]) -> io::Result<Box<dyn Read + 'a>> {
-        let path = str::from_utf8(path).map_err(|_| io::ErrorKind::NotFound)?;
-        let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
-        let mut directory = self.0.root_dir();
-        while let Some(name) = names.next() {
-            let name = folded(name);
-            let wanted = |entry: &io::Result<fatfs::DirEntry<'_, _>>| {
-                entry.as_ref().map_or(true, |entry| folded(&entry.file_name()) == name)
-            };
-            let entry = directory.iter().find(wanted).ok_or(io::ErrorKind::NotFound)??;
-            match (entry.is_dir(), names.peek()) {
-                (true, Some(_)) => directory = entry.to_dir(),
-                (false, None) => return Ok(Box::new(entry.to_file())),
-                _ => break,
-            }
-        }
-        Err(io::ErrorKind::NotFound.into())
+    fn open<'a>(&'a self, _: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
+        let at = entry.and_then(|entry| entry.checked_sub(self.region.start().0));
+        let at = at.ok_or(io::ErrorKind::NotFound)?;
+        let bytes = self.region.array::<{ DirEntry::SIZE }>("FAT directory entry", at);
+        let entry: DirEntry = transmute!(bytes.map_err(|error| self.trouble.io_error(error))?);
+        Ok(Box::new(Content {
+            reader: RegionReader::new(self.region.clone(), self.trouble.clone()),
+            table: Table::new(self.fat.clone(), &self.geometry),
+            files: self,
+            cluster: entry.first_cluster(self.geometry.width),
+            taken: 0,
+            left: entry.file_size.get().into(),
+        }))
     }
 }
 
-/// The code page of 8.3 names, as in the tree.
-#[derive(Debug)]
-struct CodePage437;
+/// A file that is being read.
+struct Content<'a> {
+    files: &'a FatFiles,
+    reader: RegionReader,
+    table: Table,
+    cluster: Cluster,
+    /// Bytes of the cluster that were read.
+    taken: u64,
+    /// Bytes of the file that were not.
+    left: u64,
+}
 
-impl OemCpConverter for CodePage437 {
-    fn decode(&self, oem_char: u8) -> char {
-        decode_oem(oem_char)
+impl Content<'_> {
+    fn next(&mut self, cluster: Cluster) -> io::Result<Option<Cluster>> {
+        match self.table.get(cluster).map_err(|error| self.files.trouble.io_error(error))? {
+            Entry::Next(next) => Ok(Some(next)),
+            Entry::Free | Entry::Bad | Entry::End => Ok(None),
+        }
     }
+}
 
-    /// For names that are written, which none is.
-    fn encode(&self, _: char) -> Option<u8> {
-        None
+impl Read for Content<'_> {
+    /// Takes clusters that lie in a row at once.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let size = self.files.geometry.cluster_size;
+        let wanted = self.left.min(buf.len() as u64);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        if self.taken == size {
+            self.cluster = self.next(self.cluster)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            self.taken = 0;
+        }
+        let start = self.files.geometry.offset(self.cluster).ok_or(io::ErrorKind::InvalidData)?;
+        let start = start + self.taken;
+        let mut len = size - self.taken;
+        self.taken = size;
+        while len < wanted {
+            match self.next(self.cluster)? {
+                Some(next) if next.0 == self.cluster.0 + 1 => self.cluster = next,
+                _ => break,
+            }
+            len += size;
+        }
+        // Some of the last cluster may be left for later.
+        self.taken -= len.saturating_sub(wanted);
+        let len = len.min(wanted);
+        self.reader.fill(start, &mut buf[..len as usize])?;
+        self.left -= len;
+        Ok(len as usize)
     }
 }

@@ -111,7 +111,8 @@ fn bad_in_long(units: &[u16]) -> Option<String> {
     })
 }
 
-/// A name without regard to case: a character for a character, as the tables of Windows and Linux do.
+/// A name without regard to case: a character for a character, as the tables of Windows and Linux
+/// do.
 pub(super) fn folded(name: &str) -> String {
     let upper = |c: char| {
         let mut upper = c.to_uppercase();

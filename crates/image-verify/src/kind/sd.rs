@@ -25,13 +25,13 @@ use std::{
     rc::Rc,
 };
 
-use image_formats::gpt::Guid;
-use image_model::{Board, Check, ImageSpace, Location};
+use image_model::{Board, Check, Location};
 
 use crate::{
     Recorder,
-    disk::{Disk, Partition, PartitionType},
-    tree::{Kind, NodeId, display},
+    container::raw_at,
+    disk::{Disk, Partition},
+    tree::{Kind, Node, NodeId, display},
     volume::{Family, MAX_TEXT, Volume},
 };
 use initrd::Initrd;
@@ -113,13 +113,7 @@ impl<'a> Judge<'a, '_> {
 
     /// The verdict over all boards.
     fn boards(&mut self) {
-        let at = || Location {
-            structure: "disk".into(),
-            space: ImageSpace::Raw,
-            offset: 0,
-            len: 0,
-            path: None,
-        };
+        let at = || raw_at("disk", 0, 0);
         let missing = std::mem::take(&mut self.missing);
         let all = || Board::ALL.iter().map(|board| (*board, missing.get(board)));
         for (board, missing) in all() {
@@ -133,7 +127,8 @@ impl<'a> Judge<'a, '_> {
         if self.promise.boards.is_empty() {
             let any = all().any(|(_, missing)| missing.is_none_or(Vec::is_empty));
             let count = self.disk.volumes().count();
-            self.expect(&BOOTABLE, any, at, || {
+            // Who promised nothing is not asked for proof.
+            self.expect(&BOOTABLE, any || self.disk.has_unread(), at, || {
                 format!("no board boots: nothing to start in the {count} file systems")
             });
         }
@@ -165,7 +160,17 @@ impl<'a> Judge<'a, '_> {
         found
     }
 
-    /// Judges an initramfs, once.
+    /// Judges what is unpacked into one initramfs: Linux takes several files for a single one.
+    fn initramfs(&mut self, files: &[(Place<'a>, NodeId)]) -> Vec<Rc<Initrd>> {
+        let listed: Vec<_> =
+            files.iter().filter_map(|(place, id)| self.initrd(*place, *id)).collect();
+        if let Some(((_, volume), id)) = files.last().filter(|_| listed.len() == files.len()) {
+            self.initrd_init(&listed, || volume.tree.location(*id));
+        }
+        listed
+    }
+
+    /// Judges a file for an initramfs, once.
     fn initrd(&mut self, (partition, volume): Place<'a>, id: NodeId) -> Option<Rc<Initrd>> {
         let file = (partition.number, id);
         if let Some(known) = self.initrds.get(&file) {
@@ -190,15 +195,21 @@ impl<'a> Judge<'a, '_> {
         self.expect(&INITRD_COMPRESSION, unknown.is_none(), &at, || {
             format!("{}, which is not looked into", unknown.unwrap_or_default())
         });
-        if listed.broken.is_some() || listed.unknown.is_some() || listed.partial {
+    }
+
+    fn initrd_init(&mut self, initrds: &[Rc<Initrd>], at: impl FnOnce() -> Location) {
+        if initrds.iter().any(|i| i.broken.is_some() || i.unknown.is_some() || i.partial) {
             return;
         }
-        let init = listed.tree.resolve(b"/init").ok().map(|found| listed.tree.node(found.node));
-        let runs =
-            init.is_some_and(|node| matches!(node.kind, Kind::File(_)) && node.mode & 0o111 != 0);
-        self.expect(&INITRD_INIT, runs, &at, || match init {
-            None => "no /init in it".to_owned(),
-            Some(_) => "/init in it is no executable file".to_owned(),
+        let inits = initrds.iter().filter_map(|listed| {
+            let found = listed.tree.resolve(b"/init").ok()?;
+            Some(listed.tree.node(found.node))
+        });
+        let inits: Vec<_> = inits.collect();
+        let runs = |node: &&Node| matches!(node.kind, Kind::File(_)) && node.mode & 0o111 != 0;
+        self.expect(&INITRD_INIT, inits.iter().any(runs), at, || match inits[..] {
+            [] => "no /init in it".to_owned(),
+            _ => "/init in it is no executable file".to_owned(),
         });
     }
 
@@ -270,15 +281,5 @@ fn at(volume: &Volume, path: &str) -> Location {
     match find(volume, &path) {
         Some(id) => volume.tree.location(id),
         None => Location { path: Some(display(path.as_bytes())), ..volume.at.clone() },
-    }
-}
-
-/// True for an EFI system partition by its type.
-fn is_esp(partition: &Partition) -> bool {
-    const ESP: Guid = Guid::new(0xc12a_7328, 0xf81f, 0x11d2, 0xba4b_00a0_c93e_c93b);
-    match partition.kind {
-        PartitionType::Mbr(kind) => kind == 0xef,
-        PartitionType::Gpt { kind, .. } => kind == ESP,
-        PartitionType::None => false,
     }
 }

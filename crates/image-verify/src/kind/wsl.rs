@@ -18,11 +18,12 @@ mod users;
 
 pub use checks::*;
 
-use image_model::{Check, ImageSpace, Location};
+use image_model::{Check, Location};
 
 use super::Image;
 use crate::{
     Recorder,
+    container::raw_at,
     tree::{Interests, Kind, NodeId, Tree, display},
 };
 use grammar::Reading;
@@ -143,13 +144,7 @@ impl<'a, 'o> Judge<'a, 'o> {
     fn at(&self, path: &str) -> Location {
         let found = self.tree.lookup(path.as_bytes()).map(|found| self.tree.location(found.node));
         found.map(|at| Location { path: Some(display(path.as_bytes())), ..at }).unwrap_or_else(
-            |_| Location {
-                structure: "file tree".into(),
-                space: ImageSpace::Raw,
-                offset: 0,
-                len: 0,
-                path: Some(display(path.as_bytes())),
-            },
+            |_| Location { path: Some(display(path.as_bytes())), ..raw_at("file tree", 0, 0) },
         )
     }
 
@@ -161,13 +156,7 @@ impl<'a, 'o> Judge<'a, 'o> {
         message: impl FnOnce() -> String,
     ) -> bool {
         let at = (!holds).then(|| self.at(path));
-        let at = at.unwrap_or_else(|| Location {
-            structure: "file tree".into(),
-            space: ImageSpace::Raw,
-            offset: 0,
-            len: 0,
-            path: None,
-        });
+        let at = at.unwrap_or_else(|| raw_at("file tree", 0, 0));
         self.out.expect(check, holds, || (at, message()))
     }
 

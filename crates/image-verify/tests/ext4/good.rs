@@ -1,5 +1,5 @@
-//! File systems that the real tools make: nothing is said against them, and the files are those that
-//! went in.
+//! File systems that the real tools make: nothing is said against them, and the files are those
+//! that went in.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -187,8 +187,8 @@ fn what_the_reader_of_files_does_not_know_is_told() {
     }
 }
 
-/// As nixpkgs makes the root of an SD card: populated as nobody, at a time that does not change, made
-/// as small as it can be, and then larger by a little.
+/// As nixpkgs makes the root of an SD card: populated as nobody, at a time that does not change,
+/// made as small as it can be, and then larger by a little.
 #[test]
 fn as_nixpkgs_makes_it_is_silent() {
     let disk = OnDisk::new(b"");

@@ -134,8 +134,8 @@ fn cuts() {
     }
 }
 
-/// The bytes of an image that are no content of files: boot sector, FATs as far as they are used, and
-/// directories.
+/// The bytes of an image that are no content of files: boot sector, FATs as far as they are used,
+/// and directories.
 pub(crate) fn metadata(image: &[u8]) -> Vec<usize> {
     let edit = Edit::new(image);
     let names = [b"FIRMWARE   ", b"OVERLAYS   ", b"DEEP       ", b"BOOT       "];

@@ -65,10 +65,7 @@ pub(crate) const TWINS: &[Twin] = &[
         let sectors = [e.bytes[36], e.bytes[37]];
         e.boot(22, &sectors);
     }),
-    Twin {
-        also: &["fat-unread"],
-        ..silent("fat-small-fat32", "it warns, and does not count that", small_fat32, |_| ())
-    },
+    silent("fat-small-fat32", "it warns, and does not count that", small_fat32, |_| ()),
     knows("fat-table-size", fat16, |e| e.put(22, &59_u16.to_le_bytes())),
     silent("fat-version", NOT_READ, fat32, |e| e.boot(42, &[1])),
     silent("fat-mirroring", LINUX_TOO, fat32, |e| e.boot(40, &[0x80])),
@@ -168,5 +165,4 @@ pub(crate) const TWINS: &[Twin] = &[
     silent("fat-disk-error", NOT_READ, fat16, |e| e.put(37, &[2])),
     knows("fat-free-count", fat32, |e| e.put(512 + 488, &[1, 2])),
     silent("fat-next-free", NOT_READ, fat32, |e| e.put(512 + 492, &1_u32.to_le_bytes())),
-    silent("fat-unread", "no FSInfo is none to find fault with", fat32, |e| e.boot(48, &[0, 0])),
 ];

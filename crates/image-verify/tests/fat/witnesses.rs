@@ -1,6 +1,11 @@
 //! Second witnesses: `fsck.fat -n` and mtools on the same bytes.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Cursor, Read as _},
+    path::Path,
+};
 
 use super::{
     hostile,
@@ -103,5 +108,52 @@ fn mcopy_reads_the_same() {
             let id = volume.find_file(name.as_bytes()).unwrap();
             assert_eq!(volume.content(id, 1 << 20).unwrap(), content, "{name}");
         }
+    }
+}
+
+/// What is read is what `fatfs` reads, also where files are large and in pieces.
+#[test]
+fn fatfs_reads_the_same() {
+    for bytes in [fat12(), fat16(), fat32()] {
+        let volume = judge_bytes(bytes).1.unwrap();
+        let options = fatfs::FsOptions::new();
+        let theirs = fatfs::FileSystem::new(Cursor::new(bytes.to_vec()), options).unwrap();
+        // Its code page is another, which it takes 8.3 names for.
+        for name in files().keys().filter(|name| name.is_ascii()) {
+            let mut content = Vec::new();
+            let mut file = theirs.root_dir().open_file(name).unwrap();
+            file.read_to_end(&mut content).unwrap();
+            let id = volume.find_file(name.as_bytes()).unwrap();
+            assert_eq!(volume.content(id, 1 << 20).unwrap(), content, "{name}");
+            // In pieces that end within clusters and at their ends.
+            for piece in [1, 7, 512, 4096, 5000] {
+                let mut file = volume.open(id).unwrap();
+                let mut ours = Vec::new();
+                while file.by_ref().take(piece).read_to_end(&mut ours).unwrap() > 0 {}
+                assert_eq!(ours, content, "{name}, {piece}");
+            }
+        }
+    }
+}
+
+/// Linux, U-Boot and firmware read FAT32 with few clusters or without FSInfo, and so do we.
+#[test]
+fn odd_fat32_is_read() {
+    let content = b"arm_64bit=1\n";
+    for odd in [small_fat32(), fat32()] {
+        let mut edit = Edit::new(odd);
+        edit.boot(48, &[0, 0]);
+        let cluster = edit.free().next().unwrap();
+        edit.set(cluster, edit.end());
+        let at = edit.cluster(cluster);
+        edit.put(at, content);
+        // Neither mtools nor fatfs writes to the small one.
+        let mut file = entry(b"ODD        ", 0x20, cluster);
+        file[28] = content.len() as u8;
+        let label = edit.entry(b"FIRMWARE   ");
+        edit.put(label, &file);
+        let volume = judge_bytes(&edit.bytes).1.unwrap();
+        let id = volume.find_file(b"ODD").unwrap();
+        assert_eq!(volume.content(id, 1 << 20).unwrap(), content);
     }
 }

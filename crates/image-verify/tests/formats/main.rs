@@ -429,8 +429,8 @@ fn garbage_behind_a_stream_is_an_error() {
     }
 }
 
-/// File systems and tables leave the first block to boot loaders, and that may be zeros, like the end
-/// of an archive.
+/// File systems and tables leave the first block to boot loaders, and that may be zeros, like the
+/// end of an archive.
 #[test]
 fn a_disk_may_begin_with_zeros() {
     for (at, magic) in [(0x438, &b"\x53\xef"[..]), (512, b"EFI PART"), (4096, b"EFI PART")] {

@@ -37,6 +37,8 @@ pub(crate) struct Part {
     /// In MiB.
     pub(crate) start: u64,
     pub(crate) len: u64,
+    /// It is a file system that is not read.
+    pub(crate) unread: bool,
     pub(crate) free_bytes: u64,
     pub(crate) free_inodes: u64,
     pub(crate) random_seed: Option<String>,
@@ -54,7 +56,7 @@ pub(crate) struct Draft {
 struct InMemory(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Files for InMemory {
-    fn open<'a>(&'a self, path: &[u8]) -> io::Result<Box<dyn Read + 'a>> {
+    fn open<'a>(&'a self, path: &[u8], _: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
         let content = self.0.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(content.as_slice()))
     }
@@ -172,8 +174,12 @@ impl Draft {
                 region: bytes.sub("partition", part.start << 10, part.len << 10).unwrap(),
                 len: part.len << 10,
                 entry: ByteOffset(0x1be),
-                content: if part.family == Family::Fat { Content::Fat } else { Content::Ext },
-                volume: Some(part.volume()),
+                content: match part.family {
+                    _ if part.unread => Content::Other("btrfs"),
+                    Family::Fat => Content::Fat,
+                    Family::Ext => Content::Ext,
+                },
+                volume: (!part.unread).then(|| part.volume()),
             })
             .collect();
         Disk::new(bytes, Some(self.table), partitions)
@@ -221,6 +227,7 @@ fn part(number: u32, family: Family, start: u64, len: u64) -> Part {
         uuid: if family == Family::Fat { "2178-694E" } else { ROOT_UUID },
         start,
         len,
+        unread: false,
         // Of a region that is smaller than the disk it stands for.
         free_bytes: 16 << 20,
         free_inodes: 20_000,

@@ -175,7 +175,14 @@ const UEFI: &[Twin] = &[
         |d| d.part(1).edit("/loader/loader.conf", "nixos-generation-*", "@saved\ndefault arch"),
         &[],
     ),
-    ("sd-uki", |d| *d.part(1).content(UKI) = efi(0xaa64, &[(".linux", b"x")]), &[]),
+    (
+        "sd-uki",
+        |d| {
+            let line = concat!("console=tty0 init=", store!("bash"), "/bin/bash");
+            *d.part(1).content(UKI) = efi(0xaa64, &[(".cmdline", line.as_bytes())]);
+        },
+        &[],
+    ),
     ("sd-grub-file", |d| d.part(1).edit(GRUB, "nixos/initrd", "nixos/gone"), &[]),
 ];
 
@@ -305,6 +312,8 @@ fn initramfs_come_in_several_parts() {
         vec![microcode.clone(), gzip(&initramfs())],
         vec![microcode.clone(), zeros.clone(), xz, zeros.clone()],
         vec![zstd, zeros, gzip(&microcode), gzip(&microcode)],
+        // With the header of U-Boot's mkimage.
+        vec![[&b"\x27\x05\x19\x56"[..], &[1; 60]].concat(), gzip(&initramfs())],
     ] {
         let mut draft = pi();
         *draft.part(2).content(INITRD) = parts.concat();
@@ -349,6 +358,112 @@ fn roots_have_many_names() {
         }
         let expected = if good { BTreeSet::new() } else { set(["sd-root"]) };
         assert_eq!(failed(&draft), expected, "{name}");
+    }
+}
+
+/// A root that is not read may have any name, and may be booted from.
+#[test]
+fn nothing_is_said_of_what_is_not_read() {
+    let mut draft = uefi();
+    draft.part(2).unread = true;
+    draft.part(1).edit(GRUB, "($drive1)/EFI/nixos/kernel.efi", "($drive1)/boot/kernel");
+    for name in ["LABEL=ROOT", "PARTLABEL=root", "/dev/mmcblk0p3"] {
+        let mut draft = draft.clone();
+        draft.part(1).edit(LOADER_ENTRY, "root=fstab", &format!("root={name}"));
+        let expected = if name == "LABEL=ROOT" { BTreeSet::new() } else { set(["sd-root"]) };
+        assert_eq!(failed(&draft), expected, "{name}");
+    }
+    // What is promised has to be proven.
+    let mut draft = pi();
+    draft.part(2).unread = true;
+    assert_eq!(failed(&draft), set([BOARD]));
+    draft.boards.clear();
+    assert_eq!(failed(&draft), BTreeSet::new());
+}
+
+/// U-Boot takes the first label that starts where none is the default one.
+#[test]
+fn a_default_label_need_not_be_named() {
+    let mut draft = pi();
+    draft.part(2).edit(EXTLINUX, "DEFAULT nixos-default\n", "");
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.part(2).file(EXTLINUX, "TIMEOUT 50\n");
+    assert_eq!(failed(&draft), set([BOARD, "sd-extlinux-default"]));
+}
+
+/// Entries of systemd-boot as others write them.
+#[test]
+fn entries_of_systemd_boot_have_several_forms() {
+    let microcode = archive(&[("kernel", 0o040_755, "")]);
+    let mut draft = uefi();
+    let esp = draft.part(1);
+    // Only all files together have `/init`, and the counter is no part of the name.
+    esp.file("/EFI/nixos/microcode.efi", &microcode);
+    esp.edit(LOADER_ENTRY, "initrd ", "initrd \\EFI\\nixos\\microcode.efi\ninitrd ");
+    esp.edit("/loader/loader.conf", "nixos-generation-*", "nixos-generation-1.conf");
+    let entry = esp.entries.remove(LOADER_ENTRY).unwrap();
+    esp.put("/loader/entries/nixos-generation-1+2-1.conf", entry);
+    // For another processor, and of a program elsewhere.
+    esp.file("/loader/entries/x86.conf", "architecture x64\nlinux /gone\n");
+    esp.file("/loader/entries/net.conf", "uki-url https://example.org/a.efi\n");
+    // The command line may be elsewhere.
+    let linux = kernel();
+    let initrd = initramfs();
+    *esp.content(UKI) = efi(0xaa64, &[(".initrd", &initrd), (".linux", &linux)]);
+    esp.edit(GRUB, "initrd ", "initrd ($drive1)/EFI/nixos/microcode.efi ");
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.part(1).file("/EFI/nixos/initrd.efi", microcode);
+    assert_eq!(failed(&draft), set(["sd-initrd-init"]));
+}
+
+/// Firmware of Raspberry Pi OS starts Linux with an initramfs that nobody names.
+#[test]
+fn raspberry_pi_os_cards_are_judged() {
+    let mut draft = pi();
+    draft.boards = vec![Board::Pi3, Board::Pi4];
+    let firmware = draft.part(1);
+    let config = "dtparam=audio=on\nauto_initramfs=1\ndtoverlay=vc4-kms-v3d,cma-256\n\
+                  max_framebuffers=2\narm_64bit=1\n\n[cm4]\notg_mode=1\n\n[pi5]\n\
+                  dtoverlay=dwc2,dr_mode=host\n\n[all]\n";
+    firmware.file("/config.txt", config);
+    firmware.file("/overlays/README", "");
+    firmware.file("/overlays/vc4-kms-v3d.dtbo", device_tree(&[]));
+    firmware.file("/overlays/dwc2.dtbo", device_tree(&[]));
+    firmware.file("/kernel8.img", gzip(&kernel()));
+    firmware.file("/initramfs8", initramfs());
+    let line = "console=serial0,115200 root=LABEL=NIXOS_SD rootwait init=/sbin/first quiet\n";
+    firmware.file("/cmdline.txt", line);
+    let root = draft.part(2);
+    root.entries.clear();
+    root.program("/sbin/first", elf(0xb7));
+    assert_eq!(failed(&draft), BTreeSet::new());
+    // Without an option, and no kernel of 32 bits beside it.
+    draft.part(1).edit("/config.txt", "arm_64bit=1", "");
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.part(1).file("/kernel7.img", "32 bits");
+    assert_eq!(failed(&draft), set([BOARD]));
+    draft.part(1).remove("/kernel7.img");
+    draft.part(1).file("/initramfs8", "junk");
+    assert_eq!(failed(&draft), set(["sd-initrd"]));
+}
+
+/// A store in a file system of its own is not looked for.
+#[test]
+fn a_store_may_be_mounted() {
+    for (place, good) in [("nix", true), ("nix/store", true), ("home", false)] {
+        let mut draft = pi();
+        let fstab = format!(
+            "/dev/disk/by-label/NIXOS_SD /sysroot/ ext4\n/dev/mmcblk0p3 /sysroot/{place} ext4\n"
+        );
+        let initrd = archive(&[
+            ("init", 0o100_755, "ELF"),
+            ("etc", 0o040_755, ""),
+            ("etc/fstab", 0o100_644, &fstab),
+        ]);
+        *draft.part(2).content(INITRD) = initrd;
+        draft.part(2).remove(&format!("{TOPLEVEL}/init"));
+        let expected = if good { BTreeSet::new() } else { set(["sd-init"]) };
+        assert_eq!(failed(&draft), expected, "{place}");
     }
 }
 

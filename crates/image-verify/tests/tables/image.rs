@@ -136,8 +136,8 @@ pub(crate) static LOGICAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 const GUIDS: &str = "label-id: 97FD5997-D90B-4AA3-8D16-C1723AEA73C0";
 
-/// An EFI system partition and a root. A third partition for a boot loader of the PC lies in front of
-/// both, in the order of nixpkgs' `hybrid` layout, and starts at LBA 34.
+/// An EFI system partition and a root. A third partition for a boot loader of the PC lies in front
+/// of both, in the order of nixpkgs' `hybrid` layout, and starts at LBA 34.
 pub(crate) static GPT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let script = format!(
         "label: gpt\n{GUIDS}\nfirst-lba: 34\n\n\

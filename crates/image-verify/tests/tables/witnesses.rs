@@ -1,5 +1,5 @@
-//! Second witnesses: other people's tools and crates see the same tables, and what they call broken is
-//! an error here.
+//! Second witnesses: other people's tools and crates see the same tables, and what they call broken
+//! is an error here.
 
 use std::io::Cursor;
 

@@ -1,9 +1,9 @@
 //! Finds the image in the output of a derivation.
 //!
-//! No name is taken for granted: those of nixpkgs changed with 25.05 and change with the options of a
-//! host. In this order: the path that the configuration promises; what the build says of its products
-//! in `nix-support/hydra-build-products`; the folders that the builders of nixpkgs put images into;
-//! the output itself.
+//! No name is taken for granted: those of nixpkgs changed with 25.05 and change with the options of
+//! a host. In this order: the path that the configuration promises; what the build says of its
+//! products in `nix-support/hydra-build-products`; the folders that the builders of nixpkgs put
+//! images into; the output itself.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -158,8 +158,8 @@ fn product_paths(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A store, by the folder that its paths name, and the one where its files are on this machine. They
-/// differ for a store below another root.
+/// A store, by the folder that its paths name, and the one where its files are on this machine.
+/// They differ for a store below another root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Store {
     logical: PathBuf,
@@ -195,8 +195,8 @@ impl Store {
         self.physical.join(path.strip_prefix(&self.logical).unwrap_or(path))
     }
 
-    /// What `path` leads to, through links; `None` if it is not there, or not in the store. Links are
-    /// followed here, since the kernel would look for `/nix/store` where it is not.
+    /// What `path` leads to, through links; `None` if it is not there, or not in the store. Links
+    /// are followed here, since the kernel would look for `/nix/store` where it is not.
     fn find(&self, path: &Path) -> Result<Option<Found>, Unreadable> {
         let Ok(below) = path.strip_prefix(&self.logical) else { return Ok(None) };
         let mut ahead: VecDeque<OsString> = below.iter().map(OsString::from).collect();

@@ -1,5 +1,5 @@
-//! What the factory asks a flake before it builds: one evaluation, that looks at names wherever names
-//! are enough.
+//! What the factory asks a flake before it builds: one evaluation, that looks at names wherever
+//! names are enough.
 
 use image_nix::{FlakeRef, Nix, NixError, Options};
 use serde::Deserialize;
@@ -69,8 +69,8 @@ const COMMON: &str = r#"
   first = a: b: if a != null then a else b;
 "#;
 
-/// A function of a NixOS configuration that returns a [`Host`]. `variant` is the one to ask the path
-/// of.
+/// A function of a NixOS configuration that returns a [`Host`]. `variant` is the one to ask the
+/// path of.
 pub(crate) fn about_host(variant: Option<&str>) -> String {
     let quoted = |name: &str| format!("\"{name}\"");
     let known: Vec<_> = formats::attributes().into_iter().map(quoted).collect();

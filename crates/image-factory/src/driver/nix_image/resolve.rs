@@ -4,11 +4,11 @@
 use std::fmt;
 
 use image_model::{Driver, Route};
-use image_nix::NixError;
+use image_nix::{NixError, generator::PROGRAM};
 
 use super::{
     formats::{Format, GENERIC},
-    question::Host,
+    question::{Host, Names},
 };
 
 /// What was asked for.
@@ -68,6 +68,9 @@ pub struct NoWay {
 }
 
 fn listed(lacks: &[(Route, String)]) -> String {
+    if let [(route, lack)] = lacks {
+        return format!("route {route}: {lack}");
+    }
     let one = |(number, (route, lack)): (usize, &(Route, String))| {
         format!("({}) {route}: {lack}", number + 1)
     };
@@ -123,8 +126,10 @@ fn variant(wanted: &Wanted<'_>, facts: &Facts<'_>) -> Result<Chosen, String> {
         .images
         .as_ref()
         .ok_or("config.system.build has no images: its nixpkgs is older than 25.05")?;
-    if !images.may_have(name) {
-        return Err(format!("config.system.build.images has no {name}"));
+    if let Names::Known(names) = images
+        && !images.may_have(name)
+    {
+        return Err(format!("config.system.build.images has no {name}, but {}", some(names)));
     }
     Ok(Chosen {
         way: Way::Attribute(format!("{}.config.system.build.images.{name}", wanted.host)),
@@ -139,6 +144,19 @@ fn variant(wanted: &Wanted<'_>, facts: &Facts<'_>) -> Result<Chosen, String> {
             _ => Vec::new(),
         },
     })
+}
+
+/// Longer lists of names are cut: nixpkgs has some 25 variants.
+const MAX_NAMES: usize = 40;
+
+fn some(names: &[String]) -> String {
+    match names.len() {
+        0 => "nothing at all".to_owned(),
+        count => {
+            let more = if count > MAX_NAMES { ", …" } else { "" };
+            format!("{}{more}", names[..count.min(MAX_NAMES)].join(", "))
+        }
+    }
 }
 
 fn generators(
@@ -185,7 +203,9 @@ fn program(wanted: &Wanted<'_>, facts: &Facts<'_>) -> Result<Chosen, String> {
         return Err("the flake has no input nixos-generators".to_owned());
     }
     if !facts.has_program {
-        return Err("nixos-generate is not in PATH".to_owned());
+        // Who did not ask for it is better off with what nixpkgs makes by itself.
+        let mend = if insists { format!(" ({GET_PROGRAM} gets it)") } else { String::new() };
+        return Err(format!("{PROGRAM} is not in PATH{mend}"));
     }
     Ok(deprecated(Way::Program(name), format!("nixos-generate -f {name}"), wanted))
 }
@@ -214,6 +234,9 @@ fn deprecated(way: Way, route: String, wanted: &Wanted<'_>) -> Chosen {
     }
     Chosen { way, route, notices }
 }
+
+/// How to get the program of nixos-generators.
+pub(crate) const GET_PROGRAM: &str = "nix profile install github:nix-community/nixos-generators";
 
 /// The name of a host in `nixosConfigurations.<name>`, without quotes.
 pub(crate) fn host_name(attribute: &str) -> &str {

@@ -31,7 +31,8 @@ impl DirectoryEntry {
 
 const _: () = assert!(DirectoryEntry::SIZE == 8);
 
-/// `struct ext4_dir_entry_tail`: at the end of a directory block, disguised as an entry that is not used.
+/// `struct ext4_dir_entry_tail`: at the end of a directory block, disguised as an entry that is not
+/// used.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
 )]

@@ -35,10 +35,11 @@ checks! {
     reads "extlinux.conf";
     spec "U-Boot boot/pxe_utils.c parse_label, parse_pxefile_top";
 
-    /// `DEFAULT` has to name a `LABEL`: it is what is started when nobody chooses.
+    /// There has to be a `LABEL`, and `DEFAULT`, if it is there, has to name one: it is what is
+    /// started when nobody chooses. Without it U-Boot tries the labels in their order.
     DEFAULT_LABEL = "sd-extlinux-default", Error;
     reads "DEFAULT and LABEL of extlinux.conf";
-    spec "U-Boot boot/pxe_utils.c pxe_menu_to_menu";
+    spec "U-Boot boot/pxe_utils.c pxe_menu_to_menu, handle_pxe_menu";
 
     /// A kernel, initramfs or device tree that `extlinux.conf` names is not there. Paths start at
     /// the folder of the file, or, with a slash, at the root of the same file system.
@@ -124,13 +125,15 @@ checks! {
     reads "loader/loader.conf and loader/entries/*.conf";
     spec "UAPI Group, Boot Loader Specification, Type #1";
 
-    /// `default` of systemd-boot fits no entry, so it chooses by itself.
+    /// `default` of systemd-boot fits no entry, so it chooses by itself. What counts the attempts
+    /// to boot (`+3` at the end of a name) is no part of the name.
     ENTRY_DEFAULT = "sd-boot-entry-default", Warning;
     reads "loader/loader.conf";
     spec "loader.conf(5)";
 
-    /// A unified kernel image is one program with a kernel (`.linux`) and a command line
-    /// (`.cmdline`) in it. One of them is not there, or is cut off.
+    /// A unified kernel image is one program with a kernel (`.linux`) in it, and often an initramfs
+    /// (`.initrd`) and a command line (`.cmdline`). The kernel is not there, or one of them is cut
+    /// off.
     UKI = "sd-uki", Error;
     reads "the sections of EFI/Linux/*.efi";
     spec "UAPI Group, Unified Kernel Image";
@@ -227,9 +230,9 @@ checks! {
     reads "s_free_blocks_count of the root";
     spec "NixOS/nixpkgs#125121; the limit, 8 MiB, is ours";
 
-    /// `mkfs.ext4` draws the seed of the hashes of names at random unless `-E hash_seed=UUID` gives it. Two
-    /// builds of the same inputs then differ in it, in checksums, and in the order of large directories,
-    /// and in nothing else. nixpkgs does not give it.
+    /// `mkfs.ext4` draws the seed of the hashes of names at random unless `-E hash_seed=UUID` gives
+    /// it. Two builds of the same inputs then differ in it, in checksums, and in the order of large
+    /// directories, and in nothing else. nixpkgs does not give it.
     HASH_SEED = "sd-hash-seed", Info;
     reads "s_hash_seed of the root: a UUID of version 4 that is not the UUID of the file system";
     spec "e2fsprogs 1.47 misc/mke2fs.c; RFC 9562 §5.4";
@@ -241,7 +244,7 @@ checks! {
 
     /// Nothing in the system expands the root at the first boot, so it stays as small as the image.
     RESIZE = "sd-resize", Warning;
-    reads "expand-root-partition.service, and the scripts that the first program runs";
+    reads "units that grow partitions, and the scripts that the first program runs";
     spec "nixpkgs sd-image.nix expandOnBoot; NixOS/nixpkgs#554294";
 
     /// The first boot loads the list of store paths into Nix's database. Without it, or if it

@@ -1,13 +1,13 @@
 //! The command line of a kernel: which file system is the root, and what is started in it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use image_formats::elf;
 use image_model::Location;
 
 use super::{CONSOLE, INIT, INIT_ARCHITECTURE, Judge, KERNEL_PARAMS, Place, ROOT, initrd::Initrd};
 use crate::{
-    disk::{PartitionType, Table},
+    disk::{Partition, PartitionType, Table},
     tree::{Kind, NodeId, Unresolved, display},
     volume::{Family, MAX_TEXT, Volume},
 };
@@ -32,7 +32,7 @@ impl<'a> Judge<'a, '_> {
         place: Place<'a>,
         at: Location,
         line: &str,
-        initrd: Option<&Initrd>,
+        initrds: &[Rc<Initrd>],
     ) {
         if !self.lines.insert((place.0.number, line.to_owned())) {
             return;
@@ -49,11 +49,15 @@ impl<'a> Judge<'a, '_> {
             || at.clone(),
             || "no console=: the kernel chooses where its messages go".to_owned(),
         );
-        let root = self.root(&at, value("root"), initrd);
+        let root = self.root(&at, value("root"), initrds);
         let root = root.or_else(|| self.likely_root(place));
         let Some(root) = root else { return };
         let init = value("init");
         let path = init.unwrap_or("/sbin/init");
+        // Which of the file systems then has it is not followed.
+        if path.starts_with("/nix/") && initrds.iter().any(|initrd| initrd.mounts_store()) {
+            return;
+        }
         self.init(&at, root.1, path);
         if let Some(toplevel) = init.and_then(|init| init.strip_suffix("/init")) {
             self.kernel_params(&at, root.1, toplevel, line);
@@ -65,10 +69,14 @@ impl<'a> Judge<'a, '_> {
         &mut self,
         at: &Location,
         root: Option<&str>,
-        initrd: Option<&Initrd>,
+        initrds: &[Rc<Initrd>],
     ) -> Option<Place<'a>> {
         let (name, source) = match root {
-            Some("fstab") | None => (initrd?.root_device()?, "the initramfs's table"),
+            // What is unpacked later replaces what is there.
+            Some("fstab") | None => {
+                let device = initrds.iter().rev().find_map(|initrd| initrd.root_device());
+                (device?, "the initramfs's table")
+            }
             Some(root) => (root.to_owned(), "root="),
         };
         let found = self.device(&name);
@@ -107,8 +115,20 @@ impl<'a> Judge<'a, '_> {
             name.strip_prefix(short).or_else(|| name.strip_prefix(&long)).map(unescape)
         };
         let found = |what: String, matches: &dyn Fn(&Place<'a>) -> bool| {
-            let place = self.disk.volumes().find(|place| matches(place));
-            place.map_or(Reference::NotThere(what), Reference::Found)
+            match self.disk.volumes().find(|place| matches(place)) {
+                Some(place) => Reference::Found(place),
+                // Its name may be that of what is not read.
+                None if self.disk.has_unread() => Reference::Unknown,
+                None => Reference::NotThere(what),
+            }
+        };
+        let partition = |what: String, matches: &dyn Fn(&Partition) -> bool| {
+            let found = self.disk.partitions.iter().find(|partition| matches(partition));
+            match found.map(|partition| (partition, partition.volume.as_ref())) {
+                Some((partition, Some(volume))) => Reference::Found((partition, volume)),
+                Some((_, None)) => Reference::Unknown,
+                None => Reference::NotThere(what),
+            }
         };
         if let Some(label) = by("LABEL=", "label") {
             return found(format!("file system has the label {label}"), &|(_, v)| v.label == label);
@@ -119,13 +139,13 @@ impl<'a> Judge<'a, '_> {
         }
         if let Some(label) = by("PARTLABEL=", "partlabel") {
             let what = format!("partition has the name {label}");
-            return found(what, &|(p, _)| p.label.as_ref() == Some(&label));
+            return partition(what, &|p| p.label.as_ref() == Some(&label));
         }
         // `/PARTNROFF=1` after it is another partition, counted from this one.
         let uuid = by("PARTUUID=", "partuuid").filter(|uuid| !uuid.contains('/'));
         if let Some(uuid) = uuid {
             let what = format!("partition has the UUID {uuid}");
-            return found(what, &|(p, _)| {
+            return partition(what, &|p| {
                 let ours = match (p.kind, self.disk.table) {
                     (PartitionType::Gpt { unique, .. }, _) => unique.to_string(),
                     (_, Some(Table::Mbr { signature })) => {
@@ -137,8 +157,7 @@ impl<'a> Judge<'a, '_> {
             });
         }
         if let Some(number) = numbered(name) {
-            let what = format!("file system in partition {number}");
-            return found(what, &|(p, _)| p.number == number);
+            return partition(format!("partition {number}"), &|p| p.number == number);
         }
         Reference::Unknown
     }

@@ -1,5 +1,7 @@
 //! `extlinux.conf`, as U-Boot reads it: `boot/pxe_utils.c`.
 
+use std::rc::Rc;
+
 /// U-Boot's `MAX_NEST_LEVEL`.
 const MAX_DEPTH: usize = 16;
 
@@ -49,17 +51,17 @@ pub(super) struct Label {
 
 /// A file that is being read.
 struct Open {
-    lines: std::vec::IntoIter<(usize, String)>,
+    text: Rc<str>,
+    /// Bytes that were read; none is left where it is more than there are.
+    at: usize,
+    line: usize,
 }
 
 impl Open {
     fn new(content: &[u8]) -> Self {
         // U-Boot reads it as a C string.
         let len = content.iter().take_while(|byte| **byte != 0).count();
-        let text = String::from_utf8_lossy(&content[..len]);
-        let lines: Vec<_> =
-            text.split('\n').enumerate().map(|(i, line)| (i + 1, line.to_owned())).collect();
-        Self { lines: lines.into_iter() }
+        Self { text: String::from_utf8_lossy(&content[..len]).into(), at: 0, line: 0 }
     }
 }
 
@@ -70,12 +72,16 @@ pub(super) fn parse(main: &[u8], read: &mut dyn FnMut(&str) -> Result<Vec<u8>, S
     let mut in_label = false;
     // Bounded: MAX_INCLUDES files of a bounded length.
     while let Some(open) = stack.last_mut() {
-        let Some((number, line)) = open.lines.next() else {
+        let text = Rc::clone(&open.text);
+        let Some(line) = text.get(open.at..).and_then(|rest| rest.split('\n').next()) else {
             stack.pop();
             in_label = false;
             continue;
         };
-        let (keyword, rest) = words(&line);
+        open.at += line.len() + 1;
+        open.line += 1;
+        let number = open.line;
+        let (keyword, rest) = words(line);
         if keyword.is_empty() || keyword.starts_with('#') {
             continue;
         }
@@ -115,14 +121,14 @@ pub(super) fn parse(main: &[u8], read: &mut dyn FnMut(&str) -> Result<Vec<u8>, S
                         config.fatal = Some(what);
                         return config;
                     }
-                    _ => complain(&mut config, number, &line),
+                    _ => complain(&mut config, number, line),
                 }
             }
             "default" | "ontimeout" | "label" | "timeout" | "fallback" | "include" => {
                 config.fatal = Some(format!("line {number}: {keyword} without a value"));
                 return config;
             }
-            _ => complain(&mut config, number, &line),
+            _ => complain(&mut config, number, line),
         }
         let Some(file) = include else { continue };
         let content = if stack.len() >= MAX_DEPTH {

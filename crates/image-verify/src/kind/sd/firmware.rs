@@ -179,12 +179,8 @@ impl<'a> Judge<'a, '_> {
         self.stub(on);
         self.tree(on, &prefix);
         self.overlays(on, &prefix);
-        let mut listed = None;
-        for name in on.settings.value("initramfs").unwrap_or_default().split(',') {
-            if let Some(id) = self.named(on, "initramfs", &prefixed(&prefix, name)) {
-                listed = self.initrd(on.place, id);
-            }
-        }
+        let initramfs = self.initramfs_files(on, &prefix);
+        let listed = self.initramfs(&initramfs);
         match kernel {
             Some(kernel::Program::UBoot) if !self.u_boot_starts() => {
                 self.lacks(on.model.board, "U-Boot finds nothing to start");
@@ -197,10 +193,35 @@ impl<'a> Judge<'a, '_> {
                 // Only the first line counts.
                 let text = String::from_utf8_lossy(&content);
                 let line = text.lines().next().unwrap_or_default();
-                self.command_line(on.place, volume.tree.location(id), line, listed.as_deref());
+                self.command_line(on.place, volume.tree.location(id), line, &listed);
             }
             _ => {}
         }
+    }
+
+    /// The files that are put together to one initramfs. Where none is named, `auto_initramfs=1`
+    /// takes the one whose name is like that of the kernel, if it is there.
+    fn initramfs_files(
+        &mut self,
+        on: &mut OnBoard<'a, '_>,
+        prefix: &str,
+    ) -> Vec<(Place<'a>, NodeId)> {
+        let (place, settings) = (on.place, on.settings);
+        let ids: Vec<NodeId> = match settings.value("initramfs") {
+            Some(names) => names
+                .split(',')
+                .filter_map(|name| self.named(on, "initramfs", &prefixed(prefix, name)))
+                .collect(),
+            None if settings.number("auto_initramfs") == 0 => Vec::new(),
+            None => {
+                let there = |name: &String| find_file(place.1, &prefixed(prefix, name)).is_some();
+                let kernel = kernels(on).into_iter().find(there).unwrap_or_default();
+                let like = kernel.strip_prefix("kernel").and_then(|k| k.strip_suffix(".img"));
+                let name = like.map(|like| prefixed(prefix, &format!("initramfs{like}")));
+                name.and_then(|name| find_file(place.1, &name)).into_iter().collect()
+            }
+        };
+        ids.into_iter().map(|id| (place, id)).collect()
     }
 
     /// What is wrong with lines, each told once.
@@ -344,7 +365,14 @@ impl<'a> Judge<'a, '_> {
         let known = settings.value("kernel").is_some_and(|name| name.ends_with("kernel8.img"));
         let wide = match settings.value("arm_64bit") {
             Some(_) => settings.number("arm_64bit") != 0,
-            None => on.model.chip != Chip::Bcm2837 || settings.number("arm_control") & 0x200 != 0,
+            None => {
+                // Up to the Pi 3 `kernel8.img` is taken by itself where no other kernel is there.
+                let other = ["kernel7.img", "kernel.img"];
+                let alone = other.iter().all(|name| find_file(on.place.1, name).is_none());
+                on.model.chip != Chip::Bcm2837
+                    || settings.number("arm_control") & 0x200 != 0
+                    || alone && settings.value("kernel").is_none_or(str::is_empty)
+            }
         };
         if !wide && !known && on.model.chip != Chip::Bcm2712 {
             self.lacks(on.model.board, "no arm_64bit=1 for it in config.txt");

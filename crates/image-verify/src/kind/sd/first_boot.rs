@@ -109,7 +109,7 @@ impl<'a> Judge<'a, '_> {
             || {
                 let names: Vec<String> = toplevels.iter().map(|path| display(path)).collect();
                 format!(
-                    "neither expand-root-partition.service nor resize2fs in {}",
+                    "no expand-root-partition.service, nor resize2fs in a script, in {}",
                     names.join(", ")
                 )
             },
@@ -173,11 +173,18 @@ fn toplevels(volume: &Volume) -> Vec<Vec<u8>> {
     systems.map(|(name, _)| [STORE, b"/", name].concat()).take(MAX_SCRIPTS).collect()
 }
 
-/// True if a system grows its root: by the unit of nixpkgs 26.05, or by the commands of 25.11.
+/// Units that make a partition larger: of the cards of nixpkgs 26.05, of `boot.growPartition`, and
+/// of `systemd.repart`.
+const GROWING_UNITS: [&[u8]; 3] =
+    [b"expand-root-partition.service", b"growpart.service", b"systemd-repart.service"];
+
+/// True if a system grows its root: by a unit, or by the commands of nixpkgs 25.11.
 fn grows(volume: &Volume, toplevel: &[u8]) -> bool {
     let inside = |path: &[u8]| [toplevel, path].concat();
-    let unit = inside(b"/etc/systemd/system/expand-root-partition.service");
-    if volume.tree.resolve(&unit).is_ok() {
+    let unit = |name: &&[u8]| {
+        volume.tree.resolve(&inside(&[b"/etc/systemd/system/", *name].concat())).is_ok()
+    };
+    if GROWING_UNITS.iter().any(unit) {
         return true;
     }
     let mut scripts: Vec<NodeId> = [&b"/init"[..], b"/prepare-root", b"/activate"]

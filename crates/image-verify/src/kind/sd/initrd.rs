@@ -35,6 +35,10 @@ const MAX_KEPT: u64 = 64 << 10;
 /// The most contents that are kept.
 const MAX_KEPT_FILES: usize = 64;
 
+/// `IH_MAGIC`, and the length of the header that it starts: U-Boot, `include/image.h`.
+pub(super) const LEGACY_MAGIC: [u8; 4] = [0x27, 0x05, 0x19, 0x56];
+const LEGACY_LEN: u64 = 64;
+
 /// Memory that an xz archive may ask for, and the window of zstd as a power of two: as for images.
 const XZ_MEMORY: u64 = 128 << 20;
 const ZSTD_WINDOW_LOG: u32 = 27;
@@ -102,12 +106,21 @@ pub(super) fn list(file: impl Read, total: &mut u64) -> Initrd {
     let mut source = Counted { source: BufReader::with_capacity(64 << 10, file), at: 0 };
     let limit = MAX_OUTPUT.min(*total);
     let mut left = limit;
-    if let Err(error) = archives(&mut source, &mut left, &mut found) {
+    let listed = skip_header(&mut source);
+    if let Err(error) = listed.and_then(|()| archives(&mut source, &mut left, &mut found)) {
         let at = ByteOffset(source.at);
         found.broken.get_or_insert_with(|| format!("cannot be read further than {at}: {error}"));
     }
     *total = total.saturating_sub(limit - left);
     found
+}
+
+/// Skips the header that U-Boot's `mkimage` puts before an initramfs: U-Boot takes it away.
+fn skip_header<R: BufRead>(source: &mut Counted<R>) -> io::Result<()> {
+    if source.fill_buf()?.starts_with(&LEGACY_MAGIC) {
+        io::copy(&mut source.by_ref().take(LEGACY_LEN), &mut io::sink())?;
+    }
+    Ok(())
 }
 
 fn archives<R: BufRead>(
@@ -307,19 +320,30 @@ fn says_root(name: &[u8]) -> bool {
 impl Initrd {
     /// What the root is mounted from, where a table says so: `/dev/disk/by-label/NIXOS_SD`.
     pub(super) fn root_device(&self) -> Option<String> {
+        self.mounted(&["", "/sysroot"])
+    }
+
+    /// True if a table says that the store is in a file system of its own.
+    pub(super) fn mounts_store(&self) -> bool {
+        let places = ["/nix", "/nix/store", "/sysroot/nix", "/sysroot/nix/store"];
+        self.mounted(&places).is_some()
+    }
+
+    /// What is mounted at one of these places.
+    fn mounted(&self, places: &[&str]) -> Option<String> {
         self.kept.iter().find_map(|(id, content)| {
             let text = String::from_utf8_lossy(content);
-            let is_root = |path: &str| matches!(path.trim_end_matches('/'), "" | "/sysroot");
+            let is_here = |path: &str| places.contains(&path.trim_end_matches('/'));
             if self.tree.path(*id).ends_with(b"-initrd-fsinfo") {
                 // Four lines each: mount point, device, type, options.
                 let lines: Vec<&str> = text.lines().collect();
-                let root = lines.chunks_exact(4).find(|fs| is_root(fs[0]) && !fs[0].is_empty());
+                let root = lines.chunks_exact(4).find(|fs| is_here(fs[0]) && !fs[0].is_empty());
                 return root.map(|fs| fs[1].to_owned());
             }
             text.lines().find_map(|line| {
                 let mut fields = line.split_ascii_whitespace();
                 let (device, path) = (fields.next()?, fields.next()?);
-                (!device.starts_with('#') && is_root(path)).then(|| device.to_owned())
+                (!device.starts_with('#') && is_here(path)).then(|| device.to_owned())
             })
         })
     }

@@ -4,6 +4,7 @@ use std::io::{BufReader, Read as _};
 
 use image_formats::{arm64_image, bytes::Region, elf, fdt, pe};
 
+use super::initrd::LEGACY_MAGIC;
 use crate::{tree::NodeId, volume::Volume};
 
 /// How much of a file tells what it is.
@@ -74,7 +75,7 @@ fn of_head(head: &[u8]) -> Result<Program, String> {
     if fdt::Header::from_prefix(head).is_some_and(|header| header.has_magic()) {
         return Ok(Program::Container("a FIT image"));
     }
-    if head.starts_with(&[0x27, 0x05, 0x19, 0x56]) {
+    if head.starts_with(&LEGACY_MAGIC) {
         return Ok(Program::Container("a legacy image of U-Boot"));
     }
     if arm64_image::starts_with_branch(head) {

@@ -7,9 +7,13 @@ use super::{
     BOOT_FLAG, DEFAULT_LABEL, EXTLINUX_FILE, EXTLINUX_IGNORED, EXTLINUX_INCLUDE, EXTLINUX_READ,
     EXTLINUX_SYNTAX, FDTDIR_BOARD, Judge, KERNEL, Place,
     extlinux::{self, Label},
-    find, find_file, firmware, is_esp,
+    find, find_file, firmware,
 };
-use crate::{tree::Kind, volume::MAX_TEXT};
+use crate::{
+    disk::{Partition, PartitionType},
+    tree::{Kind, NodeId},
+    volume::MAX_TEXT,
+};
 
 /// `boot_prefixes`, with `boot_syslinux_conf`.
 const CONFIGS: [&str; 2] = ["/extlinux/extlinux.conf", "/boot/extlinux/extlinux.conf"];
@@ -61,7 +65,12 @@ impl<'a> Judge<'a, '_> {
             self.expect(&BOOT_FLAG, true, || volume.at.clone(), String::new);
         }
         if !startable {
-            self.lacks(Board::UBoot, "no extlinux.conf with a kernel where U-Boot looks for it");
+            let mut looked = self.disk.partitions.iter().filter(|p| looked.contains(&p.number));
+            let what = match looked.find(|partition| partition.is_unread()) {
+                Some(unread) => format!("nothing is known of {}, which is not read", unread.name()),
+                None => "no extlinux.conf with a kernel where U-Boot looks for it".to_owned(),
+            };
+            self.lacks(Board::UBoot, what);
         }
     }
 
@@ -74,9 +83,8 @@ impl<'a> Judge<'a, '_> {
     /// system partition counts as one with a flag (`disk/part_efi.c`, `is_bootable`).
     fn u_boot_numbers(&self) -> Vec<u32> {
         let partitions = &self.disk.partitions;
-        let gpt = |p: &&crate::disk::Partition| {
-            matches!(p.kind, crate::disk::PartitionType::Gpt { .. }) && is_esp(p)
-        };
+        let gpt =
+            |p: &&Partition| matches!(p.kind, PartitionType::Gpt { .. }) && p.kind.is_efi_system();
         let flagged: Vec<u32> =
             partitions.iter().filter(|p| p.bootable || gpt(p)).map(|p| p.number).collect();
         if !flagged.is_empty() {
@@ -120,12 +128,12 @@ impl<'a> Judge<'a, '_> {
         let default = config.default.as_deref();
         let named = default.is_some_and(|name| config.labels.iter().any(|l| l.name == name));
         let labels: Vec<_> = config.labels.iter().map(|label| label.name.as_str()).collect();
-        self.expect(&DEFAULT_LABEL, named, at, || {
-            let all = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
-            match default {
-                None => format!("no DEFAULT; the labels are {all}"),
-                Some(name) => format!("DEFAULT is {name}, and the labels are {all}"),
-            }
+        // Where it is not there, the first label that starts is taken.
+        let chosen = named || default.is_none() && !labels.is_empty();
+        self.expect(&DEFAULT_LABEL, chosen, at, || match default {
+            None => "no LABEL".to_owned(),
+            Some(name) if labels.is_empty() => format!("DEFAULT is {name}, and there is no LABEL"),
+            Some(name) => format!("DEFAULT is {name}, and the labels are {}", labels.join(", ")),
         });
         let mut startable = false;
         for label in config.labels.iter().take(MAX_FOLLOWED) {
@@ -135,13 +143,7 @@ impl<'a> Judge<'a, '_> {
     }
 
     /// Judges one label. True if its kernel is there.
-    fn label(
-        &mut self,
-        place: Place<'a>,
-        config: crate::tree::NodeId,
-        folder: &str,
-        label: &Label,
-    ) -> bool {
+    fn label(&mut self, place: Place<'a>, config: NodeId, folder: &str, label: &Label) -> bool {
         let (_, volume) = place;
         let at = || volume.tree.location(config);
         if label.local {
@@ -167,7 +169,8 @@ impl<'a> Judge<'a, '_> {
         if let Some(id) = kernel {
             self.program(&KERNEL, place, id);
         }
-        let listed = initrd.and_then(|id| self.initrd(place, id));
+        let initramfs: Vec<_> = initrd.into_iter().map(|id| (place, id)).collect();
+        let listed = self.initramfs(&initramfs);
         for id in fdt.into_iter().chain(overlays) {
             self.device_tree(place, id);
         }
@@ -175,13 +178,13 @@ impl<'a> Judge<'a, '_> {
             self.fdtdir(place, config, &relative(folder, fdtdir));
         }
         let append = label.append.clone().unwrap_or_default();
-        self.command_line(place, at(), &append, listed.as_deref());
+        self.command_line(place, at(), &append, &listed);
         kernel.is_some()
     }
 
     /// U-Boot takes the device tree whose name it was built with, and the firmware's own where that
     /// is not there.
-    fn fdtdir(&mut self, place: Place<'a>, config: crate::tree::NodeId, folder: &str) {
+    fn fdtdir(&mut self, place: Place<'a>, config: NodeId, folder: &str) {
         let (_, volume) = place;
         let at = || volume.tree.location(config);
         let id = find(volume, folder);

@@ -1,7 +1,10 @@
 //! What firmware with UEFI starts: the removable media path, systemd-boot, GRUB and unified kernel
 //! images. UEFI 2.10 §3.5; UAPI Group, Boot Loader Specification and Unified Kernel Image.
 
-use std::io::{self, Read as _};
+use std::{
+    io::{self, Read as _},
+    rc::Rc,
+};
 
 use image_formats::pe;
 use image_model::Board;
@@ -84,23 +87,26 @@ impl<'a> Judge<'a, '_> {
     fn entries(&mut self, place: Place<'a>) {
         let (_, volume) = place;
         let Some(folder) = find(volume, "/loader/entries") else { return };
-        let mut names = Vec::new();
         for (name, id) in volume.tree.children(folder).take(MAX_FOLLOWED) {
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-            if name.ends_with(".conf") {
-                names.push(name);
+            if name.to_ascii_lowercase().ends_with(b".conf") {
                 self.entry(place, id);
             }
         }
         let Some(id) = find_file(volume, "/loader/loader.conf") else { return };
         let Some(text) = self.text(&ENTRY_FILE, place, id) else { return };
         let chosen = pairs(&text).filter(|(key, _)| *key == "default").last();
-        let Some((_, pattern)) = chosen.filter(|(_, value)| !value.starts_with('@')) else {
-            return;
-        };
-        let unified = find(volume, "/EFI/Linux").into_iter();
-        let unified = unified.flat_map(|folder| volume.tree.children(folder));
-        names.extend(unified.map(|(name, _)| String::from_utf8_lossy(name).to_ascii_lowercase()));
+        // `@saved` is decided on the machine, and `auto-…` is what systemd-boot finds itself.
+        let named = |value: &str| !value.starts_with('@') && !value.starts_with("auto-");
+        let Some((_, pattern)) = chosen.filter(|(_, value)| named(value)) else { return };
+        // On the EFI system partition, or an extended boot loader partition beside it.
+        let folders = self.disk.volumes().flat_map(|(_, volume)| {
+            let folders = ["/loader/entries", "/EFI/Linux"].into_iter();
+            let folders = folders.filter_map(|folder| find(volume, folder));
+            folders.flat_map(|folder| volume.tree.children(folder))
+        });
+        let names: Vec<String> = folders
+            .map(|(name, _)| uncounted(&String::from_utf8_lossy(name).to_ascii_lowercase()))
+            .collect();
         let pattern = pattern.to_ascii_lowercase();
         let fits = |name: &String| {
             let stem = name.strip_suffix(".conf").unwrap_or(name);
@@ -119,18 +125,25 @@ impl<'a> Judge<'a, '_> {
         let (_, volume) = place;
         let Some(text) = self.text(&ENTRY_FILE, place, id) else { return };
         let at = || volume.tree.location(id);
-        let mut listed = None;
+        let other = |(key, value): (&str, &str)| {
+            key == "architecture" && !value.eq_ignore_ascii_case("aa64")
+        };
+        // systemd-boot skips what is for another processor.
+        if pairs(&text).any(other) {
+            return;
+        }
+        let mut initramfs = Vec::new();
         let mut options = Vec::new();
         let mut starts = false;
         for (key, value) in pairs(&text).take(MAX_LINES) {
             if key == "options" {
                 options.push(value);
             }
+            starts |= matches!(key, "linux" | "efi" | "uki" | "uki-url");
             let is_file = ["linux", "initrd", "efi", "devicetree", "devicetree-overlay", "uki"];
             if !is_file.contains(&key) {
                 continue;
             }
-            starts |= matches!(key, "linux" | "efi" | "uki");
             // Only overlays are several in one line.
             let paths = if key == "devicetree-overlay" {
                 value.split_ascii_whitespace().collect()
@@ -138,20 +151,21 @@ impl<'a> Judge<'a, '_> {
                 vec![value]
             };
             for path in paths {
-                let file = find_file(volume, path);
+                let file = find_file(volume, &path.replace('\\', "/"));
                 self.expect(&ENTRY_FILE, file.is_some(), at, || format!("{key}: no file {path}"));
                 let Some(file) = file else { continue };
                 match key {
                     "linux" => _ = self.program(&KERNEL, place, file),
-                    "initrd" => listed = self.initrd(place, file),
+                    "initrd" => initramfs.push((place, file)),
                     "efi" | "uki" => _ = self.efi_program(place, file),
                     _ => _ = self.device_tree(place, file),
                 }
             }
         }
-        self.expect(&ENTRY_FILE, starts, at, || "neither linux nor efi".to_owned());
+        self.expect(&ENTRY_FILE, starts, at, || "neither linux, efi nor uki".to_owned());
+        let listed = self.initramfs(&initramfs);
         if !options.is_empty() {
-            self.command_line(place, at(), &options.join(" "), listed.as_deref());
+            self.command_line(place, at(), &options.join(" "), &listed);
         }
     }
 
@@ -165,8 +179,11 @@ impl<'a> Judge<'a, '_> {
             }
             let Some(image) = self.efi_program(place, id) else { continue };
             let at = || volume.tree.location(id);
-            for name in [".linux", ".cmdline"] {
+            for name in [".linux", ".initrd", ".cmdline"] {
                 let section = image.section(name);
+                if section.is_none() && name != ".linux" {
+                    continue;
+                }
                 let size = volume.tree.node(id).size;
                 let end = section.map(|s| {
                     u64::from(s.pointer_to_raw_data.get()) + u64::from(s.size_of_raw_data.get())
@@ -178,11 +195,11 @@ impl<'a> Judge<'a, '_> {
                     }
                 });
             }
-            let mut listed = None;
+            let mut listed = Vec::new();
             if let Some(Ok(content)) = section(volume, id, &image, ".initrd") {
-                let initrd = initrd::list(content, &mut self.initrd_bytes);
-                self.judge_initrd(&initrd, at);
-                listed = Some(initrd);
+                listed.push(Rc::new(initrd::list(content, &mut self.initrd_bytes)));
+                self.judge_initrd(&listed[0], at);
+                self.initrd_init(&listed, at);
             }
             if let Some(Ok(content)) = section(volume, id, &image, ".cmdline") {
                 let mut line = Vec::new();
@@ -190,7 +207,7 @@ impl<'a> Judge<'a, '_> {
                 _ = content.take(MAX_COMMAND_LINE).read_to_end(&mut line);
                 let line = display(line.trim_ascii_end());
                 let line = line.trim_end_matches("\\u{0}");
-                self.command_line(place, at(), line, listed.as_ref());
+                self.command_line(place, at(), line, &listed);
             }
         }
     }
@@ -218,6 +235,7 @@ impl<'a> Judge<'a, '_> {
             } else {
                 rest.get(..1).unwrap_or_default()
             };
+            let mut initramfs = Vec::new();
             for path in paths {
                 let path = path.trim_matches(['"', '\'']);
                 // `($drive1)/…` is a file system that was searched for.
@@ -228,6 +246,9 @@ impl<'a> Judge<'a, '_> {
                 }
                 let mut all = self.disk.volumes();
                 let found = all.find_map(|p| find_file(p.1, path).map(|id| (p, id)));
+                if found.is_none() && self.disk.has_unread() {
+                    continue;
+                }
                 self.expect(
                     &GRUB_FILE,
                     found.is_some(),
@@ -237,14 +258,17 @@ impl<'a> Judge<'a, '_> {
                 let Some((place, file)) = found else { continue };
                 match key {
                     "linux" | "linuxefi" => _ = self.program(&KERNEL, place, file),
-                    "initrd" | "initrdefi" => _ = self.initrd(place, file),
+                    "initrd" | "initrdefi" => initramfs.push((place, file)),
                     "devicetree" => _ = self.device_tree(place, file),
                     _ => {}
                 }
             }
+            if initramfs.len() == paths.len() {
+                self.initramfs(&initramfs);
+            }
             let options = rest.get(1..).unwrap_or_default().join(" ");
             if is_kernel && !options.is_empty() && !options.contains('$') {
-                self.command_line(place, volume.tree.location(id), &options, None);
+                self.command_line(place, volume.tree.location(id), &options, &[]);
             }
         }
     }
@@ -276,6 +300,15 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let (key, value) = line.split_once(|c: char| c.is_ascii_whitespace())?;
         Some((key, value.trim()))
     })
+}
+
+/// The name of an entry without its counter: `a+3-1.conf` is `a.conf`. Boot Loader Specification,
+/// Boot counting.
+fn uncounted(name: &str) -> String {
+    let Some((stem, end)) = name.rsplit_once('.') else { return name.to_owned() };
+    let Some((base, counter)) = stem.rsplit_once('+') else { return name.to_owned() };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if counter.splitn(2, '-').all(is_number) { format!("{base}.{end}") } else { name.to_owned() }
 }
 
 /// True if a name fits a pattern with `*` and `?`. Takes no more steps than the product of the
@@ -322,6 +355,19 @@ mod tests {
             ("ab", "a", false),
         ] {
             assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn counters_are_no_names() {
+        for (name, want) in [
+            ("nixos-1+3.conf", "nixos-1.conf"),
+            ("nixos-1+2-1.efi", "nixos-1.efi"),
+            ("nixos-1.conf", "nixos-1.conf"),
+            ("a+b.conf", "a+b.conf"),
+            ("a+1-.conf", "a+1-.conf"),
+        ] {
+            assert_eq!(uncounted(name), want);
         }
     }
 

@@ -1,12 +1,15 @@
 //! The file that is shipped, and the shape of the tree.
 
-use image_model::{Compression, ImageSpace, Location};
+use image_model::Compression;
 
 use super::{
     COMPRESSION, FILE_EXTENSION, INIT, Judge, KERNEL, MACHINE_ID, MOUNT_POINTS, OS_RELEASE,
     RESOLV_CONF, ROOT, SSH_HOST_KEY,
 };
-use crate::tree::{Tree, display};
+use crate::{
+    container::file_at,
+    tree::{Tree, display},
+};
 
 const MOUNTED: [&str; 7] = ["/bin", "/sbin", "/tmp", "/run", "/proc", "/sys", "/dev"];
 
@@ -16,13 +19,7 @@ const KERNEL_FILES: [&[u8]; 6] =
 
 impl Judge<'_, '_> {
     pub(super) fn file(&mut self) {
-        let whole = || Location {
-            structure: "file".into(),
-            space: ImageSpace::File,
-            offset: 0,
-            len: 0,
-            path: None,
-        };
+        let whole = || file_at("file", 0, 0);
         if let Some(name) = self.image.file_name {
             self.out.expect(&FILE_EXTENSION, name.ends_with(".wsl"), || {
                 (whole(), format!("the file is called {name}, and its name does not end in .wsl"))

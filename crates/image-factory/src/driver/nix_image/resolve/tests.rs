@@ -131,24 +131,25 @@ fn no_way_is_told_with_what_each_lacks() {
     assert_eq!(
         text(Driver::NixImage, Route::Auto, "sd-card"),
         "nixosConfigurations.card has no image sd-card: (1) variant: config.system.build.images has \
-         no sd-card; (2) generators: the host does not import the module all-formats, and the flake \
-         has no input nixos-generators; (3) generators-cli: the flake has no input nixos-generators; \
-         (4) module: config.system.build has neither sdImage nor image"
+         no sd-card, but iso; (2) generators: the host does not import the module all-formats, and \
+         the flake has no input nixos-generators; (3) generators-cli: the flake has no input \
+         nixos-generators; (4) module: config.system.build has neither sdImage nor image"
     );
     assert_eq!(
         text(Driver::NixosGenerators, Route::Auto, "sd-card"),
         "nixosConfigurations.card has no image sd-card: (1) generators: the host does not import the \
          module all-formats, and packages.aarch64-linux has neither card nor sd-aarch64; (2) \
-         generators-cli: nixos-generate is not in PATH"
+         generators-cli: nixos-generate is not in PATH (nix profile install \
+         github:nix-community/nixos-generators gets it)"
     );
     assert_eq!(
         text(Driver::NixImage, Route::Variant, "docker"),
-        "nixosConfigurations.card has no image docker: (1) variant: nixpkgs has no variant that \
+        "nixosConfigurations.card has no image docker: route variant: nixpkgs has no variant that \
          stands for it"
     );
     assert_eq!(
         text(Driver::NixImage, Route::Generators, "oci"),
-        "nixosConfigurations.card has no image oci: (1) generators: nixos-generators has no format \
+        "nixosConfigurations.card has no image oci: route generators: nixos-generators has no format \
          that stands for it"
     );
 }
