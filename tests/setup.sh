@@ -17,6 +17,7 @@ packages='
     fdisk
     gcc
     gdisk
+    git
     gzip
     libarchive-tools
     libc6-dev
