@@ -15,6 +15,7 @@ packages='
     fakeroot
     faketime
     fdisk
+    file
     gcc
     gdisk
     git
