@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests call, on Debian 12 or later, as root; puts two more versions of Nix into
-# target/nix-versions, and what SD cards are made of into target/arm64-parts. Safe to run again.
+# target/nix-versions, what SD cards are made of into target/arm64-parts, and file systems that other
+# people made for their tests into target/file-systems. Safe to run again.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -11,6 +12,7 @@ packages='
     cpio
     device-tree-compiler
     dosfstools
+    dpkg-dev
     e2fsprogs
     fakeroot
     faketime
@@ -27,6 +29,7 @@ packages='
     nix-bin
     openssl
     pigz
+    python3-pip
     qemu-efi-aarch64
     tar
     u-boot-qemu
@@ -66,3 +69,4 @@ fi
 
 tests/tools/fetch-nix.sh target/nix-versions
 tests/tools/fetch-arm64-parts.sh target/arm64-parts
+tests/tools/fetch-file-systems.sh target/file-systems

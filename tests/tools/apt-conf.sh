@@ -1,10 +1,11 @@
 #!/bin/sh
 # Makes a configuration of apt in a folder of its own, which sees more than the machine's: arm64
-# packages, firmware that is not free, and backports where the release is Debian 12. Prints the
-# file, for the environment:
+# packages, firmware that is not free, source packages, and backports where the release is Debian 12.
+# Prints the file, for the environment:
 #
 #     export APT_CONFIG=$(tests/tools/apt-conf.sh DIR)
 #     apt-get download u-boot-rpi:arm64
+#     apt-get source e2fsprogs
 #
 # The sources and lists of the machine stay as they are; what is installed is known. $MIRROR
 # overrides the mirror.
@@ -33,7 +34,7 @@ if [ "$suite" = bookworm ]; then
 fi
 
 cat >"$dir/debian.sources" <<SOURCES
-Types: deb
+Types: deb deb-src
 URIs: $mirror
 Suites: $suites
 Components: main non-free-firmware
