@@ -1,6 +1,7 @@
 //! ext2, ext3 and ext4: good file systems by the real tools, and a broken twin for every check.
 
 mod good;
+mod hashes;
 mod hostile;
 mod image;
 mod twins;
