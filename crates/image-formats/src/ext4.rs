@@ -11,6 +11,9 @@ mod group;
 mod hash;
 mod inode;
 mod map;
+mod mmp;
+mod orphan;
+mod quota;
 pub mod raw;
 mod xattr;
 
@@ -24,6 +27,9 @@ pub use group::Descriptor;
 pub use hash::{NameHash, SIPHASH};
 pub use inode::{FileType, Inode};
 pub use map::{ExtentNode, IndirectNode, MAX_EXTENT_DEPTH, Run, Slot};
+pub use mmp::Mmp;
+pub use orphan::OrphanBlock;
+pub use quota::{QuotaEntry, QuotaFile, QuotaType, quota_references};
 pub use xattr::{Xattr, xattrs};
 
 /// The number of a block of the file system.

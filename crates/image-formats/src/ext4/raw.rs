@@ -6,6 +6,9 @@ mod directory;
 mod extent;
 mod group;
 mod inode;
+mod mmp;
+mod orphan;
+mod quota;
 mod superblock;
 mod xattr;
 
@@ -13,5 +16,8 @@ pub use directory::{DirectoryEntry, DirectoryTail, DxCountLimit, DxEntry, DxNode
 pub use extent::{Extent, ExtentHeader, ExtentIndex, ExtentTail};
 pub use group::GroupDescriptor;
 pub use inode::{Inode, InodeExtra};
+pub use mmp::Mmp;
+pub use orphan::OrphanTail;
+pub use quota::{QuotaBlockHeader, QuotaEntryR0, QuotaEntryR1, QuotaHeader, QuotaInfo};
 pub use superblock::Superblock;
 pub use xattr::{XattrEntry, XattrHeader};
