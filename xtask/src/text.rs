@@ -39,11 +39,14 @@ pub(crate) fn report(name: &str, report: &VerificationReport, paint: Paint) -> S
     if subject.compression != Compression::None {
         text += &format!(" in {}", subject.compression.as_str());
     }
-    text += &format!(", {}", bytes(subject.digests.size));
-    if let Some(raw) = subject.raw.filter(|raw| raw.size != subject.digests.size) {
+    text += &format!(", {}", bytes(subject.size));
+    if let Some(raw) = subject.raw.filter(|raw| raw.size != subject.size) {
         text += &format!(", {} unpacked", bytes(raw.size));
     }
-    text += &format!("\n  sha256 {}\n", subject.digests.sha256);
+    text.push('\n');
+    if let Some(sha256) = &subject.sha256 {
+        text += &format!("  sha256 {sha256}\n");
+    }
     for finding in &report.findings {
         text += &format!("  {}\n", finding_line(finding, paint));
     }

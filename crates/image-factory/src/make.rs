@@ -242,7 +242,7 @@ fn verify(
     };
     let report = crate::verify::file(file, &verification, events)
         .map_err(|cause| MakeError::Verify { path: path.to_owned(), cause })?;
-    let read = report.subject.digests;
+    let read = crate::verify::digests(&report);
     if read != artifact.digests || report.subject.raw.is_some_and(|raw| raw != artifact.raw) {
         let (path, written) = (path.to_owned(), artifact.digests);
         return Err(MakeError::ReadBack { path, written, read });

@@ -4,7 +4,7 @@ use std::{fs::File, io, path::Path, sync::Arc};
 
 use image_formats::bytes::ReadAt;
 use image_host::interrupt;
-use image_model::{Board, VerificationReport, Waiver};
+use image_model::{Board, Digests, VerificationReport, Waiver};
 use image_verify::{Expected, Request, VerifyError};
 
 use crate::event::{Event, Events, Step};
@@ -47,6 +47,11 @@ impl ReadAt for Interruptible {
         interrupt::check()?;
         ReadAt::read_exact_at(&self.0, offset, buf)
     }
+}
+
+/// The digests of a file that was judged: all of it was read.
+pub(crate) fn digests(report: &VerificationReport) -> Digests {
+    report.subject.digests().expect("what judges a file hashes it")
 }
 
 /// Judges `file`. Where there is no room for its raw bytes, a [`ScratchError`] is among the causes

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Compression, Digests, ImageKind, Severity, Waiver};
+use crate::{Compression, Digests, ImageKind, Severity, Sha256, Waiver};
 
 /// Version of the shape of `verification.json`. Grows when a key changes its meaning or goes away.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -102,12 +102,21 @@ pub struct Subject {
     pub format: Option<Cow<'static, str>>,
     /// What is around the raw bytes.
     pub compression: Compression,
-    /// The whole file.
-    #[serde(flatten)]
-    pub digests: Digests,
+    /// Length of the file in bytes, or of the part of it that was judged.
+    pub size: u64,
+    /// SHA-256 of the whole file; absent where only the structures in a part of it were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256>,
     /// The bytes inside the compression; absent where they could not be read to their end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Digests>,
+}
+
+impl Subject {
+    /// Those of the whole file, where all of it was read.
+    pub fn digests(&self) -> Option<Digests> {
+        Some(Digests { size: self.size, sha256: self.sha256? })
+    }
 }
 
 /// How many checks had which outcome, and how many findings which severity.

@@ -13,26 +13,50 @@ mod checks;
 mod counts;
 mod directories;
 mod files;
+mod fs;
 mod groups;
 mod index;
 mod inodes;
 mod map;
 mod superblock;
+mod volume;
 
 use image_formats::{
     bytes::{ReadError, Region},
     ext4::{Block, Descriptor, Geometry, Ino, Superblock, raw},
 };
-use image_model::{Check, Location};
+use image_model::{Check, Location, VerificationReport};
 
 use crate::{
     Recorder,
     container::raw_at,
-    volume::{Family, Trouble, Volume},
+    volume::{Trouble, Volume},
 };
 use bits::Bits;
 pub use checks::*;
-use inodes::Entry;
+use directories::Directory;
+use fs::Fs;
+use inodes::Inodes;
+
+/// Judges the file system in `region`, and nothing around it. An error is the machine's.
+///
+/// ```no_run
+/// # use std::{fs::File, sync::Arc};
+/// # use image_formats::bytes::Region;
+/// let image = Region::whole(Arc::new(File::open("root.ext4")?))?;
+/// let report = image_verify::ext4::check(&image)?;
+/// assert!(report.passed(), "{:?}", report.findings);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn check(region: &Region) -> Result<VerificationReport, ReadError> {
+    let mut out = Recorder::default();
+    let sound = judge(region, NAME, &mut out)?;
+    let format = sound.map(|sound| superblock::format(&sound.superblock));
+    Ok(crate::report_of_region(region, format, out))
+}
+
+/// What people call a file system that is alone.
+const NAME: &str = "file system";
 
 /// Judges the file system in `region`, which people call `name`, and opens it where that is safe.
 /// An error is the machine's.
@@ -42,6 +66,20 @@ pub fn verify(
     trouble: &Trouble,
     out: &mut Recorder,
 ) -> Result<Option<Volume>, ReadError> {
+    match judge(region, name, out)? {
+        Some(sound) => volume::open(region, name, trouble, &sound, out),
+        None => Ok(None),
+    }
+}
+
+/// A file system in which nothing was found that makes it unsafe to follow.
+struct Sound {
+    superblock: Superblock,
+    geometry: Geometry,
+    groups: Vec<Descriptor>,
+}
+
+fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Sound>, ReadError> {
     out.announce(CHECKS);
     let whole = region.len() >= Superblock::OFFSET + raw::Superblock::SIZE as u64;
     if !out.expect(&SUPERBLOCK, whole, || {
@@ -64,64 +102,20 @@ pub fn verify(
         geometry: &geometry,
         groups: &groups.descriptors,
         used: groups.used,
-        inodes: Vec::new(),
+        inodes: Inodes::new(geometry.inodes_count),
+        directories: Vec::new(),
         sound: !superblock.incompat(image_formats::ext4::incompat::RECOVER),
         held: Vec::new(),
         out,
     };
-    if !judge.inodes()? {
-        return Ok(None);
-    }
+    judge.inodes()?;
     judge.journal()?;
-    let Some(tree) = judge.directories()? else { return Ok(None) };
-    if judge.sound {
+    if judge.directories()? && judge.sound {
         judge.links();
         judge.bitmaps()?;
     }
-    if !judge.sound {
-        return Ok(None);
-    }
-    let opaque = files::opaque(&judge.inodes, &tree);
-    let files = files::open(region, trouble, opaque);
-    let at = superblock::location(region, name, Superblock::OFFSET);
-    let files = match files {
-        Ok(files) => files,
-        Err(reason) => {
-            out.expect(&UNREADABLE, false, || (at, reason));
-            return Ok(None);
-        }
-    };
-    out.expect(&UNREADABLE, true, || (at.clone(), String::new()));
-    Ok(Some(Volume {
-        name: name.to_owned(),
-        family: Family::Ext,
-        format: superblock::format(&superblock),
-        label: String::from_utf8_lossy(superblock.label()).into_owned(),
-        uuid: uuid(&superblock.raw.s_uuid),
-        free_bytes: superblock.free_blocks_count().saturating_mul(u64::from(geometry.block_size)),
-        free_inodes: Some(u64::from(superblock.raw.s_free_inodes_count.get())),
-        random_seed: random_seed(&superblock),
-        at,
-        tree,
-        files: Box::new(files),
-    }))
-}
-
-/// The seed of the hashes of names, if it looks drawn at random: a UUID of version 4, as `mke2fs`
-/// draws it, and not that of the file system, which is what people take for a fixed one. RFC 9562
-/// §5.4.
-fn random_seed(superblock: &Superblock) -> Option<String> {
-    let words = superblock.raw.s_hash_seed.map(|word| word.get().to_le_bytes());
-    let seed: &[u8; 16] = words.as_flattened().try_into().ok()?;
-    let random = seed[6] >> 4 == 4 && seed[8] >> 6 == 2;
-    (random && *seed != superblock.raw.s_uuid).then(|| uuid(seed))
-}
-
-/// A UUID as people write it.
-fn uuid(bytes: &[u8; 16]) -> String {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-    format!("{a}-{b}-{c}-{d}-{e}")
+    let sound = judge.sound;
+    Ok(sound.then_some(Sound { superblock, geometry, groups: groups.descriptors }))
 }
 
 /// A place in the file system: `at` is relative to it.
@@ -146,8 +140,10 @@ struct Judge<'a, 'o> {
     groups: &'a [Descriptor],
     /// Clusters that have an owner.
     used: Bits,
-    /// Inodes in use, in the order of their numbers.
-    inodes: Vec<Entry>,
+    /// Inodes in use.
+    inodes: Inodes,
+    /// Directories, in the order of their numbers.
+    directories: Vec<Directory>,
     /// Nothing was found so far that makes the counts senseless, or the files unsafe to read.
     sound: bool,
     /// Checks that held at least once.
@@ -155,7 +151,13 @@ struct Judge<'a, 'o> {
     out: &'o mut Recorder,
 }
 
-impl Judge<'_, '_> {
+impl<'a> Judge<'a, '_> {
+    /// Reads what was judged before.
+    fn fs(&self) -> Fs<'a> {
+        let Self { region, superblock, geometry, groups, .. } = *self;
+        Fs { region, superblock, geometry, groups }
+    }
+
     /// Records a check that nothing relies on.
     fn note(
         &mut self,
@@ -186,18 +188,10 @@ impl Judge<'_, '_> {
         self.note(check, holds, finding)
     }
 
-    /// Where an inode is, from the start of the file system.
-    fn inode_offset(&self, ino: Ino) -> u64 {
-        let (group, index) = self.geometry.place(ino);
-        let table = self.groups.get(group.0 as usize).map_or(Block(0), Descriptor::inode_table);
-        let within = u64::from(index) * u64::from(self.geometry.inode_size);
-        self.geometry.offset(table).saturating_add(within)
-    }
-
     fn at_inode(&self, ino: Ino) -> Location {
         let len = u64::from(self.geometry.inode_size);
         let name = format!("{}, ext4 {ino}", self.name);
-        structure(self.region, name, self.inode_offset(ino), len)
+        structure(self.region, name, self.fs().inode_offset(ino), len)
     }
 
     fn at_block(&self, what: &str, ino: Ino, block: Block) -> Location {
@@ -216,10 +210,5 @@ impl Judge<'_, '_> {
     /// Fills `buf` with blocks, which are inside the file system.
     fn read(&self, what: &'static str, block: Block, buf: &mut [u8]) -> Result<(), ReadError> {
         self.region.fill(what, self.geometry.offset(block), buf)
-    }
-
-    /// An inode in use.
-    fn entry(&self, ino: Ino) -> Option<usize> {
-        self.inodes.binary_search_by_key(&ino, |entry| entry.ino).ok()
     }
 }

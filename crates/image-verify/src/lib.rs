@@ -52,11 +52,11 @@ pub mod volume;
 use std::{borrow::Cow, io, io::BufRead as _, sync::Arc, thread};
 
 use image_formats::{
-    bytes::{ReadAt, ReadError},
+    bytes::{ReadAt, ReadError, Region},
     units::ByteOffset,
 };
 use image_model::{
-    Board, Check, Compression, Digests, ImageKind, REPORT_SCHEMA, Sha256, Subject,
+    Board, Check, Compression, Digests, ImageKind, Location, REPORT_SCHEMA, Sha256, Subject,
     VerificationReport, Verifier, Waiver,
 };
 use sha2::Digest as _;
@@ -322,26 +322,56 @@ pub fn verify(
         Expected::Kind(kind) => Some(kind),
         _ => None,
     });
-    let recorded = out.finish(request.waivers, &UNUSED_WAIVER, &file_at("file", 0, file_len));
-    Ok(VerificationReport {
+    let subject = Subject {
+        format: format.map(Cow::Borrowed),
+        compression,
+        size: passed.file.size,
+        sha256: Some(passed.file.sha256),
+        raw: passed.raw,
+    };
+    let whole = file_at("file", 0, file_len);
+    Ok(report(subject, kind, request.waivers, &whole, out))
+}
+
+/// The report on a part of an image that was judged alone.
+fn report_of_region(
+    region: &Region,
+    format: Option<&'static str>,
+    out: Recorder,
+) -> VerificationReport {
+    let subject = Subject {
+        format: format.map(Cow::Borrowed),
+        compression: Compression::None,
+        size: region.len(),
+        sha256: None,
+        raw: None,
+    };
+    let whole = container::raw_at("region", region.start().0, region.len());
+    report(subject, None, &[], &whole, out)
+}
+
+fn report(
+    subject: Subject,
+    kind: Option<ImageKind>,
+    waivers: &[Waiver],
+    whole: &Location,
+    out: Recorder,
+) -> VerificationReport {
+    let recorded = out.finish(waivers, &UNUSED_WAIVER, whole);
+    VerificationReport {
         schema: REPORT_SCHEMA,
         verifier: Verifier {
             name: Cow::Borrowed(env!("CARGO_PKG_NAME")),
             version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
         },
-        subject: Subject {
-            format: format.map(Cow::Borrowed),
-            compression,
-            digests: passed.file,
-            raw: passed.raw,
-        },
+        subject,
         kind,
-        waivers: request.waivers.to_vec(),
+        waivers: waivers.to_vec(),
         totals: recorded.totals,
         outcomes: recorded.outcomes,
         findings: recorded.findings,
         omitted: recorded.omitted,
-    })
+    }
 }
 
 /// The checks of a compression.

@@ -292,7 +292,7 @@ fn do_part(part: BenchPart, work: &Path) -> Result<Verdict, Failure> {
         return Err(Failure::new(Verdict::Failed, text));
     }
     let peak_bytes = peak().map_err(fail)?;
-    print_json(&Part { peak_bytes, output_bytes: report.subject.digests.size })
+    print_json(&Part { peak_bytes, output_bytes: report.subject.size })
 }
 
 fn finish_input(work: &Path) -> Result<PathBuf, Failure> {

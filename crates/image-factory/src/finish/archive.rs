@@ -53,7 +53,7 @@ pub(super) fn finish(
     })?;
     Ok(Finished {
         artifacts: vec![super::artifact(job, "tar", rewritten.compressed, rewritten.raw)],
-        input: report.subject.digests,
+        input: crate::verify::digests(&report),
         notices: rewritten.notices,
     })
 }

@@ -53,7 +53,7 @@ pub(super) fn finish(
         (report, write(job, &raw, progress)?)
     };
     // All of it was read, or the report would not be sound.
-    let judged = report.subject.raw.unwrap_or(report.subject.digests);
+    let judged = report.subject.raw.unwrap_or(crate::verify::digests(&report));
     if judged != written.image.raw {
         let (path, written) = (job.input.to_owned(), written.image.raw);
         return Err(FinishError::Changed { path, judged, written });
@@ -63,7 +63,7 @@ pub(super) fn finish(
     if let Some(map) = written.map {
         artifacts.push(publish(job, &map)?);
     }
-    Ok(Finished { artifacts, input: report.subject.digests, notices: Vec::new() })
+    Ok(Finished { artifacts, input: crate::verify::digests(&report), notices: Vec::new() })
 }
 
 struct Written {

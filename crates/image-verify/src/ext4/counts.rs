@@ -2,11 +2,11 @@
 
 use image_formats::{
     bytes::ReadError,
-    ext4::{Block, Descriptor, FileType, GroupIndex, ro_compat},
+    ext4::{Block, Descriptor, FileType, GroupIndex, Ino, ro_compat},
 };
 use image_model::Location;
 
-use super::{Judge, checks::*, groups::has_flags, structure, superblock};
+use super::{Judge, checks::*, groups::has_flags, inodes::Known, structure, superblock};
 
 /// `EXT4_LINK_MAX`: with dir_nlink a directory with more subdirectories counts 1.
 const LINK_MAX: u32 = 65000;
@@ -15,24 +15,35 @@ impl Judge<'_, '_> {
     /// Names against links.
     pub(super) fn links(&mut self) {
         let many = self.superblock.ro_compat(ro_compat::DIR_NLINK);
-        for index in 0..self.inodes.len() {
-            let entry = &self.inodes[index];
-            let (ino, names, links) = (entry.ino, entry.names, u32::from(entry.links));
-            if entry.nameless || links == 0 {
-                continue;
-            }
-            let reached = entry.node.is_some();
-            if !self.expect(&UNCONNECTED, reached, |judge| {
-                (judge.at_inode(ino), format!("{links} links, and no directory has it"))
-            }) {
-                continue;
-            }
-            let is_directory = self.inodes[index].file_type() == Some(FileType::Directory);
-            let held = links == names || is_directory && many && names > LINK_MAX && links == 1;
-            self.note(&LINK_COUNT, held, |judge| {
-                (judge.at_inode(ino), format!("{links} links, not {names}"))
-            });
+        let end = Ino(self.geometry.inodes_count.saturating_add(1));
+        let mut from = Ino(1);
+        while let Some((ino, known)) = self.inodes.next(from, end) {
+            self.link(ino, known, many);
+            from = Ino(ino.0 + 1);
         }
+    }
+
+    fn link(&mut self, ino: Ino, known: Known, many: bool) {
+        let Known { links, names, .. } = known;
+        let links = u32::from(links);
+        if known.has(Known::NAMELESS) || links == 0 {
+            return;
+        }
+        let is_directory = known.file_type() == Some(FileType::Directory);
+        let connected = |index: usize| self.directories[index].connected;
+        let reached = match is_directory {
+            true => ino == Ino::ROOT || self.directory_at(ino).is_some_and(connected),
+            false => names > 0,
+        };
+        if !self.expect(&UNCONNECTED, reached, |judge| {
+            (judge.at_inode(ino), format!("{links} links, and no directory has it"))
+        }) {
+            return;
+        }
+        let held = links == names || is_directory && many && names > LINK_MAX && links == 1;
+        self.note(&LINK_COUNT, held, |judge| {
+            (judge.at_inode(ino), format!("{links} links, not {names}"))
+        });
     }
 
     /// Bitmaps and counts against what is in use.
@@ -42,7 +53,7 @@ impl Judge<'_, '_> {
         let mut bytes = vec![0; geometry.block_size as usize];
         let cluster_bits = geometry.clusters_per_group();
         let mut inodes = Vec::new();
-        let (mut free_clusters, mut free_inodes, mut next) = (0_u64, 0_u64, 0);
+        let (mut free_clusters, mut free_inodes) = (0_u64, 0_u64);
         for (group, descriptor) in (0..).map(GroupIndex).zip(self.groups) {
             let here = geometry.clusters_in(group);
             let used = self.used_clusters(group, here);
@@ -68,7 +79,7 @@ impl Judge<'_, '_> {
             let count = geometry.inodes_per_group;
             inodes.clear();
             inodes.resize(count.div_ceil(8) as usize, 0_u8);
-            let directories = self.used_inodes(group, &mut inodes, &mut next);
+            let directories = self.used_inodes(group, &mut inodes);
             let uninit = flags && descriptor.has(Descriptor::INODE_UNINIT);
             if !uninit {
                 let block = descriptor.inode_bitmap();
@@ -115,21 +126,17 @@ impl Judge<'_, '_> {
         self.used.bytes(start, count.div_ceil(8) as usize).to_vec()
     }
 
-    /// Sets the bits of the inodes of a group that are in use, and counts the directories. `next`
-    /// is the first that is not of an earlier group.
-    fn used_inodes(&self, group: GroupIndex, bits: &mut [u8], next: &mut usize) -> u32 {
+    /// Sets the bits of the inodes of a group that are in use, and counts the directories.
+    fn used_inodes(&self, group: GroupIndex, bits: &mut [u8]) -> u32 {
         let count = self.geometry.inodes_per_group;
         let first = self.geometry.ino(group, 0);
         let mut set = |index: u32| bits[(index / 8) as usize] |= 1 << (index % 8);
         let reserved = self.superblock.first_ino().0.saturating_sub(first.0).min(count);
         (0..reserved).for_each(&mut set);
         let mut directories = 0;
-        while let Some(entry) = self.inodes.get(*next)
-            && entry.ino.0 - first.0 < count
-        {
-            set(entry.ino.0 - first.0);
-            directories += u32::from(entry.file_type() == Some(FileType::Directory));
-            *next += 1;
+        for (ino, known) in self.inodes.range(first, Ino(first.0.saturating_add(count))) {
+            set(ino.0 - first.0);
+            directories += u32::from(known.file_type() == Some(FileType::Directory));
         }
         directories
     }

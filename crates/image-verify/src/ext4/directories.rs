@@ -1,101 +1,133 @@
-//! Directories from the root: e2fsck's passes 2 and 3. They make the tree.
+//! Directories: e2fsck's passes 2 and 3.
+
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hasher as _},
+};
 
 use image_formats::{
     bytes::ReadError,
-    ext4::{Block, DirectoryBlock, DirectoryEntry, Ino, Run, incompat, raw, ro_compat},
+    ext4::{DirectoryBlock, DirectoryEntry, FileType, Ino, Inode, Run, incompat, raw, ro_compat},
 };
 use image_model::Location;
 
-use super::{
-    Judge, Place,
-    checks::*,
-    inodes::{Body, Content, Directory},
-};
-use crate::tree::{NodeId, Tree, display};
+use super::{Judge, Place, checks::*, fs::blocks, inodes::Known, volume::inline_data};
+use crate::tree::display;
 
-/// A directory that is judged now.
-pub(super) struct Here {
+/// A directory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Directory {
     pub(super) ino: Ino,
-    parent: Ino,
-    node: NodeId,
-    encrypted: bool,
+    /// The directory that has it; 0 until an entry leads to it.
+    pub(super) parent: Ino,
+    /// What its `..` says; 0 where it has none.
+    dotdot: Ino,
+    /// Of the checksums of its blocks.
+    pub(super) seed: u32,
+    flags: u32,
+    /// All of its blocks, where they are a single run.
+    run: Option<Run>,
+    /// A way leads here from the root.
+    pub(super) connected: bool,
+}
+
+impl Directory {
+    pub(super) fn new(ino: Ino, inode: &Inode<'_>, seed: u32, run: Option<Run>) -> Self {
+        let (parent, dotdot, flags) = (Ino(0), Ino(0), inode.raw.i_flags.get());
+        Self { ino, parent, dotdot, seed, flags, run, connected: false }
+    }
+
+    /// True if its inode has this flag.
+    pub(super) fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// What is learned of a directory while its entries are judged.
+struct Here {
+    directory: Directory,
     /// The entry that comes next: the first two are `.` and `..`.
     position: u64,
+    /// Hashes of the names.
+    names: Vec<u64>,
 }
 
 impl Judge<'_, '_> {
-    /// Walks from the root through all directories. `None` where there is no root, or more than the
-    /// tree holds.
-    pub(super) fn directories(&mut self) -> Result<Option<Tree>, ReadError> {
-        let structure = format!("{}, ext4 inode", self.name);
-        let mut tree = Tree::of_volume(structure, u64::from(self.geometry.inode_size));
-        let root = self.entry(Ino::ROOT);
-        let is_directory = |index: &usize| matches!(self.inodes[*index].body, Body::Directory(_));
+    /// A directory, by its inode.
+    pub(super) fn directory_at(&self, ino: Ino) -> Option<usize> {
+        self.directories.binary_search_by_key(&ino, |directory| directory.ino).ok()
+    }
+
+    /// Judges the entries of all directories, and whether they hang together. False where there is
+    /// no root.
+    pub(super) fn directories(&mut self) -> Result<bool, ReadError> {
+        let root = self.inodes.get(Ino::ROOT).copied();
         // A root that is broken has been told of.
-        let broken = |index: usize| {
-            matches!(self.inodes[index].body, Body::Broken) && self.inodes[index].links > 0
-        };
-        let held = root.as_ref().is_some_and(is_directory);
-        if root.is_some_and(broken) {
-            return Ok(None);
+        if root.is_some_and(|root| root.has(Known::BROKEN)) {
+            return Ok(false);
         }
+        let held = root
+            .is_some_and(|root| root.links > 0 && root.file_type() == Some(FileType::Directory));
         if !self.expect(&ROOT, held, |judge| {
             (judge.at_inode(Ino::ROOT), "inode 2 is no directory in use".to_owned())
         }) {
-            return Ok(None);
+            return Ok(false);
         }
-        let Some(root) = root else { return Ok(None) };
-        let at = self.region.absolute(self.inode_offset(Ino::ROOT)).0;
-        tree.set_root(self.inodes[root].metadata(at));
-        self.inodes[root].node = Some(Tree::ROOT);
-        let mut waiting = vec![(root, Ino::ROOT)];
-        // Bounded: a directory comes here when it gets its node, which happens once.
-        while let Some((index, parent)) = waiting.pop() {
-            let entry = &mut self.inodes[index];
-            let (ino, Some(node)) = (entry.ino, entry.node) else { continue };
-            let body = std::mem::replace(&mut entry.body, Body::Broken);
-            if let Body::Directory(directory) = &body {
-                let encrypted = directory.encrypted;
-                let mut here = Here { ino, parent, node, encrypted, position: 0 };
-                self.directory(directory, &mut here, &mut tree, &mut waiting)?;
-            }
-            self.inodes[index].body = body;
-            if !tree.is_complete() {
-                self.expect(&LIMIT, false, |judge| {
-                    (judge.at_inode(ino), "more names than can be judged".to_owned())
+        let mut names = Vec::new();
+        for index in 0..self.directories.len() {
+            let directory = self.directories[index];
+            names.clear();
+            let mut here = Here { directory, position: 0, names };
+            self.directory(&mut here)?;
+            let found = here.names.len();
+            here.names.sort_unstable();
+            here.names.dedup();
+            if here.names.len() < found {
+                self.duplicates(&directory)?;
+            } else {
+                self.note(&DIRECTORY_DUPLICATE, true, |judge| {
+                    (judge.at_inode(directory.ino), String::new())
                 });
-                return Ok(None);
             }
+            names = here.names;
+            self.directories[index].dotdot = here.directory.dotdot;
         }
-        Ok(Some(tree))
+        self.connect();
+        Ok(true)
     }
 
-    fn directory(
-        &mut self,
-        directory: &Directory,
-        here: &mut Here,
-        tree: &mut Tree,
-        waiting: &mut Vec<(usize, Ino)>,
-    ) -> Result<(), ReadError> {
+    /// The runs of blocks of a directory that was found sound.
+    pub(super) fn directory_runs(&self, directory: &Directory) -> Result<Vec<Run>, ReadError> {
+        match directory.run {
+            Some(run) => Ok(vec![run]),
+            None => {
+                let inode = self.fs().inode(directory.ino)?;
+                self.fs().runs(&Inode::new(&inode))
+            }
+        }
+    }
+
+    fn directory(&mut self, here: &mut Here) -> Result<(), ReadError> {
+        let directory = here.directory;
         let has_types = self.superblock.incompat(incompat::FILETYPE);
         let block_size = self.geometry.block_size;
-        let runs = match &directory.content {
-            Content::Blocks(runs) => runs,
-            Content::Inline(area, rest) => {
-                let (parent, entries) = area.split_at(4);
-                let at = Place::Inode(here.ino);
-                let found = parent.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-                let start = |judge: &Self| judge.at(at);
-                self.dots(&start, here, b".", here.ino.0);
-                self.dots(&start, here, b"..", found);
-                for bytes in [entries, rest] {
-                    let part = DirectoryBlock::new(bytes, block_size, has_types);
-                    let place = |judge: &Self, _: &DirectoryEntry<'_>| judge.at(at);
-                    self.entries(part, bytes.len(), here, tree, waiting, &place);
-                }
-                return Ok(());
+        if directory.has(Inode::INLINE_DATA) {
+            let inode = self.fs().inode(directory.ino)?;
+            let inode = Inode::new(&inode);
+            let (parent, entries) = inode.block_area().split_at(4);
+            let at = Place::Inode(directory.ino);
+            let found = parent.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+            let start = |judge: &Self| judge.at(at);
+            self.dots(&start, here, b".", directory.ino.0);
+            self.dots(&start, here, b"..", found);
+            for bytes in [entries, inline_data(&inode).unwrap_or_default()] {
+                let part = DirectoryBlock::new(bytes, block_size, has_types);
+                let place = |judge: &Self, _: &DirectoryEntry<'_>| judge.at(at);
+                self.entries(part, bytes.len(), here, &place);
             }
-        };
+            return Ok(());
+        }
+        let runs = self.directory_runs(&directory)?;
         let mut next = 0;
         let holes = runs.iter().any(|run| {
             let hole = run.logical != next;
@@ -104,19 +136,19 @@ impl Judge<'_, '_> {
         });
         self.expect(&DIRECTORY_BLOCKS, !holes && !runs.is_empty(), |judge| {
             let what = if runs.is_empty() { "no block" } else { "a hole" };
-            (judge.at_inode(here.ino), format!("the directory has {what}"))
+            (judge.at_inode(directory.ino), format!("the directory has {what}"))
         });
-        let nodes = if directory.has_index && !holes {
-            self.index(here.ino, directory, runs, next)?
+        let nodes = if directory.has(Inode::INDEX) && !holes {
+            self.index(&directory, &runs, next)?
         } else {
             Vec::new()
         };
         let sums = self.superblock.ro_compat(ro_compat::METADATA_CSUM);
         let mut bytes = vec![0; block_size as usize];
         let mut whole = !runs.is_empty();
-        for (logical, block) in blocks(runs) {
+        for (logical, block) in blocks(&runs) {
             self.read("ext4 directory block", block, &mut bytes)?;
-            let start = Place::Block("directory block", here.ino, block);
+            let start = Place::Block("directory block", directory.ino, block);
             let all = DirectoryBlock::new(&bytes, block_size, has_types);
             // Nodes of the index look like a block without entries, but for the root.
             let is_node = nodes.binary_search(&logical).is_ok();
@@ -148,12 +180,13 @@ impl Judge<'_, '_> {
             };
             let len = part.len();
             let part = DirectoryBlock::new(part, block_size, has_types);
-            whole &= self.entries(part, len, here, tree, waiting, &place);
+            whole &= self.entries(part, len, here, &place);
         }
         let position = here.position;
         if whole {
             self.expect(&DIRECTORY_DOTS, position >= 2, |judge| {
-                (judge.at_inode(here.ino), format!("{position} entries, and `.` and `..` are due"))
+                let at = judge.at_inode(directory.ino);
+                (at, format!("{position} entries, and `.` and `..` are due"))
             });
         }
         Ok(())
@@ -165,8 +198,6 @@ impl Judge<'_, '_> {
         block: DirectoryBlock<'_>,
         len: usize,
         here: &mut Here,
-        tree: &mut Tree,
-        waiting: &mut Vec<(usize, Ino)>,
         place: &dyn Fn(&Self, &DirectoryEntry<'_>) -> Location,
     ) -> bool {
         let mut end = 0;
@@ -192,26 +223,32 @@ impl Judge<'_, '_> {
                 let found = if entry.name == name { entry.inode } else { 0 };
                 self.dots(&at, here, name, found);
             } else if entry.inode != 0 {
-                self.name(&entry, here, tree, waiting, place);
+                self.name(&entry, here, place);
             }
         }
+        let ino = here.directory.ino;
         self.expect(&DIRECTORY_ENTRY, end == len, |judge| {
-            let at = judge.at_inode(here.ino);
-            (at, format!("the entries of a block end at {end} of {len} bytes"))
+            (judge.at_inode(ino), format!("the entries of a block end at {end} of {len} bytes"))
         })
     }
 
     /// `.` and `..`, wherever they are written.
     fn dots(&mut self, at: &dyn Fn(&Self) -> Location, here: &mut Here, name: &[u8], found: u32) {
-        let expected = if here.position == 0 { here.ino } else { here.parent };
+        let first = here.position == 0;
         here.position += 1;
-        if let Some(index) = self.entry(Ino(found)) {
-            self.inodes[index].names += 1;
+        if let Some(known) = self.inodes.get_mut(Ino(found)) {
+            known.names = known.names.saturating_add(1);
         }
-        self.expect(&DIRECTORY_DOTS, Ino(found) == expected, |judge| {
+        let ino = here.directory.ino;
+        if !first {
+            here.directory.dotdot = Ino(found);
+        }
+        // Where `..` should lead is known when all entries have been seen.
+        let held = if first { Ino(found) == ino } else { found != 0 };
+        self.expect(&DIRECTORY_DOTS, held, |judge| {
             let message = match found {
                 0 => format!("no `{}` where it is due", display(name)),
-                found => format!("`{}` is inode {found}, not {expected}", display(name)),
+                found => format!("`{}` is inode {found}, not {ino}", display(name)),
             };
             (at(judge), message)
         });
@@ -221,97 +258,135 @@ impl Judge<'_, '_> {
     fn name(
         &mut self,
         entry: &DirectoryEntry<'_>,
-        here: &Here,
-        tree: &mut Tree,
-        waiting: &mut Vec<(usize, Ino)>,
+        here: &mut Here,
         place: &dyn Fn(&Self, &DirectoryEntry<'_>) -> Location,
     ) {
         let name = entry.name;
-        let at = |judge: &Self, tree: &Tree| {
-            let mut path = tree.path(here.node);
-            if path.last() != Some(&b'/') {
-                path.push(b'/');
-            }
-            path.extend(name);
-            Location { path: Some(display(&path)), ..place(judge, entry) }
-        };
+        let encrypted = here.directory.has(Inode::ENCRYPT);
         let bad = |byte: &u8| matches!(byte, 0 | b'/');
         let named = !name.is_empty()
             && name.len() <= 255
-            && (here.encrypted || !name.iter().any(bad) && !matches!(name, b"." | b".."));
+            && (encrypted || !name.iter().any(bad) && !matches!(name, b"." | b".."));
         if !self.expect(&DIRECTORY_NAME, named, |judge| {
-            (at(judge, tree), format!("the name {:?}", display(name)))
+            (place(judge, entry), format!("the name {:?}", display(name)))
         }) {
             return;
         }
+        let mut hasher = DefaultHasher::new();
+        hasher.write(name);
+        here.names.push(hasher.finish());
         let ino = Ino(entry.inode);
-        let found = self.entry(ino).filter(|index| {
-            let target = &self.inodes[*index];
-            target.links > 0 && !target.nameless && ino != Ino::ROOT
-        });
+        let found = self
+            .inodes
+            .get(ino)
+            .copied()
+            .filter(|known| known.links > 0 && !known.has(Known::NAMELESS) && ino != Ino::ROOT);
         let is_root = ino == Ino::ROOT;
         if !self.expect(&DIRECTORY_INODE, found.is_some() || is_root, |judge| {
-            let message = match judge.entry(ino) {
+            let message = match judge.inodes.get(ino) {
                 _ if ino.0 > judge.geometry.inodes_count => "which is not there",
-                Some(index) if judge.inodes[index].nameless => "which is reserved",
+                Some(known) if known.has(Known::NAMELESS) => "which is reserved",
                 _ => "which is not in use",
             };
-            (at(judge, tree), format!("{ino}, {message}"))
+            (place(judge, entry), format!("{ino}, {message}"))
         }) {
             return;
         }
-        let Some(index) = found else {
+        let Some(known) = found else {
             self.expect(&DIRECTORY_PARENT, false, |judge| {
-                (at(judge, tree), "the root, which is in no directory".to_owned())
+                (place(judge, entry), "the root, which is in no directory".to_owned())
             });
             return;
         };
-        self.inodes[index].names += 1;
-        let target = &self.inodes[index];
+        if let Some(known) = self.inodes.get_mut(ino) {
+            known.names = known.names.saturating_add(1);
+        }
+        let file_type = known.file_type();
         if self.superblock.incompat(incompat::FILETYPE)
-            && let Some(file_type) = target.file_type()
+            && let Some(file_type) = file_type
         {
             let (found, expected) = (entry.file_type, file_type.in_directory());
             self.expect(&DIRECTORY_TYPE, found == expected, |judge| {
                 let message = format!("type {found}, not {expected}, {}", file_type.as_str());
-                (at(judge, tree), message)
+                (place(judge, entry), message)
             });
         }
-        let target = &self.inodes[index];
-        let is_directory = matches!(target.body, Body::Directory(_))
-            || target.file_type() == Some(image_formats::ext4::FileType::Directory);
-        let held = !(is_directory && target.node.is_some());
-        if !self.expect(&DIRECTORY_PARENT, held, |judge| {
-            let other = judge.inodes[index].node.map_or_else(Vec::new, |node| tree.path(node));
-            (at(judge, tree), format!("the directory {} again", display(&other)))
-        }) {
-            return;
-        }
-        let target = &self.inodes[index];
-        let added = match target.node {
-            Some(node) => tree.add_name(here.node, name, node).is_some(),
-            None => {
-                let offset = self.region.absolute(self.inode_offset(ino)).0;
-                let node = tree.add_child(here.node, name, target.metadata(offset));
-                self.inodes[index].node = node;
-                if is_directory && node.is_some() {
-                    waiting.push((index, here.ino));
-                }
-                node.is_some()
+        if file_type == Some(FileType::Directory)
+            && let Some(index) = self.directory_at(ino)
+        {
+            let other = self.directories[index].parent;
+            if self.expect(&DIRECTORY_PARENT, other.0 == 0, |judge| {
+                (place(judge, entry), format!("the directory {ino}, which is in {other} as well"))
+            }) {
+                self.directories[index].parent = here.directory.ino;
             }
-        };
-        // A tree that is full is told of by who walks.
-        if tree.is_complete() {
-            self.expect(&DIRECTORY_DUPLICATE, added, |judge| {
-                (at(judge, tree), "the name is there already".to_owned())
-            });
         }
     }
-}
 
-/// Each block of a directory, with its number from the start of the directory.
-pub(super) fn blocks(runs: &[Run]) -> impl Iterator<Item = (u64, Block)> + '_ {
-    runs.iter().flat_map(|run| {
-        (0..u64::from(run.len)).map(|within| (run.logical + within, Block(run.block.0 + within)))
-    })
+    /// Two names of a directory have the same hash: tells which names are the same.
+    fn duplicates(&mut self, directory: &Directory) -> Result<(), ReadError> {
+        let has_types = self.superblock.incompat(incompat::FILETYPE);
+        let block_size = self.geometry.block_size;
+        let mut seen: BTreeSet<Vec<u8>> = BTreeSet::new();
+        let mut bytes = vec![0; block_size as usize];
+        let inode = self.fs().inode(directory.ino)?;
+        let inode = Inode::new(&inode);
+        let mut look = |judge: &mut Self, part: &[u8], place: Place| {
+            for entry in DirectoryBlock::new(part, block_size, has_types).entries() {
+                if entry.inode == 0 {
+                    continue;
+                }
+                let added = seen.insert(entry.name.to_vec());
+                judge.expect(&DIRECTORY_DUPLICATE, added, |judge| {
+                    let name = display(entry.name);
+                    (judge.at(place), format!("the name {name:?} is there twice"))
+                });
+            }
+        };
+        if directory.has(Inode::INLINE_DATA) {
+            let parts = [&inode.block_area()[4..], inline_data(&inode).unwrap_or_default()];
+            parts.iter().for_each(|part| look(self, part, Place::Inode(directory.ino)));
+            return Ok(());
+        }
+        for (_, block) in blocks(&self.directory_runs(directory)?) {
+            self.read("ext4 directory block", block, &mut bytes)?;
+            look(self, &bytes, Place::Block("directory block", directory.ino, block));
+        }
+        Ok(())
+    }
+
+    /// Every directory hangs on the root, and `..` leads back.
+    fn connect(&mut self) {
+        for index in 0..self.directories.len() {
+            let Directory { ino, parent, dotdot, .. } = self.directories[index];
+            let parent = if ino == Ino::ROOT { Ino::ROOT } else { parent };
+            if parent.0 != 0 && dotdot.0 != 0 {
+                self.expect(&DIRECTORY_DOTS, dotdot == parent, |judge| {
+                    (judge.at_inode(ino), format!("`..` is {dotdot}, not {parent}"))
+                });
+            }
+        }
+        let mut way = Vec::new();
+        for index in 0..self.directories.len() {
+            way.clear();
+            let mut at = Some(index);
+            // Bounded: a way that is longer than there are directories has a loop in it.
+            while let Some(index) = at
+                && !self.directories[index].connected
+                && self.directories[index].ino != Ino::ROOT
+                && way.len() <= self.directories.len()
+            {
+                way.push(index);
+                at = self.directory_at(self.directories[index].parent);
+            }
+            let reached = at.is_some_and(|index| {
+                let directory = &self.directories[index];
+                directory.connected || directory.ino == Ino::ROOT
+            });
+            if reached {
+                way.iter().for_each(|index| self.directories[*index].connected = true);
+                self.directories[index].connected = true;
+            }
+        }
+    }
 }

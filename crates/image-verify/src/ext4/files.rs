@@ -15,19 +15,18 @@ use std::{
 use ext4_view::{Ext4, Ext4Error, Ext4Read, File};
 use image_formats::bytes::Region;
 
-use super::inodes::Entry;
 use crate::{
-    tree::Tree,
+    tree::{NodeId, Tree},
     volume::{Files, RegionReader, Trouble},
 };
 
 /// How many files may not be opened before none may.
 const MAX_OPAQUE: usize = 4096;
 
-/// The files that `ext4-view` would read wrongly; `None` where there are too many.
-pub(super) fn opaque(inodes: &[Entry], tree: &Tree) -> Option<BTreeSet<Vec<u8>>> {
-    let nodes = inodes.iter().filter(|entry| entry.opaque).filter_map(|entry| entry.node);
-    let paths: BTreeSet<_> = nodes.take(MAX_OPAQUE + 1).map(|node| tree.path(node)).collect();
+/// The paths of the files that `ext4-view` would read wrongly; `None` where there are too many.
+pub(super) fn opaque(nodes: &[NodeId], tree: &Tree) -> Option<BTreeSet<Vec<u8>>> {
+    let paths: BTreeSet<_> =
+        nodes.iter().take(MAX_OPAQUE + 1).map(|node| tree.path(*node)).collect();
     (paths.len() <= MAX_OPAQUE).then_some(paths)
 }
 

@@ -3,10 +3,10 @@
 
 use image_formats::{
     bytes::ReadError,
-    ext4::{Block, DirectoryBlock, DxEntries, Ino, Run, incompat, ro_compat},
+    ext4::{DirectoryBlock, DxEntries, Inode, Run, incompat, ro_compat},
 };
 
-use super::{Judge, checks::*, inodes::Directory};
+use super::{Judge, checks::*, directories::Directory, fs::find};
 
 /// A node that is yet to be judged: where it is in the directory, the levels below it, and the
 /// hashes that it may have.
@@ -22,11 +22,11 @@ impl Judge<'_, '_> {
     /// of it come back, in their order.
     pub(super) fn index(
         &mut self,
-        ino: Ino,
         directory: &Directory,
         runs: &[Run],
         count: u64,
     ) -> Result<Vec<u64>, ReadError> {
+        let ino = directory.ino;
         let block_size = self.geometry.block_size;
         let most_levels = if self.superblock.incompat(incompat::LARGEDIR) { 2 } else { 1 };
         let mut nodes = Vec::new();
@@ -45,7 +45,9 @@ impl Judge<'_, '_> {
                 let levels = root.indirect_levels;
                 // SipHash is for encrypted directories that do not care for case.
                 let hash = matches!(root.hash_version, 0..=2)
-                    || root.hash_version == 6 && directory.encrypted && directory.casefold;
+                    || root.hash_version == 6
+                        && directory.has(Inode::ENCRYPT)
+                        && directory.has(Inode::CASEFOLD);
                 let sound = root.reserved_zero.get() == 0
                     && hash
                     && root.info_length == 8
@@ -123,12 +125,4 @@ impl Judge<'_, '_> {
         });
         room && count >= 1 && count <= limit && ascend
     }
-}
-
-/// The block of a directory with this number.
-fn find(runs: &[Run], logical: u64) -> Option<Block> {
-    let index = runs.partition_point(|run| run.logical <= logical).checked_sub(1)?;
-    let run = runs.get(index)?;
-    let within = logical - run.logical;
-    (within < u64::from(run.len)).then(|| Block(run.block.0 + within))
 }

@@ -6,7 +6,7 @@ use image_formats::{
     bytes::ReadError,
     ext4::{
         Block, Descriptor, FileType, GroupIndex, Ino, Inode, Run, checksum, compat, incompat, raw,
-        ro_compat, xattrs,
+        ro_compat,
     },
 };
 use zerocopy::FromBytes as _;
@@ -14,10 +14,12 @@ use zerocopy::FromBytes as _;
 use super::{
     Judge,
     checks::*,
+    directories::Directory,
+    fs::blocks,
     groups::has_flags,
     map::{Map, max_indirect},
+    volume::{inline_data, is_fast},
 };
-use crate::tree::{Kind, MAX_NODES, Metadata, NodeId};
 
 /// How much of an inode table is read at once.
 const PIECE: usize = 1 << 20;
@@ -25,86 +27,126 @@ const PIECE: usize = 1 << 20;
 /// `EXT4_XATTR_MAGIC`.
 const XATTR_MAGIC: u32 = 0xea02_0000;
 
-/// An inode in use.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) ino: Ino,
+/// What the later passes need to know of an inode in use.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// `i_mode`.
     pub(super) mode: u16,
+    /// `i_links_count`.
     pub(super) links: u16,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) mtime: i64,
-    pub(super) size: u64,
-    pub(super) body: Body,
     /// How many names were found.
     pub(super) names: u32,
-    pub(super) node: Option<NodeId>,
-    /// The reader of files would give something else than the kernel does.
-    pub(super) opaque: bool,
+    flags: u8,
+}
+
+impl Known {
+    const IN_USE: u8 = 1;
     /// Not meant to have a name.
-    pub(super) nameless: bool,
-}
-
-/// What an inode holds, as far as it is looked at.
-#[derive(Debug)]
-pub(super) enum Body {
-    /// Something in a directory, or the map that leads to it.
-    Directory(Box<Directory>),
-    /// A target.
-    Symlink(Box<[u8]>),
-    /// A regular file.
-    File,
-    /// A device, fifo or socket.
-    Special,
+    pub(super) const NAMELESS: u8 = 2;
     /// What is wrong with it has been told.
-    Broken,
-}
+    pub(super) const BROKEN: u8 = 4;
 
-/// Where the entries of a directory are.
-#[derive(Debug)]
-pub(super) struct Directory {
-    pub(super) content: Content,
-    pub(super) seed: u32,
-    pub(super) has_index: bool,
-    pub(super) encrypted: bool,
-    pub(super) casefold: bool,
-}
+    /// True if this flag is set.
+    pub(super) fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
 
-#[derive(Debug)]
-pub(super) enum Content {
-    /// In blocks.
-    Blocks(Vec<Run>),
-    /// In the inode: `i_block`, and an attribute.
-    Inline(Box<[u8; 60]>, Box<[u8]>),
-}
-
-impl Entry {
-    pub(super) fn file_type(&self) -> Option<FileType> {
+    /// What it is, where the mode has a sense.
+    pub(super) fn file_type(self) -> Option<FileType> {
         FileType::from_mode(self.mode)
     }
+}
 
-    /// What the tree wants to know, but for the offset.
-    pub(super) fn metadata(&self, offset: u64) -> Metadata {
-        Metadata {
-            kind: match &self.body {
-                Body::Directory(_) => Kind::Directory(BTreeMap::new()),
-                Body::Symlink(target) => Kind::Symlink(target.clone()),
-                Body::File => Kind::File(None),
-                Body::Special | Body::Broken => Kind::Special,
-            },
-            mode: u32::from(self.mode & 0o7777),
-            uid: self.uid,
-            gid: self.gid,
-            mtime: self.mtime,
-            size: self.size,
-            offset: image_formats::units::ByteOffset(offset),
-        }
+/// The inodes in use: 12 bytes for each, and for those beside it.
+#[derive(Debug)]
+pub(super) struct Inodes {
+    /// For every 64 inodes their place among the pages, from 1 on; 0 where none is in use. What is
+    /// never written here takes no memory.
+    index: Vec<u32>,
+    pages: Vec<[Known; Self::PAGE as usize]>,
+}
+
+impl Inodes {
+    const PAGE: u32 = 64;
+
+    /// None of `count` inodes is in use.
+    pub(super) fn new(count: u32) -> Self {
+        Self { index: vec![0; count.div_ceil(Self::PAGE) as usize], pages: Vec::new() }
     }
+
+    fn place(ino: Ino) -> Option<(usize, usize)> {
+        let at = ino.0.checked_sub(1)?;
+        Some(((at / Self::PAGE) as usize, (at % Self::PAGE) as usize))
+    }
+
+    /// An inode, if it is in use.
+    pub(super) fn get(&self, ino: Ino) -> Option<&Known> {
+        let (page, at) = Self::place(ino)?;
+        let page = (*self.index.get(page)? as usize).checked_sub(1)?;
+        self.pages.get(page)?.get(at).filter(|known| known.has(Known::IN_USE))
+    }
+
+    /// An inode, if it is in use.
+    pub(super) fn get_mut(&mut self, ino: Ino) -> Option<&mut Known> {
+        let (page, at) = Self::place(ino)?;
+        let page = (*self.index.get(page)? as usize).checked_sub(1)?;
+        self.pages.get_mut(page)?.get_mut(at).filter(|known| known.has(Known::IN_USE))
+    }
+
+    fn insert(&mut self, ino: Ino, known: Known) {
+        let Some((page, at)) = Self::place(ino) else { return };
+        let Some(index) = self.index.get_mut(page) else { return };
+        if *index == 0 {
+            self.pages.push([Known::default(); Self::PAGE as usize]);
+            *index = self.pages.len() as u32;
+        }
+        self.pages[*index as usize - 1][at] = Known { flags: known.flags | Known::IN_USE, ..known };
+    }
+
+    /// The first inode in use from `from` on, and before `end`.
+    pub(super) fn next(&self, from: Ino, end: Ino) -> Option<(Ino, Known)> {
+        let mut ino = from.0.max(1);
+        while ino < end.0 {
+            let (page, _) = Self::place(Ino(ino))?;
+            if *self.index.get(page)? == 0 {
+                // On to the next page.
+                let next = (page as u64 + 1) * u64::from(Self::PAGE) + 1;
+                ino = u32::try_from(next).ok()?;
+            } else if let Some(known) = self.get(Ino(ino)) {
+                return Some((Ino(ino), *known));
+            } else {
+                ino = ino.checked_add(1)?;
+            }
+        }
+        None
+    }
+
+    /// All inodes in use from `first` on, and before `end`, in their order.
+    pub(super) fn range(&self, first: Ino, end: Ino) -> impl Iterator<Item = (Ino, Known)> {
+        let mut from = first;
+        std::iter::from_fn(move || {
+            let (ino, known) = self.next(from, end)?;
+            from = Ino(ino.0.checked_add(1)?);
+            Some((ino, known))
+        })
+    }
+}
+
+/// A file of the file system itself: the journal, a quota, the list of orphans. It was judged like
+/// any file.
+#[derive(Debug)]
+pub(super) struct Metafile {
+    /// Its number.
+    pub(super) ino: Ino,
+    /// Its bytes.
+    pub(super) inode: Box<[u8]>,
+    /// Its blocks.
+    pub(super) runs: Vec<Run>,
 }
 
 impl Judge<'_, '_> {
-    /// Judges all inodes. False where there are more than can be judged.
-    pub(super) fn inodes(&mut self) -> Result<bool, ReadError> {
+    /// Judges all inodes.
+    pub(super) fn inodes(&mut self) -> Result<(), ReadError> {
         let geometry = self.geometry;
         let size = usize::from(geometry.inode_size);
         let first_ino = self.superblock.first_ino();
@@ -138,17 +180,12 @@ impl Judge<'_, '_> {
                     if free && ino >= first_ino {
                         continue;
                     }
-                    if self.inodes.len() >= MAX_NODES {
-                        return Ok(self.expect(&LIMIT, false, |judge| {
-                            (judge.at_inode(ino), format!("more than {MAX_NODES} inodes in use"))
-                        }));
-                    }
                     self.inode(ino, bytes, &mut shared)?;
                 }
                 done += now;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// The block of the multi-mount protection, which is in no file.
@@ -188,35 +225,35 @@ impl Judge<'_, '_> {
             raw.s_grp_quota_inum.get(),
             raw.s_prj_quota_inum.get(),
         ];
-        let mut entry = Entry {
-            ino,
-            mode: inode.raw.i_mode.get(),
-            links: inode.raw.i_links_count.get(),
-            uid: inode.uid(),
-            gid: inode.gid(),
-            mtime: inode.mtime(),
-            size: inode.size(),
-            body: Body::Broken,
-            names: 0,
-            node: None,
-            opaque: inode.has(Inode::ENCRYPT),
-            nameless: reserved || listed.contains(&ino.0) || inode.has(Inode::EA_INODE),
-        };
-        if let Some(body) = self.body(&inode, &mut entry, shared)? {
-            entry.body = body;
-        }
-        self.inodes.push(entry);
+        let nameless = reserved || listed.contains(&ino.0) || inode.has(Inode::EA_INODE);
+        let (mode, links) = (inode.raw.i_mode.get(), inode.raw.i_links_count.get());
+        let sound = self.body(ino, &inode, nameless, shared)?;
+        let flags =
+            (if nameless { Known::NAMELESS } else { 0 }) | (if sound { 0 } else { Known::BROKEN });
+        self.inodes.insert(ino, Known { mode, links, names: 0, flags });
         Ok(())
     }
 
-    /// Judges one inode. `None` where it is broken, which has been told then.
+    /// A file of the file system itself, where it was found sound.
+    pub(super) fn metafile(&self, ino: Ino) -> Result<Option<Metafile>, ReadError> {
+        let sound =
+            |known: &&Known| !known.has(Known::BROKEN) && known.file_type() == Some(FileType::File);
+        if self.inodes.get(ino).filter(sound).is_none() {
+            return Ok(None);
+        }
+        let inode = self.fs().inode(ino)?;
+        let runs = self.fs().runs(&Inode::new(&inode))?;
+        Ok(Some(Metafile { ino, inode, runs }))
+    }
+
+    /// Judges one inode. False where it is broken, which has been told then.
     fn body(
         &mut self,
+        ino: Ino,
         inode: &Inode<'_>,
-        entry: &mut Entry,
+        nameless: bool,
         shared: &mut BTreeMap<Block, ()>,
-    ) -> Result<Option<Body>, ReadError> {
-        let ino = entry.ino;
+    ) -> Result<bool, ReadError> {
         let superblock = self.superblock;
         if superblock.ro_compat(ro_compat::METADATA_CSUM) {
             let (stored, computed) = inode.checksum(superblock, ino);
@@ -224,38 +261,33 @@ impl Judge<'_, '_> {
                 let message = format!("stored {stored:#010x}, computed {computed:#010x}");
                 (judge.at_inode(ino), message)
             }) {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        if ino == Ino::BAD_BLOCKS || entry.nameless && entry.links == 0 {
+        if ino == Ino::BAD_BLOCKS || nameless && inode.raw.i_links_count.get() == 0 {
             // The bad blocks are claimed, so that no file may have them.
-            self.map(ino, inode, false)?;
-            return Ok(Some(Body::Special));
+            return Ok(self.map(ino, inode)?.is_some());
         }
-        if !self.fields(ino, inode, entry.nameless) {
-            return Ok(None);
+        if !self.fields(ino, inode, nameless) {
+            return Ok(false);
         }
-        let Some(file_type) = inode.file_type() else { return Ok(Some(Body::Special)) };
+        let Some(file_type) = inode.file_type() else { return Ok(true) };
         let attributes = self.xattr_block(ino, inode, shared)?;
-        let inline = inode.has(Inode::INLINE_DATA);
-        let size = inode.size();
-        let fast = size < 60 && !inode.has(Inode::EXTENTS);
         let mapped = match file_type {
-            _ if inline => None,
-            FileType::File | FileType::Directory => Some(file_type == FileType::Directory),
-            FileType::Symlink => (!fast).then_some(true),
-            _ => None,
+            _ if inode.has(Inode::INLINE_DATA) => false,
+            FileType::File | FileType::Directory => true,
+            FileType::Symlink => !is_fast(inode),
+            _ => false,
         };
         let map = match mapped {
-            Some(keep) => match self.map(ino, inode, keep)? {
+            true => match self.map(ino, inode)? {
                 Some(map) => map,
-                None => return Ok(None),
+                None => return Ok(false),
             },
-            None => Map::default(),
+            false => Map::default(),
         };
-        entry.opaque |= map.has_unwritten && file_type == FileType::File;
         if !self.size(ino, inode, file_type, &map) {
-            return Ok(None);
+            return Ok(false);
         }
         let clusters = map.clusters + u64::from(attributes);
         let in_cluster =
@@ -264,28 +296,15 @@ impl Judge<'_, '_> {
         self.note(&FILE_BLOCKS, stored == counted, |judge| {
             (judge.at_inode(ino), format!("{stored} times 512 bytes, not {counted}"))
         });
-        Ok(match file_type {
-            FileType::Directory => Some(Body::Directory(Box::new(Directory {
-                content: if inline {
-                    let rest = inline_data(inode).unwrap_or_default();
-                    Content::Inline(Box::new(*inode.block_area()), rest.into())
-                } else {
-                    Content::Blocks(map.runs)
-                },
-                seed: inode.checksum_seed(superblock, ino),
-                has_index: inode.has(Inode::INDEX),
-                encrypted: inode.has(Inode::ENCRYPT),
-                casefold: inode.has(Inode::CASEFOLD),
-            }))),
-            FileType::Symlink => self.symlink(ino, inode, &map, inline)?.map(Body::Symlink),
-            FileType::File => {
-                if ino == Ino(superblock.raw.s_journal_inum.get()) {
-                    self.journal_start(ino, &map)?;
-                }
-                Some(Body::File)
+        match file_type {
+            FileType::Directory => {
+                let seed = inode.checksum_seed(superblock, ino);
+                self.directories.push(Directory::new(ino, inode, seed, map.only_run()));
             }
-            _ => Some(Body::Special),
-        })
+            FileType::Symlink => return self.symlink(ino, inode, &map),
+            _ => {}
+        }
+        Ok(true)
     }
 
     /// The fields that stand for themselves.
@@ -418,22 +437,16 @@ impl Judge<'_, '_> {
         })
     }
 
-    fn symlink(
-        &mut self,
-        ino: Ino,
-        inode: &Inode<'_>,
-        map: &Map,
-        inline: bool,
-    ) -> Result<Option<Box<[u8]>>, ReadError> {
+    fn symlink(&mut self, ino: Ino, inode: &Inode<'_>, map: &Map) -> Result<bool, ReadError> {
         let size = inode.size();
-        let block_size = self.geometry.block_size;
+        let inline = inode.has(Inode::INLINE_DATA);
         let mut area = inode.block_area().to_vec();
         if inline {
             area.extend(inline_data(inode).unwrap_or_default());
         } else if map.last.is_some() {
-            let block = map.runs.first().filter(|run| run.logical == 0 && map.last == Some(0));
-            area = vec![0; block_size as usize];
-            if let Some(run) = block {
+            let run = map.only_run().filter(|_| map.last == Some(0));
+            area = vec![0; self.geometry.block_size as usize];
+            if let Some(run) = run {
                 self.read("ext4 symlink", run.block, &mut area)?;
             }
         }
@@ -442,26 +455,9 @@ impl Judge<'_, '_> {
         let encrypted = inode.has(Inode::ENCRYPT);
         let room = (area.len() as u64).saturating_sub(u64::from(!inline));
         let held = size > 0 && size <= room && (encrypted || len == size);
-        if !self.expect(&SYMLINK, held, |judge| {
+        Ok(self.expect(&SYMLINK, held, |judge| {
             (judge.at_inode(ino), format!("i_size {size}, and the target has {len} bytes"))
-        }) {
-            return Ok(None);
-        }
-        area.truncate(size as usize);
-        Ok(Some(area.into()))
-    }
-
-    /// The first block of the journal. Its numbers are big-endian.
-    fn journal_start(&mut self, ino: Ino, map: &Map) -> Result<(), ReadError> {
-        let Some(run) = map.runs.first().filter(|run| run.logical == 0) else { return Ok(()) };
-        let mut bytes = vec![0; self.geometry.block_size as usize];
-        self.read("ext4 journal superblock", run.block, &mut bytes)?;
-        let magic = bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-        self.note(&JOURNAL, magic == 0xc03b_3998, |judge| {
-            let at = judge.at_block("journal superblock", ino, run.block);
-            (at, format!("magic {magic:#010x}, not 0xc03b3998"))
-        });
-        Ok(())
+        }))
     }
 
     /// There is a journal where there should be one.
@@ -471,20 +467,28 @@ impl Judge<'_, '_> {
             return Ok(());
         }
         let ino = Ino(raw.s_journal_inum.get());
-        let entry = self.entry(ino).map(|index| &self.inodes[index]);
+        let known = self.inodes.get(ino);
         // What else is wrong with it has been told.
-        let held = entry.is_some_and(|entry| {
-            entry.links > 0 && matches!(entry.body, Body::File | Body::Broken)
+        let held = known.is_some_and(|known| {
+            known.links > 0
+                && (known.file_type() == Some(FileType::File) || known.has(Known::BROKEN))
         });
-        self.note(&JOURNAL, held, |judge| {
+        if !self.note(&JOURNAL, held, |judge| {
             let at = super::superblock::location(judge.region, judge.name, 1024);
             (at, format!("s_journal_inum {}, which is no file in use", ino.0))
+        }) {
+            return Ok(());
+        }
+        let Some(journal) = self.metafile(ino)? else { return Ok(()) };
+        let Some((_, block)) = blocks(&journal.runs).next() else { return Ok(()) };
+        let mut bytes = vec![0; self.geometry.block_size as usize];
+        self.read("ext4 journal superblock", block, &mut bytes)?;
+        // Its numbers are big-endian.
+        let magic = bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        self.note(&JOURNAL, magic == 0xc03b_3998, |judge| {
+            let at = judge.at_block("journal superblock", ino, block);
+            (at, format!("magic {magic:#010x}, not 0xc03b3998"))
         });
         Ok(())
     }
-}
-
-/// What of an inline file has no room in `i_block`.
-fn inline_data<'a>(inode: &Inode<'a>) -> Option<&'a [u8]> {
-    xattrs(inode.xattr_area()).find(|attribute| attribute.is_inline_data())?.value
 }

@@ -9,23 +9,29 @@ use image_formats::{
 /// The blocks of a file.
 #[derive(Debug, Default)]
 pub(super) struct Map {
-    /// In the order of the file; only the first where the file is no directory or symlink.
-    pub(super) runs: Vec<Run>,
+    /// All of it, where it is one run; else its first run.
+    first: Option<Run>,
+    /// There are more runs.
+    more: bool,
     /// The last block, counted from the start of the file.
     pub(super) last: Option<u64>,
     /// The last one that was written.
     pub(super) last_written: Option<u64>,
-    /// Some were allocated and never written.
-    pub(super) has_unwritten: bool,
     /// Clusters, those of the map itself included.
     pub(super) clusters: u64,
     /// The cluster that was claimed last: the next run may start in it.
     cluster: Option<u64>,
     /// The next run starts here, or later.
     next: u64,
-    keep: bool,
     /// The blocks belong to the metadata of groups.
     foreign: bool,
+}
+
+impl Map {
+    /// The blocks, where they are a single run.
+    pub(super) fn only_run(&self) -> Option<Run> {
+        self.first.filter(|_| !self.more)
+    }
 }
 
 /// A node of a tree on the way to the leaf that is judged now.
@@ -37,13 +43,8 @@ struct Frame<T> {
 impl Judge<'_, '_> {
     /// Claims all blocks of a file. `None` where something about them is wrong: the first is told,
     /// and the rest is not looked at.
-    pub(super) fn map(
-        &mut self,
-        ino: Ino,
-        inode: &Inode<'_>,
-        keep: bool,
-    ) -> Result<Option<Map>, ReadError> {
-        let mut map = Map { keep, foreign: ino == Ino::RESIZE, ..Map::default() };
+    pub(super) fn map(&mut self, ino: Ino, inode: &Inode<'_>) -> Result<Option<Map>, ReadError> {
+        let mut map = Map { foreign: ino == Ino::RESIZE, ..Map::default() };
         let whole = if inode.has(Inode::EXTENTS) {
             self.extents(ino, inode, &mut map)?
         } else {
@@ -156,23 +157,21 @@ impl Judge<'_, '_> {
         let len = u64::from(run.len);
         map.next = run.logical + len;
         map.last = Some(map.next - 1);
-        if run.unwritten {
-            map.has_unwritten = true;
-        } else {
+        if !run.unwritten {
             map.last_written = map.last;
         }
-        let joined = map.keep
-            && map.runs.last_mut().is_some_and(|last| {
-                let length = last.len;
-                let follows = last.logical + u64::from(length) == run.logical
-                    && last.block.0 + u64::from(length) == run.block.0
-                    && last.unwritten == run.unwritten;
-                let sum = length.checked_add(run.len).filter(|_| follows);
-                last.len = sum.unwrap_or(length);
-                sum.is_some()
-            });
-        if !joined && (map.keep || map.runs.is_empty()) {
-            map.runs.push(run);
+        match &mut map.first {
+            None => map.first = Some(run),
+            Some(first)
+                if !map.more
+                    && first.logical + u64::from(first.len) == run.logical
+                    && first.block.0 + u64::from(first.len) == run.block.0
+                    && first.unwritten == run.unwritten
+                    && first.len.checked_add(run.len).is_some() =>
+            {
+                first.len += run.len;
+            }
+            Some(_) => map.more = true,
         }
         if map.foreign {
             map.clusters += len;

@@ -20,8 +20,7 @@ use proptest::prelude::*;
 use super::{image::*, twins};
 
 fn good() -> &'static [u8] {
-    static GOOD: OnceLock<Vec<u8>> = OnceLock::new();
-    GOOD.get_or_init(twins::good)
+    twins::Base::Usual.bytes()
 }
 
 /// The same without checksums: a hostile writer makes them right, and then they are in no way.

@@ -1,0 +1,55 @@
+//! The superblock.
+
+use image_formats::ext4::incompat;
+
+use super::{Twin, twin};
+use crate::good::UNREADABLE;
+
+pub(crate) const TWINS: &[Twin] = &[
+    twin("ext4-superblock", |image| image.bytes.truncate(1500)),
+    twin("ext4-magic", |image| image.edit_superblock(|raw| raw.s_magic.set(0xef51))),
+    twin("ext4-revision", |image| image.edit_superblock(|raw| raw.s_rev_level.set(2))),
+    twin("ext4-features", |image| {
+        image.edit_superblock(|raw| raw.s_feature_incompat.set(0x8000_02c2));
+    }),
+    twin("ext4-superblock-checksum", |image| image.bytes[2047] ^= 1),
+    twin("ext4-block-size", |image| image.edit_superblock(|raw| raw.s_log_block_size.set(30))),
+    twin("ext4-cluster-size", |image| image.edit_superblock(|raw| raw.s_log_cluster_size.set(1))),
+    twin("ext4-first-data-block", |image| {
+        image.edit_superblock(|raw| raw.s_first_data_block.set(0));
+    }),
+    twin("ext4-group-size", |image| image.edit_superblock(|raw| raw.s_blocks_per_group.set(8191))),
+    twin("ext4-inode-size", |image| image.edit_superblock(|raw| raw.s_inode_size.set(65535))),
+    twin("ext4-first-inode", |image| image.edit_superblock(|raw| raw.s_first_ino.set(5))),
+    twin("ext4-inodes-per-group", |image| {
+        image.edit_superblock(|raw| raw.s_inodes_per_group.set(0));
+    }),
+    twin("ext4-descriptor-size", |image| image.edit_superblock(|raw| raw.s_desc_size.set(8))),
+    twin("ext4-blocks-count", |image| image.bytes.truncate(20 << 20))
+        .silent("it asks whether to abort, `-n` says no, and it goes on where blocks are there"),
+    twin("ext4-inodes-count", |image| {
+        image.edit_superblock(|raw| raw.s_inodes_count.set(raw.s_inodes_count.get() + 1));
+    }),
+    twin("ext4-limit", |image| image.edit_superblock(|raw| raw.s_blocks_count_hi.set(2)))
+        .not_asked("a file of 16 TiB"),
+    twin("ext4-errors", |image| image.edit_superblock(|raw| raw.s_state.set(3)))
+        .silent("it clears the mark when it may write"),
+    twin("ext4-clean", |image| image.edit_superblock(|raw| raw.s_state.set(0)))
+        .silent("it checks such a file system and then calls it clean"),
+    twin("ext4-journal-replay", |image| {
+        image.edit_superblock(|raw| {
+            raw.s_feature_incompat.set(raw.s_feature_incompat.get() | incompat::RECOVER);
+        });
+    })
+    .silent("it replays the journal when it may write"),
+    twin("ext4-orphans", |image| {
+        let ino = image.ino("/etc/empty");
+        image.edit_superblock(|raw| raw.s_last_orphan.set(ino.0));
+    })
+    .silent("it works through the list when it may write"),
+    twin("ext4-unreadable", |image| {
+        let recipe = UNREADABLE.iter().find(|recipe| recipe.name == "large_dir").unwrap();
+        image.bytes = recipe.make().bytes();
+    })
+    .silent("it is sound"),
+];
