@@ -32,9 +32,8 @@ fn cases() -> Vec<Case> {
         let never_ends = NEVER_ENDS.contains(&name.as_str());
         let theirs = disk.e2fsck(if never_ends { 5 } else { 60 });
         let mended = disk.mend().then(|| {
-            let report = disk.judge();
-            let findings = report.findings.iter().filter(|f| f.check != OF_THE_READER);
-            findings.map(|f| format!("{}: {}", f.check, f.message)).collect()
+            let findings = disk.judge();
+            findings.iter().map(|f| format!("{}: {}", f.check, f.message)).collect()
         });
         Case { name: name.clone(), ours, theirs, mended }
     })

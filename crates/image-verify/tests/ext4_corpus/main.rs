@@ -7,4 +7,6 @@
 mod image;
 
 mod corpus;
+mod mutation;
+mod random;
 mod rig;

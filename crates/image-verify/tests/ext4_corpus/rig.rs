@@ -16,19 +16,14 @@ use std::{
 };
 
 use image_formats::bytes::Region;
-use image_model::Severity;
-use image_verify::Recorded;
-
-use super::image;
+use image_model::{Finding, Severity};
+use image_verify::ext4;
 
 /// What is told about the next mount, and not about the structure. `e2fsck -fn` exits with 0 for
 /// these alone: it leaves the journal and the orphans to a run that may write, and the marks in
 /// `s_state` are its reason to look, not something that it finds.
 const OF_THE_NEXT_MOUNT: &[&str] =
     &["ext4-journal-replay", "ext4-errors", "ext4-clean", "ext4-orphans"];
-
-/// Nothing is wrong with what only the reader of files does not know.
-pub(crate) const OF_THE_READER: &str = "ext4-unreadable";
 
 /// The folder of file systems that `tests/setup.sh` fetches.
 pub(crate) fn fetched(path: &str) -> PathBuf {
@@ -110,11 +105,10 @@ impl Disk {
         self.path.to_str().unwrap()
     }
 
-    /// Our report.
-    pub(crate) fn judge(&self) -> Recorded {
+    /// What we find.
+    pub(crate) fn judge(&self) -> Vec<Finding> {
         let file = File::open(&self.path).unwrap();
-        let (report, _volume) = image::judge_region(&Region::whole(Arc::new(file)).unwrap());
-        report
+        ext4::check(&Region::whole(Arc::new(file)).unwrap()).unwrap().findings
     }
 
     /// What `e2fsck -fn` says. `None`: it did not end within so many seconds.
@@ -183,8 +177,8 @@ impl E2fsck {
 }
 
 /// The checks of severity error that failed, without those of the next mount.
-pub(crate) fn errors(report: &Recorded) -> BTreeSet<String> {
-    let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error);
+pub(crate) fn errors(findings: &[Finding]) -> BTreeSet<String> {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let ids = errors.map(|finding| finding.check.as_ref());
     ids.filter(|id| !OF_THE_NEXT_MOUNT.contains(id)).map(str::to_owned).collect()
 }

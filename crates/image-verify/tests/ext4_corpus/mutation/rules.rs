@@ -1,0 +1,23 @@
+//! Why a verdict may differ.
+
+use super::{Case, Kind};
+
+/// A reason, and the cases that it explains.
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    pub(crate) applies: fn(&Case) -> bool,
+}
+
+const fn rule(name: &'static str, applies: fn(&Case) -> bool) -> Rule {
+    Rule { name, applies }
+}
+
+pub(crate) const RULES: &[Rule] = &[rule(
+    "e2fsck prints the wrong checksum of a descriptor, ignores it under -n, and exits with 0; \
+         Linux does not mount that",
+    |case| {
+        case.kind == Kind::Descriptor
+            && case.only_we(&["ext4-group-checksum"])
+            && case.said("descriptor checksums are invalid")
+    },
+)];
