@@ -13,4 +13,4 @@ mod table;
 pub use directory::{LongFault, LongName, LongNames, Slot};
 pub use geometry::{Cluster, Geometry, RootDirectory, Width};
 pub use name::{decode_oem, short_checksum, short_name};
-pub use table::{Entry, Table};
+pub use table::{Entry, MAX_KEPT, Table};

@@ -1,17 +1,25 @@
 //! Checks of FAT12, FAT16 and FAT32. Microsoft FAT Specification, August 2005, called FAT here.
 //!
 //! Top to bottom in the order of `fsck.fat`, so that the two can be read beside each other: its
-//! `read_boot` is `boot`, `read_fat` is `tables`, `scan_root` is `directories`, and what comes
-//! after those is `summary`. In memory are a bit for each cluster, at most 16 MiB of the FAT, and
-//! the tree.
+//! `read_boot` is `boot`, `read_fat` is `tables`, `scan_root` is `directories` with `names` and
+//! `chains`, and what comes after those is `summary`. An error is what `fsck.fat -n` would change,
+//! or what Linux does not mount; what both accept, and Windows or a firmware does not, is a
+//! warning.
+//!
+//! In memory are at most 64 MiB of the FAT, a bit for each cluster, 40 bytes for each directory and
+//! 16 MiB of their names, and the names of one directory as hashes. Each cluster of a chain is
+//! looked at once, so the time is linear in what the FAT and the directories hold.
 
 mod boot;
+mod chains;
 mod checks;
 mod directories;
 mod files;
 mod names;
+mod paths;
 mod summary;
 mod tables;
+mod volume;
 
 use image_formats::bytes::{ReadError, Region};
 use image_model::{Check, ImageSpace, Location};
@@ -20,8 +28,11 @@ pub use checks::*;
 
 use crate::{
     Recorder,
-    volume::{Family, Trouble, Volume},
+    volume::{Trouble, Volume},
 };
+use boot::Boot;
+use paths::{Directories, Whose};
+use tables::Tables;
 
 /// Judges the file system in `region`, which people call `name`, and opens it where that is safe.
 /// An error is the machine's.
@@ -31,35 +42,33 @@ pub fn verify(
     trouble: &Trouble,
     out: &mut Recorder,
 ) -> Result<Option<Volume>, ReadError> {
+    match judge(region, name, out)? {
+        Some(judged) if judged.safe => volume::open(region, name, trouble, judged, out),
+        _ => Ok(None),
+    }
+}
+
+/// What was learned of a file system.
+struct Judged {
+    boot: Boot,
+    tables: Tables,
+    /// As blkid prints it.
+    label: String,
+    /// Who does not look where he goes can follow it.
+    safe: bool,
+}
+
+/// `None` where it cannot be told where anything is.
+fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Judged>, ReadError> {
     out.announce(CHECKS);
-    let mut judge = Judge { region, name, out };
+    let mut judge = Judge { region, name, out, directories: Directories::new() };
     let Some(boot) = judge.boot()? else { return Ok(None) };
     let mut tables = judge.tables(&boot)?;
     let found = judge.directories(&boot, &mut tables.first)?;
     let label = if found.rooted { judge.label(&boot, found.label.as_ref()) } else { String::new() };
     judge.summary(&boot, &mut tables, &found)?;
-    if !(boot.safe && tables.safe && found.safe) {
-        return Ok(None);
-    }
-    let files = files::FatFiles {
-        region: region.clone(),
-        geometry: boot.geometry,
-        fat: tables.first.region().clone(),
-        trouble: trouble.clone(),
-    };
-    Ok(Some(Volume {
-        name: name.to_owned(),
-        family: Family::Fat,
-        format: "vfat",
-        label,
-        uuid: boot.uuid(),
-        free_bytes: u64::from(tables.free) * boot.geometry.cluster_size,
-        free_inodes: None,
-        random_seed: None,
-        at: boot::sector(0, 512).location(region, name),
-        tree: found.tree,
-        files: Box::new(files),
-    }))
+    let safe = boot.safe && tables.safe && found.safe;
+    Ok(Some(Judged { boot, tables, label, safe }))
 }
 
 /// What all steps share.
@@ -67,15 +76,17 @@ struct Judge<'a> {
     region: &'a Region,
     name: &'a str,
     out: &'a mut Recorder,
+    directories: Directories,
 }
 
 /// A place in the volume, for a finding.
-struct Place {
+#[derive(Clone, Copy)]
+struct Place<'a> {
     structure: &'static str,
     /// From the start of the volume.
     offset: u64,
     len: u64,
-    path: Option<String>,
+    whose: Whose<'a>,
 }
 
 impl Judge<'_> {
@@ -84,22 +95,45 @@ impl Judge<'_> {
         &mut self,
         check: &'static Check,
         holds: bool,
-        place: &Place,
+        place: &Place<'_>,
         message: impl FnOnce() -> String,
     ) -> bool {
-        let Self { region, name, out } = self;
-        out.expect(check, holds, || (place.location(region, name), message()))
+        let Self { region, name, out, directories } = self;
+        out.expect(check, holds, || (place.location(region, name, directories), message()))
+    }
+
+    /// Records that a check does not hold.
+    fn fault(
+        &mut self,
+        check: &'static Check,
+        place: &Place<'_>,
+        message: impl FnOnce() -> String,
+    ) {
+        self.expect(check, false, place, message);
+    }
+
+    /// Records checks that were evaluated so often that only their faults were.
+    fn evaluated(&mut self, checks: &[&'static Check]) {
+        let nowhere = Place { structure: "", offset: 0, len: 0, whose: Whose::Nobody };
+        for check in checks {
+            self.expect(check, true, &nowhere, String::new);
+        }
     }
 }
 
-impl Place {
-    fn location(&self, region: &Region, volume: &str) -> Location {
+impl Place<'_> {
+    fn location(&self, region: &Region, volume: &str, directories: &Directories) -> Location {
+        let path = match self.whose {
+            Whose::Nobody => None,
+            Whose::Directory(id) => Some(directories.path(region, id, None)),
+            Whose::File(directory, name) => Some(directories.path(region, directory, Some(name))),
+        };
         Location {
             structure: format!("{volume}, {}", self.structure).into(),
             space: ImageSpace::Raw,
             offset: region.absolute(self.offset).0,
             len: self.len,
-            path: self.path.clone(),
+            path,
         }
     }
 }

@@ -23,15 +23,14 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// What these bytes are.
+    /// What these bytes are, as Linux and fsck.fat take them: a piece of a long name has all four
+    /// attributes and no other.
     pub fn of(bytes: [u8; DirEntry::SIZE]) -> Self {
         let entry: DirEntry = transmute!(bytes);
         match bytes.first() {
             Some(&DirEntry::END) => Self::End,
             Some(&DirEntry::FREE) => Self::Free,
-            _ if entry.attr & DirEntry::LONG_NAME_MASK == DirEntry::LONG_NAME => {
-                Self::Long(transmute!(bytes))
-            }
+            _ if entry.attr == DirEntry::LONG_NAME => Self::Long(transmute!(bytes)),
             _ => Self::Short(entry),
         }
     }
@@ -92,34 +91,38 @@ pub struct LongName {
     pub units: Vec<u16>,
     /// What follows the end is not all `FFFF`, as it should be.
     pub rough_end: bool,
+    /// All pieces have the same checksum, and numbers as there are. Linux and Windows do not show
+    /// the name where they have not.
+    pub regular: bool,
 }
 
 impl LongName {
-    fn of(mut units: Vec<u16>) -> Self {
-        let end = units.iter().position(|unit| *unit == 0).unwrap_or(units.len());
-        let rough_end = units.iter().skip(end).skip(1).any(|unit| *unit != 0xffff);
-        units.truncate(end);
-        Self { units, rough_end }
-    }
-
     /// The name; what is no character is replaced.
     pub fn text(&self) -> String {
         String::from_utf16_lossy(&self.units)
     }
 }
 
-/// Why a long name belongs to nothing.
+/// What is wrong with the pieces of a long name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongFault {
+    /// No 8.3 name follows the pieces, but a free slot, the end, or another name after the last
+    /// piece.
+    Orphan,
+    /// Another name starts where this piece is due.
+    Interrupted(u8),
     /// A piece with this number, where this other one is due, or none.
     Order(u8, Option<u8>),
-    /// Pieces are missing before the 8.3 name: this one is next.
+    /// The 8.3 name comes where this piece is due.
     Unfinished(u8),
+    /// `LDIR_Ord` has bits that no piece has, or names have fewer pieces.
+    Number(u8),
     /// The checksum of a piece, and the one it should have.
     Checksum(u8, u8),
 }
 
-/// Puts long names together from their pieces. After a fault it forgets the name.
+/// Puts long names together from their pieces. It forgives what fsck.fat forgives: bits of a number
+/// that do not count, and checksums that differ.
 #[derive(Debug, Default)]
 pub struct LongNames {
     pending: Option<Pending>,
@@ -127,60 +130,74 @@ pub struct LongNames {
 
 #[derive(Debug)]
 struct Pending {
-    /// Number of the piece that was last seen.
-    order: u8,
+    /// Number of the piece that is due, 0 where the 8.3 name is.
+    due: u8,
     checksum: u8,
+    regular: bool,
     units: Vec<u16>,
 }
 
 impl LongNames {
-    /// Takes the next piece.
-    pub fn piece(&mut self, entry: &LongEntry) -> Result<(), LongFault> {
-        let order = entry.ord & !LongEntry::LAST;
-        let before = self.pending.take();
-        let pending = if entry.ord & LongEntry::LAST != 0 {
-            if !(1..=LongEntry::MAX_PIECES).contains(&order) {
-                return Err(LongFault::Order(order, None));
+    /// Takes the next piece, and tells what is wrong with it and with those before it. False where
+    /// it is no piece of a name.
+    pub fn piece(&mut self, entry: &LongEntry, mut fault: impl FnMut(LongFault)) -> bool {
+        let order = entry.ord & LongEntry::NUMBER;
+        let starts = entry.ord & LongEntry::LAST != 0 && order != 0;
+        if self.pending.as_ref().is_some_and(|pending| pending.due == 0) {
+            self.pending = None;
+            fault(LongFault::Orphan);
+        }
+        let mut pending = match self.pending.take() {
+            before if starts => {
+                if let Some(before) = before {
+                    fault(LongFault::Interrupted(before.due));
+                }
+                let len = LongEntry::UNITS.saturating_mul(usize::from(order));
+                let (due, checksum) = (order, entry.chksum);
+                Pending { due, checksum, regular: true, units: vec![0xffff; len] }
             }
-            let len = LongEntry::UNITS.saturating_mul(usize::from(order));
-            Pending { order, checksum: entry.chksum, units: vec![0xffff; len] }
-        } else {
-            let due = before.as_ref().and_then(|before| before.order.checked_sub(1));
-            match before {
-                Some(before) if due == Some(order) && order > 0 => Pending { order, ..before },
-                _ => return Err(LongFault::Order(order, due.filter(|due| *due > 0))),
+            Some(before) if before.due == order => before,
+            before => {
+                fault(LongFault::Order(order, before.map(|before| before.due)));
+                return false;
             }
         };
-        if entry.chksum != pending.checksum {
-            return Err(LongFault::Checksum(entry.chksum, pending.checksum));
+        if entry.ord & !LongEntry::LAST != order || order > LongEntry::MAX_PIECES {
+            fault(LongFault::Number(entry.ord));
+            pending.regular = false;
         }
-        let mut pending = pending;
-        let start = LongEntry::UNITS.saturating_mul(usize::from(order.saturating_sub(1)));
+        if entry.chksum != pending.checksum {
+            fault(LongFault::Checksum(entry.chksum, pending.checksum));
+            pending.regular = false;
+        }
+        pending.due = order.saturating_sub(1);
+        let start = LongEntry::UNITS.saturating_mul(usize::from(pending.due));
         let to = pending.units.iter_mut().skip(start);
         to.zip(entry.units()).for_each(|(to, from)| *to = from);
-        let unfinished = self.pending.replace(pending).map(|pending| pending.order);
-        debug_assert_eq!(unfinished, None);
-        Ok(())
+        self.pending = Some(pending);
+        true
     }
 
-    /// True if pieces were seen, and not yet the 8.3 name that they are for.
-    pub fn is_pending(&self) -> bool {
-        self.pending.is_some()
+    /// Ends the name at a slot where no 8.3 name is, or at the end of the directory.
+    pub fn orphan(&mut self) -> Option<LongFault> {
+        self.pending.take().map(|_| LongFault::Orphan)
     }
 
-    /// Ends the name, at the 8.3 name that it is for or at a slot where none is.
-    pub fn finish(&mut self, short: Option<&[u8; 11]>) -> Result<Option<LongName>, LongFault> {
-        let Some(Pending { order, checksum, units }) = self.pending.take() else { return Ok(None) };
-        match short {
-            Some(short) if order == 1 => {
-                let want = short_checksum(short);
-                if checksum != want {
-                    return Err(LongFault::Checksum(checksum, want));
-                }
-                Ok(Some(LongName::of(units)))
-            }
-            _ => Err(LongFault::Unfinished(order.saturating_sub(1))),
+    /// Ends the name at the 8.3 name that it is for.
+    pub fn finish(&mut self, short: &[u8; 11]) -> Result<Option<LongName>, LongFault> {
+        let Some(pending) = self.pending.take() else { return Ok(None) };
+        let Pending { due, checksum, regular, mut units } = pending;
+        let want = short_checksum(short);
+        if due != 0 {
+            return Err(LongFault::Unfinished(due));
         }
+        if checksum != want {
+            return Err(LongFault::Checksum(checksum, want));
+        }
+        let end = units.iter().position(|unit| *unit == 0).unwrap_or(units.len());
+        let rough_end = units.iter().skip(end).skip(1).any(|unit| *unit != 0xffff);
+        units.truncate(end);
+        Ok(Some(LongName { units, rough_end, regular }))
     }
 }
 
@@ -222,30 +239,57 @@ mod tests {
         entry
     }
 
+    /// Takes a piece, and collects what is wrong.
+    fn take(names: &mut LongNames, piece: &LongEntry) -> (bool, Vec<LongFault>) {
+        let mut faults = Vec::new();
+        (names.piece(piece, |fault| faults.push(fault)), faults)
+    }
+
     #[test]
-    fn names_are_put_together_and_faults_forget_them() {
+    fn names_are_put_together() {
         let short = b"ABCDEF~1TXT";
         let sum = short_checksum(short);
         let mut names = LongNames::default();
-        names.piece(&piece(0x42, sum, "nd")).unwrap();
-        names.piece(&piece(1, sum, "thirteen chars")).unwrap();
-        let name = names.finish(Some(short)).unwrap().unwrap();
-        assert_eq!((name.text().as_str(), name.rough_end), ("thirteen charnd", false));
-        assert_eq!(names.finish(Some(short)), Ok(None));
+        assert_eq!(take(&mut names, &piece(0x42, sum, "nd")), (true, vec![]));
+        assert_eq!(take(&mut names, &piece(1, sum, "thirteen chars")), (true, vec![]));
+        let name = names.finish(short).unwrap().unwrap();
+        assert_eq!(name.text(), "thirteen charnd");
+        assert!(name.regular && !name.rough_end);
+        assert_eq!(names.finish(short), Ok(None));
+        assert_eq!(names.orphan(), None);
+    }
 
-        assert_eq!(names.piece(&piece(1, sum, "a")), Err(LongFault::Order(1, None)));
-        names.piece(&piece(0x43, sum, "a")).unwrap();
-        assert_eq!(names.piece(&piece(1, sum, "a")), Err(LongFault::Order(1, Some(2))));
-        assert!(!names.is_pending());
-        names.piece(&piece(0x42, sum, "a")).unwrap();
-        assert_eq!(names.piece(&piece(1, !sum, "a")), Err(LongFault::Checksum(!sum, sum)));
-        names.piece(&piece(0x41, !sum, "a")).unwrap();
-        assert_eq!(names.finish(Some(short)), Err(LongFault::Checksum(!sum, sum)));
-        names.piece(&piece(0x42, sum, "a")).unwrap();
-        assert_eq!(names.finish(Some(short)), Err(LongFault::Unfinished(1)));
-        names.piece(&piece(0x41, sum, "a")).unwrap();
-        assert_eq!(names.finish(None), Err(LongFault::Unfinished(0)));
-        assert_eq!(names.piece(&piece(0x40, sum, "a")), Err(LongFault::Order(0, None)));
-        assert_eq!(names.piece(&piece(0x55, sum, "a")), Err(LongFault::Order(21, None)));
+    /// In the words and the order of fsck.fat, whose `lfn_add_slot` and `lfn_get` this follows.
+    #[test]
+    fn faults() {
+        let short = b"ABCDEF~1TXT";
+        let sum = short_checksum(short);
+        let mut names = LongNames::default();
+        let order = |found, due| (false, vec![LongFault::Order(found, due)]);
+        assert_eq!(take(&mut names, &piece(1, sum, "a")), order(1, None));
+        assert_eq!(take(&mut names, &piece(0x40, sum, "a")), order(0, None));
+        take(&mut names, &piece(0x43, sum, "a"));
+        assert_eq!(take(&mut names, &piece(1, sum, "a")), order(1, Some(2)));
+        assert_eq!(names.finish(short), Ok(None));
+
+        take(&mut names, &piece(0x42, sum, "a"));
+        let faults = vec![LongFault::Checksum(!sum, sum)];
+        assert_eq!(take(&mut names, &piece(1, !sum, "a")), (true, faults));
+        assert!(!names.finish(short).unwrap().unwrap().regular);
+        take(&mut names, &piece(0x41, !sum, "a"));
+        assert_eq!(names.finish(short), Err(LongFault::Checksum(!sum, sum)));
+
+        take(&mut names, &piece(0x42, sum, "a"));
+        assert_eq!(names.finish(short), Err(LongFault::Unfinished(1)));
+        take(&mut names, &piece(0x42, sum, "a"));
+        let faults = vec![LongFault::Interrupted(1)];
+        assert_eq!(take(&mut names, &piece(0x41, sum, "a")), (true, faults));
+        let faults = vec![LongFault::Orphan];
+        assert_eq!(take(&mut names, &piece(0x41, sum, "a")), (true, faults));
+        assert_eq!(names.orphan(), Some(LongFault::Orphan));
+
+        assert_eq!(take(&mut names, &piece(0xc1, sum, "a")), (true, vec![LongFault::Number(0xc1)]));
+        take(&mut names, &piece(0x55, sum, "a"));
+        assert_eq!(names.orphan(), Some(LongFault::Orphan));
     }
 }

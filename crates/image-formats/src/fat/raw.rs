@@ -270,15 +270,17 @@ impl DirEntry {
     pub const DIRECTORY: u8 = 0x10;
     /// Attribute: not backed up.
     pub const ARCHIVE: u8 = 0x20;
-    /// The attributes that make an entry a [`LongEntry`], of those in
-    /// [`LONG_NAME_MASK`](Self::LONG_NAME_MASK).
+    /// The attributes of a [`LongEntry`].
     pub const LONG_NAME: u8 = 0x0f;
     /// The attributes that there are; the upper two bits are reserved.
-    pub const LONG_NAME_MASK: u8 = 0x3f;
+    pub const ATTRIBUTES: u8 = 0x3f;
     /// Bit 3 of `DIR_NTRes`: the eight are shown in lower case.
     pub const LOWER_BASE: u8 = 0x08;
     /// Bit 4 of `DIR_NTRes`: the three are shown in lower case.
     pub const LOWER_EXT: u8 = 0x10;
+    /// Bit 5 of `DIR_NTRes`: patched Linux kernels set it where `DIR_Name` is no name but filler,
+    /// and only the long one counts.
+    pub const NO_SHORT_NAME: u8 = 0x20;
 }
 
 const _: () = {
@@ -315,6 +317,8 @@ pub struct LongEntry {
 impl LongEntry {
     /// Bit 6 of `LDIR_Ord`: the last piece of the name, which is the first one on the disk.
     pub const LAST: u8 = 0x40;
+    /// The bits of `LDIR_Ord` that number the piece.
+    pub const NUMBER: u8 = 0x1f;
     /// Characters in a piece.
     pub const UNITS: usize = 13;
     /// The most pieces: names have at most 255 characters.

@@ -32,8 +32,14 @@ impl Entry {
 /// Bytes of the table that are read at a time to look up an entry.
 const PAGE: u64 = 4096;
 
-/// Pages that are kept: 16 MiB, as much as FAT32 needs for four million clusters.
-const PAGES: u64 = 4096;
+/// Pages that are remembered: a chain mostly goes on where it is.
+const FEW_PAGES: usize = 16;
+
+/// The most bytes of a table that are kept. FAT32 with 16 million clusters has so many.
+pub const MAX_KEPT: u64 = 64 << 20;
+
+/// Pages of a larger table that are remembered instead, as many bytes.
+const MANY_PAGES: usize = 1 << 14;
 
 /// Bytes of the table that are read at a time to go through all of it: whole entries of each width.
 const PIECE: u64 = 3 << 16;
@@ -43,15 +49,33 @@ const PIECE: u64 = 3 << 16;
 pub struct Table {
     region: Region,
     width: Width,
+    /// All of it, where it is kept.
+    kept: Option<Vec<u8>>,
     /// Number of the page and its bytes, with one of the next page: an entry of 12 bits may need
     /// it.
     pages: Vec<Option<(u64, Vec<u8>)>>,
+    max_pages: usize,
 }
 
 impl Table {
-    /// The copy whose entries are in `region`, as long as [`Geometry::table_len`] says.
+    /// The copy whose entries are in `region`, as long as [`Geometry::table_len`] says. It is read
+    /// where it is asked.
     pub fn new(region: Region, geometry: &Geometry) -> Self {
-        Self { region, width: geometry.width, pages: Vec::new() }
+        let (kept, pages) = (None, Vec::new());
+        Self { region, width: geometry.width, kept, pages, max_pages: FEW_PAGES }
+    }
+
+    /// The same, for who looks at all of it in any order: as much as [`MAX_KEPT`] is kept in
+    /// memory.
+    pub fn kept(region: Region, geometry: &Geometry) -> Result<Self, ReadError> {
+        let mut table = Self::new(region, geometry);
+        let len = table.region.len();
+        if len <= MAX_KEPT {
+            table.kept = Some(table.region.bytes(WHAT, 0, len, MAX_KEPT)?);
+        } else {
+            table.max_pages = MANY_PAGES;
+        }
+        Ok(table)
     }
 
     /// The bytes of its entries.
@@ -77,19 +101,25 @@ impl Table {
     pub fn value(&mut self, cluster: Cluster) -> Result<u32, ReadError> {
         let at = self.at(cluster);
         let width = self.width;
-        let page = self.page(at.div_euclid(PAGE))?;
-        let start = usize::try_from(at.rem_euclid(PAGE)).unwrap_or(usize::MAX);
         let odd = cluster.0 & 1 == 1;
-        let value = page.get(start..).and_then(|bytes| decode(bytes, width, odd));
+        let value = if let Some(kept) = &self.kept {
+            let start = usize::try_from(at).unwrap_or(usize::MAX);
+            kept.get(start..).and_then(|bytes| decode(bytes, width, odd))
+        } else {
+            let start = usize::try_from(at.rem_euclid(PAGE)).unwrap_or(usize::MAX);
+            let page = self.page(at.div_euclid(PAGE))?;
+            page.get(start..).and_then(|bytes| decode(bytes, width, odd))
+        };
         // Past the end of the table there is nothing; the region says so.
         value.map_or_else(|| self.region.array::<4>(WHAT, at).map(u32::from_le_bytes), Ok)
     }
 
     fn page(&mut self, number: u64) -> Result<&[u8], ReadError> {
-        let slot = usize::try_from(number.rem_euclid(PAGES)).unwrap_or(0);
         if self.pages.is_empty() {
-            self.pages.resize_with(usize::try_from(PAGES).unwrap_or(1), || None);
+            self.pages.resize_with(self.max_pages, || None);
         }
+        let pages = u64::try_from(self.max_pages).unwrap_or(1);
+        let slot = usize::try_from(number.checked_rem(pages).unwrap_or(0)).unwrap_or(0);
         let known = matches!(self.pages.get(slot), Some(Some((kept, _))) if *kept == number);
         if !known {
             let at = number.saturating_mul(PAGE);
@@ -112,8 +142,15 @@ impl Table {
         let mut at = 0_u64;
         while at < self.region.len() {
             let len = self.region.len().saturating_sub(at).min(PIECE);
-            let bytes = self.region.bytes(WHAT, at, len, PIECE)?;
-            let mut rest = bytes.as_slice();
+            let read;
+            let mut rest = match &self.kept {
+                Some(kept) => usize::try_from(at).ok().and_then(|at| kept.get(at..)).unwrap_or(&[]),
+                None => {
+                    read = self.region.bytes(WHAT, at, len, PIECE)?;
+                    &read
+                }
+            };
+            let len = if self.kept.is_some() { self.region.len() } else { len };
             while cluster <= geometry.last().0 {
                 let odd = cluster & 1 == 1;
                 let Some(value) = decode(rest, self.width, odd) else { break };
@@ -198,22 +235,23 @@ mod tests {
                 }
             }
             bytes.truncate(usize::try_from(geometry.table_len()).unwrap());
-            let mut table = Table::new(Region::from(bytes), &geometry);
-            let mut seen = 0;
-            let mut scanned = Vec::new();
-            table
-                .scan(&geometry, |cluster, entry| {
-                    assert_eq!(entry, Entry::of(want(cluster.0), width), "{cluster}");
-                    scanned.push(entry);
-                    seen += 1;
-                })
-                .unwrap();
-            assert_eq!(seen, clusters);
-            for cluster in (2..=geometry.last().0).rev() {
-                let entry = table.get(Cluster(cluster)).unwrap();
-                assert_eq!(entry, Entry::of(want(cluster), width));
+            let region = Region::from(bytes);
+            let kept = Table::kept(region.clone(), &geometry).unwrap();
+            for mut table in [Table::new(region, &geometry), kept] {
+                let mut seen = 0;
+                table
+                    .scan(&geometry, |cluster, entry| {
+                        assert_eq!(entry, Entry::of(want(cluster.0), width), "{cluster}");
+                        seen += 1;
+                    })
+                    .unwrap();
+                assert_eq!(seen, clusters);
+                for cluster in (2..=geometry.last().0).rev() {
+                    let entry = table.get(Cluster(cluster)).unwrap();
+                    assert_eq!(entry, Entry::of(want(cluster), width));
+                }
+                assert!(table.get(Cluster(u32::MAX)).unwrap_err().is_defect());
             }
-            assert!(table.get(Cluster(u32::MAX)).unwrap_err().is_defect());
         }
     }
 

@@ -6,15 +6,16 @@ use image_formats::{
     bytes::ReadError,
     fat::{
         Geometry, RootDirectory, Width,
-        raw::{BiosParameterBlock, BootSector, ExtendedBoot, Fat32Part, FsInfo},
+        raw::{BiosParameterBlock, BootSector, DirEntry, ExtendedBoot, Fat32Part, FsInfo},
     },
 };
 use zerocopy::transmute;
 
 use super::{
-    BACKUP_BOOT, BOOT_SECTOR, CLUSTER_COUNT, CLUSTER_SIZE, DATA, FAT_COUNT, FSINFO, JUMP, Judge,
-    MEDIA, MIRRORING, Place, RESERVED, ROOT_CLUSTER, ROOT_ENTRIES, SECTOR_SIZE, SIGNATURE, SIZE,
-    SMALL_FAT32, TABLE_SIZE, TOTAL_SECTORS, VERSION,
+    BACKUP_BOOT, BACKUP_BOOT_PLACE, BOOT_SECTOR, CLUSTER_COUNT, CLUSTER_SIZE, DATA, FAT_COUNT,
+    FSINFO, JUMP, Judge, LAST_SECTOR, MEDIA, MIRRORING, NO_ROOT_ENTRIES, Place, RESERVED,
+    ROOT_CLUSTER, ROOT_ENTRIES, SECTOR_SIZE, SIGNATURE, SIZE, SMALL_FAT32, TABLE_SIZE,
+    TOTAL_SECTORS, VERSION, paths::Whose,
 };
 
 /// The most clusters of FAT32: the numbers above are marks. FAT §4.
@@ -45,21 +46,21 @@ impl Boot {
     }
 }
 
-/// mkfs.fat writes 0 where there is no room for it.
-fn has_fs_info(part: &Fat32Part) -> bool {
-    !matches!(part.fs_info.get(), 0 | 0xffff)
-}
-
 /// A place in the boot sector.
-pub(super) fn sector(offset: usize, len: u64) -> Place {
-    Place { structure: "FAT boot sector", offset: offset as u64, len, path: None }
+pub(super) fn sector(offset: usize, len: u64) -> Place<'static> {
+    at("FAT boot sector", offset as u64, len)
 }
 
-fn bpb(field: usize, len: u64) -> Place {
+/// A place that is no file's.
+pub(super) fn at(structure: &'static str, offset: u64, len: u64) -> Place<'static> {
+    Place { structure, offset, len, whose: Whose::Nobody }
+}
+
+fn bpb(field: usize, len: u64) -> Place<'static> {
     sector(offset_of!(BootSector, bpb) + field, len)
 }
 
-fn fat32(field: usize, len: u64) -> Place {
+fn fat32(field: usize, len: u64) -> Place<'static> {
     sector(offset_of!(BootSector, rest) + field, len)
 }
 
@@ -139,9 +140,8 @@ impl Judge<'_> {
 
     fn total_sectors(&mut self, boot: &BootSector) -> bool {
         let (few, many) = (boot.bpb.tot_sec16.get(), boot.bpb.tot_sec32.get());
-        let holds = (few == 0) != (many == 0);
         let place = bpb(offset_of!(BiosParameterBlock, tot_sec32), 4);
-        self.expect(&TOTAL_SECTORS, holds, &place, || {
+        self.expect(&TOTAL_SECTORS, few == 0 || many == 0, &place, || {
             format!("{few} in the field of 16 bits and {many} in that of 32: one of them must be 0")
         })
     }
@@ -154,12 +154,19 @@ impl Judge<'_> {
         let geometry = geometry?;
         let Geometry { width, clusters, len, .. } = geometry;
         let have = self.region.len();
-        let place = Place { structure: "FAT file system", offset: have, len: 0, path: None };
-        if !self.expect(&SIZE, len <= have, &place, || {
+        let place = at("FAT file system", have, 0);
+        // fsck.fat looks whether the last sector is there of those that make pairs.
+        let pairs = len - len % (2 * geometry.sector_size);
+        let data = geometry.data_offset + u64::from(clusters) * geometry.cluster_size;
+        let need = pairs.max(data);
+        if !self.expect(&SIZE, need <= have, &place, || {
             format!("{len} bytes by its boot sector, and {have} are there")
         }) {
             return None;
         }
+        self.expect(&LAST_SECTOR, len <= have, &place, || {
+            format!("the last sector is not there; its clusters end at {data:#x}, before that")
+        });
         let most = match width {
             Width::Fat32 => MAX_FAT32_CLUSTERS,
             Width::Fat12 | Width::Fat16 => Width::FAT32_FROM - 1,
@@ -187,15 +194,20 @@ impl Judge<'_> {
 
     fn root_entries(&mut self, boot: &BootSector, geometry: &Geometry) -> bool {
         let entries = boot.bpb.root_ent_cnt.get();
+        let len = u64::from(entries) * DirEntry::SIZE as u64;
+        let fat32 = geometry.width == Width::Fat32;
         let place = bpb(offset_of!(BiosParameterBlock, root_ent_cnt), 2);
-        let holds = match geometry.root {
-            RootDirectory::Region { len, .. } => len > 0 && len % geometry.sector_size == 0,
-            RootDirectory::Chain(_) => entries == 0,
-        };
-        self.expect(&ROOT_ENTRIES, holds, &place, || match geometry.root {
-            RootDirectory::Region { .. } => format!("{entries} entries do not fill whole sectors"),
-            RootDirectory::Chain(_) => format!("{entries} entries, and FAT32 has 0"),
-        })
+        let holds = len.is_multiple_of(geometry.sector_size) && (fat32 || entries > 0);
+        let holds = self.expect(&ROOT_ENTRIES, holds, &place, || match entries {
+            0 => "no entries".to_owned(),
+            _ => format!("{entries} entries do not fill whole sectors"),
+        });
+        if fat32 {
+            self.expect(&NO_ROOT_ENTRIES, entries == 0, &place, || {
+                format!("{entries} entries, and FAT32 has 0")
+            });
+        }
+        holds
     }
 
     fn fat32_part(&mut self, part: &Fat32Part, geometry: &Geometry) -> bool {
@@ -219,26 +231,29 @@ impl Judge<'_> {
 
     fn backup_boot(&mut self, boot: &BootSector, geometry: &Geometry) -> Result<(), ReadError> {
         let number = boot.fat32().bk_boot_sec.get();
-        if matches!(number, 0 | 0xffff) {
-            return Ok(());
-        }
         let field = fat32(offset_of!(Fat32Part, bk_boot_sec), 2);
         let reserved = boot.bpb.rsvd_sec_cnt.get();
+        let at = u64::from(number) * geometry.sector_size;
+        // fsck.fat makes one where there is room for it, and needs this much.
+        let holds = if number == 0 { reserved < 3 } else { at + 512 <= self.region.len() };
+        if !self.expect(&BACKUP_BOOT_PLACE, holds, &field, || match number {
+            0 => format!("there is none, and {reserved} sectors are reserved"),
+            _ => format!("at sector {number}, which is not there"),
+        }) || number == 0
+        {
+            return Ok(());
+        }
         if !self.expect(&BACKUP_BOOT, number < reserved, &field, || {
             format!("at sector {number}, and {reserved} are reserved")
         }) {
             return Ok(());
         }
-        let at = u64::from(number) * geometry.sector_size;
         let copy = self.region.array::<512>("FAT backup boot sector", at)?;
         let ours: [u8; 512] = transmute!(*boot);
         let differs = ours.iter().zip(&copy).position(|(a, b)| a != b);
-        let place = Place {
-            structure: "FAT backup boot sector",
-            offset: at + differs.unwrap_or(0) as u64,
-            len: 1,
-            path: None,
-        };
+        let offset = at + differs.unwrap_or(0) as u64;
+        let structure = "FAT backup boot sector";
+        let place = Place { structure, offset, len: 1, whose: Whose::Nobody };
         self.expect(&BACKUP_BOOT, differs.is_none(), &place, || {
             let first = differs.unwrap_or(0);
             let bytes = ours.iter().zip(&copy).filter(|(a, b)| a != b).count();
@@ -253,7 +268,8 @@ impl Judge<'_> {
         geometry: &Geometry,
     ) -> Result<Option<(FsInfo, u64)>, ReadError> {
         let number = part.fs_info.get();
-        if !has_fs_info(part) {
+        // mkfs.fat writes 0 where there is no room for it.
+        if number == 0 {
             return Ok(None);
         }
         let field = fat32(offset_of!(Fat32Part, fs_info), 2);
@@ -271,7 +287,7 @@ impl Judge<'_> {
             (offset_of!(FsInfo, trail_sig), info.trail_sig, FsInfo::TRAIL_SIG),
         ] {
             let offset = at + field as u64;
-            let place = Place { structure: "FSInfo", offset, len: 4, path: None };
+            let place = Place { structure: "FSInfo", offset, len: 4, whose: Whose::Nobody };
             holds &= self.expect(&FSINFO, found.get() == want, &place, || {
                 format!("signature {:#010x}, not {want:#010x}", found.get())
             });

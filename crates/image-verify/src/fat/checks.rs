@@ -10,8 +10,9 @@ checks! {
     reads "the length of the volume";
     spec "FAT §3";
 
-    /// The boot sector does not end with `55 AA`. U-Boot, EDK II and BIOSes do not take it for one.
-    SIGNATURE = "fat-signature", Error;
+    /// The boot sector does not end with `55 AA`. U-Boot and BIOSes do not take it for one; Linux
+    /// does not look.
+    SIGNATURE = "fat-signature", Warning;
     reads "Signature_word";
     spec "FAT §3.1";
 
@@ -47,8 +48,9 @@ checks! {
     reads "BPB_Media";
     spec "FAT §3.1";
 
-    /// The number of sectors stands in one of its two fields, and the other one is 0.
-    TOTAL_SECTORS = "fat-total-sectors", Error;
+    /// The number of sectors stands in one of its two fields, and the other one is 0. Where both are
+    /// set, Linux, Windows and fsck.fat take the one of 16 bits.
+    TOTAL_SECTORS = "fat-total-sectors", Warning;
     reads "BPB_TotSec16, BPB_TotSec32";
     spec "FAT §3.1";
 
@@ -63,11 +65,22 @@ checks! {
     reads "the number of sectors, the length of the volume";
     spec "FAT §3.1";
 
-    /// The root directory of FAT12 and FAT16 has entries, and fills whole sectors; that of FAT32 is
-    /// a file, and this number is 0. Linux does not mount a volume where the last sector is not
-    /// full.
+    /// The last sector is not in the volume. No cluster needs it, so Linux does not notice; Windows
+    /// does not mount a volume that is larger than its partition.
+    LAST_SECTOR = "fat-last-sector", Warning;
+    reads "the number of sectors, the length of the volume";
+    spec "FAT §3.1; dosfstools 4.2, boot.c: it looks at pairs of sectors";
+
+    /// The root directory of FAT12 and FAT16 has entries, and fills whole sectors. Linux does not
+    /// mount a volume where the last sector is not full.
     ROOT_ENTRIES = "fat-root-entries", Error;
     reads "BPB_RootEntCnt";
+    spec "FAT §3.1";
+
+    /// The root directory of FAT32 is a file, and the number of entries of one that is none is 0.
+    /// Windows does not mount a volume where it is not; Linux leaves room for them.
+    NO_ROOT_ENTRIES = "fat-no-root-entries", Warning;
+    reads "BPB_RootEntCnt of FAT32";
     spec "FAT §3.1";
 
     /// There are more clusters than entries of this width can count.
@@ -87,20 +100,27 @@ checks! {
     reads "BPB_FATSz16, BPB_FATSz32, the number of clusters";
     spec "FAT §3.5";
 
-    /// The version of FAT32 is 0.0. A driver must not mount a version that it does not know.
-    VERSION = "fat-version", Error;
+    /// The version of FAT32 is 0.0. Windows does not mount a version that it does not know; Linux
+    /// does not look.
+    VERSION = "fat-version", Warning;
     reads "BPB_FSVer";
     spec "FAT §3.3";
 
     /// All FATs of FAT32 are in use. Linux reads the first one whatever this says, Windows the one
     /// that is named: they may see different files.
-    MIRRORING = "fat-mirroring", Error;
+    MIRRORING = "fat-mirroring", Warning;
     reads "BPB_ExtFlags";
     spec "FAT §3.3";
 
     /// The root directory of FAT32 starts at a cluster that there is.
     ROOT_CLUSTER = "fat-root-cluster", Error;
     reads "BPB_RootClus";
+    spec "FAT §3.3";
+
+    /// FAT32 has a copy of its boot sector, where there is room for one, and the copy is in the
+    /// volume. Without it nothing tells where the files are once the boot sector is gone.
+    BACKUP_BOOT_PLACE = "fat-backup-boot-place", Error;
+    reads "BPB_BkBootSec, BPB_RsvdSecCnt";
     spec "FAT §3.3";
 
     /// The copy of the boot sector is in the reserved sectors and equal to it. It is used when the
@@ -115,9 +135,20 @@ checks! {
     spec "FAT §5";
 
     /// The first entry of the FAT repeats the media byte, all other bits set. It is what tells a
-    /// FAT from garbage.
+    /// FAT from garbage: where only the last four bits are not set, it still is one.
     FIRST_ENTRY = "fat-first-entry", Error;
     reads "entry 0 of the first FAT";
+    spec "FAT §4";
+
+    /// The media byte in the first entry of the FAT is the one of the boot sector. Nothing current
+    /// looks.
+    MEDIA_ENTRY = "fat-media-entry", Warning;
+    reads "entry 0 of the first FAT, BPB_Media";
+    spec "FAT §4";
+
+    /// The second entry of the FAT is an end mark, but for its flags.
+    SECOND_ENTRY = "fat-second-entry", Warning;
+    reads "entry 1 of the first FAT";
     spec "FAT §4";
 
     /// The FATs are equal. Where they are not, a driver that reads the other one sees other files.
@@ -163,8 +194,8 @@ checks! {
     reads "DIR_FileSize of every directory";
     spec "FAT §6";
 
-    /// A directory has at most 65536 slots. What is behind them is not read.
-    DIRECTORY_LENGTH = "fat-directory-length", Error;
+    /// A directory has at most 65536 slots. Nobody adds to a longer one.
+    DIRECTORY_LENGTH = "fat-directory-length", Warning;
     reads "the chain of every directory";
     spec "FAT §6";
 
@@ -175,7 +206,7 @@ checks! {
     spec "FAT §6";
 
     /// After the slot that ends a directory there is nothing. U-Boot and Windows stop there, Linux
-    /// does not: they see different files.
+    /// and fsck.fat do not: they see different files.
     END_MARK = "fat-end-mark", Warning;
     reads "the slots after the end of every directory";
     spec "FAT §6";
@@ -186,15 +217,17 @@ checks! {
     reads "DIR_Attr of every entry";
     spec "FAT §6";
 
-    /// A label is in the root directory, only once, and has no content.
+    /// A label is in the root directory, only once, and has no content. What others have is judged
+    /// as that of a file.
     LABEL_ENTRY = "fat-label-entry", Warning;
     reads "every entry with ATTR_VOLUME_ID";
     spec "FAT §6";
 
     /// An 8.3 name has only characters that it may have: no control characters, no dot, none of
-    /// `" * / : < > ? \ |`, no space at the start.
+    /// `" * / : < > ? \ |`, no space at the start. Only beside a long name a flag may say that it is
+    /// none.
     SHORT_NAME = "fat-short-name", Error;
-    reads "DIR_Name of every file and directory";
+    reads "DIR_Name, DIR_NTRes of every file and directory";
     spec "FAT §6.1; dosfstools 4.2";
 
     /// An 8.3 name has no lower-case letters, and none of `+ , ; = [ ]`. Linux shows such a file;
@@ -203,62 +236,95 @@ checks! {
     reads "DIR_Name of every file and directory";
     spec "FAT §6.1";
 
-    /// The pieces of a long name are complete, in their order, and right before the 8.3 name. Where
-    /// they are not, the file has only its 8.3 name.
-    LONG_NAME_ORDER = "fat-long-name-order", Error;
+    /// Windows does not open a file by the name of a device: `AUX`, `CON`, `NUL`, `PRN`, `COM1` to
+    /// `COM9`, `LPT1` to `LPT9`, whatever follows a dot.
+    DEVICE_NAME = "fat-device-name", Warning;
+    reads "both names of every file and directory";
+    spec "Win32, Naming Files, Paths, and Namespaces";
+
+    /// An 8.3 name follows the pieces of a long name. Where none does, they are what a driver that
+    /// does not know long names left of a file that it deleted.
+    LONG_NAME_ORPHAN = "fat-long-name-orphan", Error;
+    reads "what follows the last piece of every long name";
+    spec "FAT §7";
+
+    /// The pieces of a long name are complete and in their order. Where they are not, the file has
+    /// only its 8.3 name.
+    LONG_NAME_ORDER = "fat-long-name-order", Warning;
     reads "LDIR_Ord of every piece";
     spec "FAT §7";
 
     /// The checksum in the pieces of a long name is that of the 8.3 name. Where it is not, the file
     /// has only its 8.3 name.
-    LONG_NAME_CHECKSUM = "fat-long-name-checksum", Error;
+    LONG_NAME_CHECKSUM = "fat-long-name-checksum", Warning;
     reads "LDIR_Chksum of every piece";
     spec "FAT §7.2";
 
-    /// Fields of a piece of a long name that must be 0 are, and what follows the end of the name is
-    /// all FFFF.
-    LONG_NAME_FIELDS = "fat-long-name-fields", Warning;
-    reads "LDIR_Type, LDIR_FstClusLO and the padding of every piece";
+    /// Fields of a piece of a long name that must be 0 are.
+    LONG_NAME_FIELDS = "fat-long-name-fields", Error;
+    reads "LDIR_Type, LDIR_FstClusLO of every piece";
+    spec "FAT §7";
+
+    /// What follows the end of a long name is all FFFF.
+    LONG_NAME_PADDING = "fat-long-name-padding", Warning;
+    reads "the last piece of every long name";
     spec "FAT §7";
 
     /// A long name has 1 to 255 characters, all of which it may have: no control characters, none
-    /// of `" * / : < > ? \ |`, no half of a surrogate pair. Nobody can open such a file by its
-    /// name.
-    LONG_NAME_TEXT = "fat-long-name-text", Error;
+    /// of `" * / : < > ? \ |`, no half of a surrogate pair, no dot or space at its end. Windows
+    /// does not open such a file by its name.
+    LONG_NAME_TEXT = "fat-long-name-text", Warning;
     reads "every long name";
     spec "FAT §7";
 
+    /// No two files in a directory have the same 8.3 name. Only the first of them can be opened.
+    DUPLICATE = "fat-duplicate-name", Error;
+    reads "DIR_Name of all files of every directory";
+    spec "FAT §6";
+
     /// No two files in a directory have the same name, long or 8.3, without regard to case. Only
     /// the first of them can be opened.
-    DUPLICATE = "fat-duplicate-name", Error;
+    DUPLICATE_LONG = "fat-duplicate-long-name", Warning;
     reads "all names of every directory";
     spec "FAT §7";
 
-    /// Directories are nested at most 128 deep, Windows can open no deeper path, and there are at
-    /// most two million files. What is beyond is not read.
+    /// Directories are nested at most 128 deep: Windows can open no deeper path, and neither can we
+    /// where files are read.
+    DEPTH = "fat-depth", Warning;
+    reads "the tree of directories";
+    spec "Win32, MAX_PATH; the limit is ours as well";
+
+    /// There are at most a million directories, a million slots in one, and two million files where
+    /// files are read. What is beyond is not judged.
     LIMITS = "fat-limits", Error;
     reads "the tree of directories";
     spec "the limits are ours";
 
+    /// Serial number, label and type are in the boot sector. What MS-DOS before 4.0 formatted lacks
+    /// them, and fsck.fat takes a label that is not there for a bad one.
+    EXTENDED_BOOT = "fat-extended-boot", Error;
+    reads "BS_BootSig";
+    spec "FAT §3.2; dosfstools 4.2";
+
     /// The label in the boot sector is the one in the root directory, or `NO NAME` where there is
     /// none there. Linux and U-Boot look at one of them.
-    LABEL = "fat-label", Warning;
+    LABEL = "fat-label", Error;
     reads "BS_VolLab, the entry with ATTR_VOLUME_ID of the root directory";
     spec "FAT §3.2, §6";
 
     /// The label has only characters that it may have, and does not start with a space.
-    LABEL_TEXT = "fat-label-text", Warning;
+    LABEL_TEXT = "fat-label-text", Error;
     reads "the label of the root directory, or that of the boot sector";
     spec "FAT §6.1";
 
     /// Every cluster that is in use belongs to a file. The space of others is lost.
-    LOST_CLUSTERS = "fat-lost-clusters", Warning;
+    LOST_CLUSTERS = "fat-lost-clusters", Error;
     reads "all entries of the first FAT, all chains";
     spec "FAT §4";
 
     /// The volume was unmounted. The flag says that it was in use when it was copied, or when the
     /// power went; Linux warns at each mount, and Windows starts a repair.
-    DIRTY = "fat-dirty", Warning;
+    DIRTY = "fat-dirty", Error;
     reads "BS_Reserved1, entry 1 of the first FAT";
     spec "FAT §4";
 
@@ -269,7 +335,7 @@ checks! {
 
     /// The number of free clusters in FSInfo is the real one, or unknown. Windows believes it, and
     /// so does Linux where it is mounted with `usefree`: files do not fit, or too many seem to.
-    FREE_COUNT = "fat-free-count", Warning;
+    FREE_COUNT = "fat-free-count", Error;
     reads "FSI_Free_Count, all entries of the first FAT";
     spec "FAT §5";
 

@@ -1,35 +1,80 @@
-//! Directories and the chains of files: `scan_root` of fsck.fat.
+//! Directories, slot by slot: `scan_root` of fsck.fat.
 
 use std::collections::HashSet;
 
 use image_formats::{
     bytes::ReadError,
     fat::{
-        Cluster, Entry, Geometry, LongName, LongNames, RootDirectory, Slot, Table,
+        Cluster, Entry, Geometry, LongNames, RootDirectory, Slot, Table,
         raw::{DirEntry, LongEntry},
-        short_name,
     },
-    units::ByteOffset,
 };
+use image_model::Check;
 
 use super::{
-    ATTRIBUTES, CHAIN_END, CROSS_LINK, CYCLE, DIRECTORY_LENGTH, DIRECTORY_SIZE, DOT, END_MARK,
-    FILE_SIZE, FIRST_CLUSTER, Judge, LABEL_ENTRY, LIMITS, Place, boot::Boot, tables::entry,
+    ATTRIBUTES, CHAIN_END, CROSS_LINK, CYCLE, DEPTH, DEVICE_NAME, DIRECTORY_LENGTH, DIRECTORY_SIZE,
+    DOT, DUPLICATE, DUPLICATE_LONG, END_MARK, FILE_SIZE, FIRST_CLUSTER, Judge, LABEL_ENTRY, LIMITS,
+    LONG_NAME_CHECKSUM, LONG_NAME_FIELDS, LONG_NAME_ORDER, LONG_NAME_ORPHAN, LONG_NAME_PADDING,
+    LONG_NAME_TEXT, Place, SHORT_NAME, SHORT_NAME_SET,
+    boot::Boot,
+    chains::Clusters,
+    paths::{Directory, DirectoryId, MAX_DIRECTORIES, Name, Whose},
+    tables::entry,
 };
-use crate::tree::{Kind, Metadata, NodeId, Tree, display};
 
-/// The most bytes of a directory: 65536 slots. FAT §6.
-const MAX_DIRECTORY: u64 = 2 << 20;
+/// How deep directories are nested that Windows can open.
+pub(super) const MAX_DEPTH: u32 = 128;
 
-/// How deep directories are followed.
-const MAX_DEPTH: usize = 128;
+/// The most slots of a directory that are read. What is judged of them is in memory.
+const MAX_SLOTS: u64 = 1 << 20;
 
 /// Bytes of a slot.
-const SLOT: u64 = DirEntry::SIZE as u64;
+pub(super) const SLOT: u64 = DirEntry::SIZE as u64;
+
+/// Bytes of a directory that are read at a time.
+const PIECE: u64 = 64 << 10;
+
+/// What every chain is judged by.
+const OF_CHAINS: &[&Check] = &[&CYCLE, &CROSS_LINK, &CHAIN_END];
+
+/// What every directory is judged by.
+const OF_DIRECTORIES: &[&Check] = &[&DIRECTORY_LENGTH, &END_MARK, &LIMITS];
+
+/// What every directory but the root is judged by.
+const OF_SUBDIRECTORIES: &[&Check] = &[&DIRECTORY_SIZE, &DOT, &DEPTH];
+
+/// What every entry with an 8.3 name is judged by.
+const OF_ENTRIES: &[&Check] = &[&ATTRIBUTES, &FIRST_CLUSTER];
+
+/// What every file and directory is judged by.
+const OF_FILES: &[&Check] =
+    &[&FILE_SIZE, &SHORT_NAME, &SHORT_NAME_SET, &DEVICE_NAME, &DUPLICATE, &DUPLICATE_LONG];
+
+/// What every label is judged by.
+const OF_LABELS: &[&Check] = &[&LABEL_ENTRY];
+
+/// What every piece of a long name is judged by.
+const OF_PIECES: &[&Check] =
+    &[&LONG_NAME_ORPHAN, &LONG_NAME_ORDER, &LONG_NAME_CHECKSUM, &LONG_NAME_FIELDS];
+
+/// What every long name is judged by.
+const OF_LONG_NAMES: &[&Check] = &[&LONG_NAME_PADDING, &LONG_NAME_TEXT];
+
+/// What there was to be judged: a report tells it from what was not there.
+#[derive(Default)]
+pub(super) struct Met {
+    pub(super) chains: bool,
+    directories: bool,
+    subdirectories: bool,
+    entries: bool,
+    files: bool,
+    labels: bool,
+    pieces: bool,
+    pub(super) long_names: bool,
+}
 
 /// What the directories told.
 pub(super) struct Found {
-    pub(super) tree: Tree,
     /// The clusters of all files and directories.
     pub(super) used: Clusters,
     /// `None` also where there is no root directory.
@@ -50,64 +95,33 @@ pub(super) struct Label {
     pub(super) offset: u64,
 }
 
-/// A set of clusters: a bit for each, at most 32 MiB.
-pub(super) struct Clusters {
-    bits: Vec<u64>,
-    len: u32,
+pub(super) struct Walk<'a, 'b> {
+    pub(super) judge: &'a mut Judge<'b>,
+    pub(super) geometry: &'a Geometry,
+    pub(super) table: &'a mut Table,
+    pub(super) found: Found,
+    pub(super) met: Met,
+    /// Directories that are still to be read, the next one last.
+    pending: Vec<DirectoryId>,
 }
 
-impl Clusters {
-    fn new(geometry: &Geometry) -> Self {
-        Self { bits: vec![0; geometry.last().0 as usize / 64 + 1], len: 0 }
-    }
-
-    /// How many.
-    pub(super) fn len(&self) -> u32 {
-        self.len
-    }
-
-    pub(super) fn contains(&self, Cluster(number): Cluster) -> bool {
-        self.bits[number as usize / 64] >> (number % 64) & 1 == 1
-    }
-
-    fn insert(&mut self, Cluster(number): Cluster) {
-        self.bits[number as usize / 64] |= 1 << (number % 64);
-        self.len += 1;
-    }
-}
-
-/// A directory that is still to be read.
-struct Directory {
-    node: NodeId,
-    path: String,
-    depth: usize,
-    /// Its first cluster, and that of its parent; 0 for the root.
-    first: Cluster,
-    parent: Cluster,
-    extents: Extents,
-}
-
-/// Where the slots of a directory are.
-enum Extents {
-    Region { offset: u64, len: u64 },
-    Chain { first: Cluster, clusters: u32 },
-}
-
-/// The clusters of a file or directory, as far as they could be followed.
-#[derive(Default)]
-struct Chain {
-    clusters: u32,
-    /// It has an end, and nothing on the way to it is wrong.
-    sound: bool,
-}
-
-struct Walk<'a, 'b> {
-    judge: &'a mut Judge<'b>,
-    geometry: &'a Geometry,
-    table: &'a mut Table,
-    found: Found,
-    /// The last one is read next.
-    pending: Vec<Directory>,
+/// What is known of a directory while it is read.
+pub(super) struct Reader {
+    directory: DirectoryId,
+    long: LongNames,
+    /// 8.3 names as they lie there.
+    pub(super) short_names: HashSet<[u8; 11]>,
+    /// Hashes of all names without regard to case.
+    pub(super) names: HashSet<u64>,
+    /// How many slots were read, and where the last one is.
+    slots: u64,
+    last: u64,
+    /// How many directories were pending before.
+    pending: usize,
+    /// A slot said that there are no more.
+    ended: bool,
+    /// Something is in a slot behind that one.
+    overrun: bool,
 }
 
 impl Judge<'_> {
@@ -119,391 +133,266 @@ impl Judge<'_> {
     ) -> Result<Found, ReadError> {
         let geometry = &boot.geometry;
         let found = Found {
-            tree: Tree::of_volume(format!("{}, FAT directory entry", self.name), SLOT),
             used: Clusters::new(geometry),
             label: None,
             rooted: true,
             whole: true,
             safe: true,
         };
-        let mut walk = Walk { judge: self, geometry, table, found, pending: Vec::new() };
+        let (met, pending) = (Met::default(), Vec::new());
+        let mut walk = Walk { judge: self, geometry, table, found, met, pending };
         walk.root()?;
         // Bounded: a directory is only pending if it has a cluster that no other one had.
         while let Some(directory) = walk.pending.pop() {
-            walk.directory(&directory)?;
+            walk.directory(directory)?;
         }
-        let Walk { judge, mut found, .. } = walk;
-        let complete = found.tree.is_complete();
-        let place = Place { structure: "FAT directories", offset: 0, len: 0, path: None };
-        judge.expect(&LIMITS, complete, &place, || "more files than are followed".to_owned());
-        found.whole &= complete;
-        Ok(found)
+        walk.evaluated();
+        Ok(walk.found)
     }
 }
 
 impl Walk<'_, '_> {
+    fn evaluated(&mut self) {
+        let Met { chains, directories, subdirectories, entries, files, labels, pieces, long_names } =
+            self.met;
+        for (met, checks) in [
+            (chains, OF_CHAINS),
+            (directories, OF_DIRECTORIES),
+            (subdirectories, OF_SUBDIRECTORIES),
+            (entries, OF_ENTRIES),
+            (files, OF_FILES),
+            (labels, OF_LABELS),
+            (pieces, OF_PIECES),
+            (long_names, OF_LONG_NAMES),
+        ] {
+            if met {
+                self.judge.evaluated(checks);
+            }
+        }
+    }
+
     fn root(&mut self) -> Result<(), ReadError> {
-        let extents = match self.geometry.root {
-            RootDirectory::Region { offset, len } => Extents::Region { offset, len },
-            RootDirectory::Chain(first) => {
-                if !self.geometry.contains(first) {
-                    (self.found.rooted, self.found.whole) = (false, false);
-                    return Ok(());
-                }
-                let chain = self.chain(first, "/")?;
-                self.length(&chain, &entry(self.geometry, first), "/");
-                Extents::Chain { first, clusters: chain.clusters }
+        let id = DirectoryId::ROOT;
+        let (offset, len) = match self.geometry.root {
+            RootDirectory::Region { offset, len } => (offset, len),
+            RootDirectory::Chain(first) if self.geometry.contains(first) => {
+                let whose = Whose::Directory(id);
+                let chain = self.chain(first, whose)?;
+                self.length(&chain, &Place { whose, ..entry(self.geometry, first) });
+                return self.clusters(id, first, chain.clusters);
+            }
+            RootDirectory::Chain(_) => {
+                (self.found.rooted, self.found.whole) = (false, false);
+                return Ok(());
             }
         };
-        let offset = match extents {
-            Extents::Region { offset, .. } => offset,
-            Extents::Chain { first, .. } => self.geometry.offset(first).unwrap_or(0),
-        };
-        self.found.tree.set_root(Metadata {
-            kind: Kind::Directory(Default::default()),
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: 0,
-            size: 0,
-            offset: self.judge.region.absolute(offset),
-        });
-        self.pending.push(Directory {
-            node: Tree::ROOT,
-            path: String::new(),
-            depth: 0,
-            first: Cluster(0),
-            parent: Cluster(0),
-            extents,
-        });
+        let mut reader = Reader::new(id, 0);
+        self.slots(&mut reader, offset, len)?;
+        self.end(&mut reader);
         Ok(())
     }
 
-    /// Reads one directory: its slots in their order, then its subdirectories become pending.
-    fn directory(&mut self, directory: &Directory) -> Result<(), ReadError> {
-        let mut reader = Reader {
-            names: LongNames::default(),
-            seen: HashSet::new(),
-            index: 0,
-            at: 0,
-            ended: false,
-        };
-        let subdirectories = self.pending.len();
-        match directory.extents {
-            Extents::Region { offset, len } => {
-                self.slots(directory, &mut reader, offset, len.min(MAX_DIRECTORY))?;
-            }
-            Extents::Chain { first, clusters } => {
-                let most = MAX_DIRECTORY.div_ceil(self.geometry.cluster_size);
-                let mut at = first;
-                for _ in 0..u64::from(clusters).min(most) {
-                    let Some(offset) = self.geometry.offset(at) else { break };
-                    self.slots(directory, &mut reader, offset, self.geometry.cluster_size)?;
-                    let Entry::Next(next) = self.table.get(at)? else { break };
-                    at = next;
-                }
-            }
-        }
-        if reader.names.is_pending() {
-            let fault = reader.names.finish(None).err();
-            self.judge.long_fault(fault, &at_slot(reader.at, &directory.path));
-        }
-        // The first one is to be read first.
-        self.pending[subdirectories..].reverse();
-        Ok(())
+    /// Reads a directory that is not the root.
+    fn directory(&mut self, id: DirectoryId) -> Result<(), ReadError> {
+        let Directory { first, clusters, .. } = *self.judge.directories.get(id);
+        self.met.subdirectories = true;
+        self.clusters(id, first, clusters)
     }
 
-    fn slots(
+    /// Reads the clusters of a directory. Its slots come in their order, then its subdirectories
+    /// become pending.
+    fn clusters(
         &mut self,
-        directory: &Directory,
-        reader: &mut Reader,
-        offset: u64,
-        len: u64,
-    ) -> Result<(), ReadError> {
-        let bytes = self.judge.region.bytes("FAT directory", offset, len, MAX_DIRECTORY)?;
-        let (slots, _) = bytes.as_chunks::<{ DirEntry::SIZE }>();
-        for (index, bytes) in slots.iter().enumerate() {
-            let at = offset + index as u64 * SLOT;
-            let slot = Slot::of(*bytes);
-            if reader.ended {
-                let nothing = matches!(slot, Slot::End | Slot::Free);
-                let place = at_slot(at, &directory.path);
-                self.judge.expect(&END_MARK, nothing, &place, || {
-                    "an entry after the end of the directory".to_owned()
-                });
-                // One is enough, and the rest need not be looked at.
-                if !nothing {
-                    reader.names = LongNames::default();
-                    return Ok(());
-                }
-                continue;
-            }
-            reader.at = at;
-            self.slot(directory, reader, slot, at)?;
-            reader.index += 1;
-        }
-        Ok(())
-    }
-
-    fn slot(
-        &mut self,
-        directory: &Directory,
-        reader: &mut Reader,
-        slot: Slot,
-        at: u64,
-    ) -> Result<(), ReadError> {
-        let place = at_slot(at, &directory.path);
-        if directory.node != Tree::ROOT
-            && reader.index < 2
-            && self.dot(directory, reader, &slot, &place)
-        {
-            return Ok(());
-        }
-        match slot {
-            Slot::Long(piece) => {
-                self.attributes(piece.attr, &place);
-                self.judge.long_piece(&piece, &place);
-                // A name that starts within another one leaves that unfinished.
-                if piece.ord & LongEntry::LAST != 0 && reader.names.is_pending() {
-                    let fault = reader.names.finish(None).err();
-                    self.judge.long_fault(fault, &place);
-                }
-                let fault = reader.names.piece(&piece).err();
-                self.judge.long_fault(fault, &place);
-            }
-            Slot::Free | Slot::End => {
-                reader.ended = matches!(slot, Slot::End);
-                if reader.names.is_pending() {
-                    let fault = reader.names.finish(None).err();
-                    self.judge.long_fault(fault, &place);
-                }
-            }
-            Slot::Short(short) => self.file(directory, reader, &short, at)?,
-        }
-        Ok(())
-    }
-
-    /// Judges one of the first two slots of a directory that is not the root. False if it is an
-    /// entry like any other.
-    fn dot(&mut self, directory: &Directory, reader: &Reader, slot: &Slot, place: &Place) -> bool {
-        let (name, shown, want) = match reader.index {
-            0 => (DirEntry::DOT, ".", directory.first),
-            _ => (DirEntry::DOT_DOT, "..", directory.parent),
-        };
-        let found = match slot {
-            Slot::Short(entry) if entry.name == name => Some(entry),
-            _ => None,
-        };
-        if !self.judge.expect(&DOT, found.is_some(), place, || {
-            format!("entry {} of the directory is not {shown:?}", reader.index)
-        }) {
-            return false;
-        }
-        let Some(found) = found else { return false };
-        let cluster = found.first_cluster(self.geometry.width);
-        let holds = found.is_directory() && cluster == want;
-        self.judge.expect(&DOT, holds, place, || {
-            format!("{shown:?} leads to cluster {cluster}, not {want}")
-        });
-        true
-    }
-
-    fn file(
-        &mut self,
-        directory: &Directory,
-        reader: &mut Reader,
-        short: &DirEntry,
-        at: u64,
-    ) -> Result<(), ReadError> {
-        let long = reader.names.finish(Some(&short.name));
-        let fault = long.as_ref().err().copied();
-        let long = long.ok().flatten();
-        let name = long.as_ref().map_or_else(|| short_name(short), LongName::text);
-        let path = format!("{}/{name}", directory.path);
-        let place = at_slot(at, if short.is_label() { &directory.path } else { &path });
-        self.judge.long_fault(fault, &place);
-        self.attributes(short.attr, &place);
-        if short.is_label() {
-            self.label(directory, short, &place);
-            return Ok(());
-        }
-        self.judge.names(short, long.as_ref(), &name, &mut reader.seen, &place);
-        let first = short.first_cluster(self.geometry.width);
-        let chain = self.content(short, first, &path, &place)?;
-        let is_directory = short.is_directory();
-        let size = if is_directory {
-            u64::from(chain.clusters) * self.geometry.cluster_size
-        } else {
-            u64::from(short.file_size.get())
-        };
-        let kind =
-            if is_directory { Kind::Directory(Default::default()) } else { Kind::File(None) };
-        let metadata = Metadata {
-            kind,
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: short.modified().unwrap_or(0),
-            size,
-            offset: ByteOffset(self.judge.region.absolute(at).0),
-        };
-        // A name that is none was reported, and so was one that is there already.
-        let nameable = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0']);
-        let node =
-            nameable.then(|| self.found.tree.add_child(directory.node, name.as_bytes(), metadata));
-        if !is_directory || chain.clusters == 0 {
-            return Ok(());
-        }
-        let depth = directory.depth + 1;
-        let shallow = self.judge.expect(&LIMITS, depth <= MAX_DEPTH, &place, || {
-            format!("more than {MAX_DEPTH} directories deep")
-        });
-        match node.flatten() {
-            Some(node) if shallow => self.pending.push(Directory {
-                node,
-                path,
-                depth,
-                first,
-                parent: directory.first,
-                extents: Extents::Chain { first, clusters: chain.clusters },
-            }),
-            _ => self.found.whole = false,
-        }
-        Ok(())
-    }
-
-    fn attributes(&mut self, attr: u8, place: &Place) {
-        self.judge.expect(&ATTRIBUTES, attr & !DirEntry::LONG_NAME_MASK == 0, place, || {
-            format!("attributes {attr:#04x}, of which 0xc0 is reserved")
-        });
-    }
-
-    /// Judges where the content of a file or directory is.
-    fn content(
-        &mut self,
-        short: &DirEntry,
+        id: DirectoryId,
         first: Cluster,
-        path: &str,
-        place: &Place,
-    ) -> Result<Chain, ReadError> {
-        let size = short.file_size.get();
-        let is_directory = short.is_directory();
-        let empty = first == Cluster(0) && !is_directory;
-        let last = self.geometry.last();
-        let starts = empty || self.geometry.contains(first);
-        let starts = self.judge.expect(&FIRST_CLUSTER, starts, place, || {
-            let what = if is_directory { "directory" } else { "file" };
-            format!("the {what} starts at cluster {first}, and there are those from 2 to {last}")
-        });
-        let mut chain = Chain { clusters: 0, sound: empty };
-        if starts && !empty {
-            chain = self.chain(first, path)?;
-        }
-        self.found.safe &= starts;
-        self.found.whole &= starts;
-        if is_directory {
-            self.judge.expect(&DIRECTORY_SIZE, size == 0, place, || format!("{size} bytes, not 0"));
-            self.length(&chain, place, path);
-        } else if starts && chain.sound {
-            let need = u64::from(size).div_ceil(self.geometry.cluster_size);
-            let have = chain.clusters;
-            self.judge.expect(&FILE_SIZE, need == u64::from(have), place, || {
-                format!("{size} bytes need {need} clusters, and the file has {have}")
-            });
-        }
-        Ok(chain)
-    }
-
-    fn length(&mut self, chain: &Chain, place: &Place, path: &str) {
-        let len = u64::from(chain.clusters) * self.geometry.cluster_size;
-        // A directory of one cluster is as long as that, whatever its size.
-        let fits = len <= MAX_DIRECTORY;
-        let fits = self.judge.expect(&DIRECTORY_LENGTH, fits, place, || {
-            format!("{} has {len} bytes, and {MAX_DIRECTORY} are the limit", shown(path))
-        });
-        self.found.safe &= fits;
-        self.found.whole &= fits;
-    }
-
-    /// Follows a chain, and takes its clusters. Bounded: each step takes a cluster that nobody has.
-    fn chain(&mut self, first: Cluster, path: &str) -> Result<Chain, ReadError> {
-        let mut chain = Chain::default();
-        let mut at = first;
-        loop {
-            let found = self.table.get(at)?;
-            let mut place = entry(self.geometry, at);
-            place.path = Some(shown(path));
-            let taken = self.found.used.contains(at);
-            let ours = taken && self.leads_to(first, at, chain.clusters)?;
-            let turns = !self.judge.expect(&CYCLE, !ours, &place, || {
-                format!("the chain leads back to cluster {at}, after {} clusters", chain.clusters)
-            });
-            let shared = !turns
-                && !self.judge.expect(&CROSS_LINK, !taken, &place, || {
-                    format!("cluster {at} belongs to another file already")
-                });
-            if turns || shared {
-                break;
-            }
-            let what = match found {
-                Entry::Free => Some("free"),
-                Entry::Bad => Some("marked as bad"),
-                Entry::Next(_) | Entry::End => None,
-            };
-            if !self.judge.expect(&CHAIN_END, what.is_none(), &place, || {
-                format!("the chain leads to cluster {at}, which is {}", what.unwrap_or_default())
-            }) {
-                break;
-            }
-            self.found.used.insert(at);
-            chain.clusters += 1;
-            match found {
-                Entry::Next(next) if self.geometry.contains(next) => at = next,
-                // Else the link was reported when the table was read.
-                _ => {
-                    chain.sound = found == Entry::End;
-                    break;
-                }
-            }
-        }
-        self.found.safe &= chain.sound;
-        self.found.whole &= chain.sound;
-        Ok(chain)
-    }
-
-    /// True if `cluster` is one of the first `clusters` of a chain.
-    fn leads_to(
-        &mut self,
-        first: Cluster,
-        cluster: Cluster,
         clusters: u32,
-    ) -> Result<bool, ReadError> {
+    ) -> Result<(), ReadError> {
+        let mut reader = Reader::new(id, self.pending.len());
         let mut at = first;
+        // Those are its own: nobody else's are read twice.
         for _ in 0..clusters {
-            if at == cluster {
-                return Ok(true);
+            let Some(offset) = self.geometry.offset(at) else { break };
+            if !self.slots(&mut reader, offset, self.geometry.cluster_size)? {
+                break;
             }
             let Entry::Next(next) = self.table.get(at)? else { break };
             at = next;
         }
-        Ok(false)
+        self.end(&mut reader);
+        Ok(())
     }
 
-    fn label(&mut self, directory: &Directory, short: &DirEntry, place: &Place) {
-        let root = directory.node == Tree::ROOT;
+    /// Reads slots that lie in a row. False where the directory has too many.
+    fn slots(&mut self, reader: &mut Reader, offset: u64, len: u64) -> Result<bool, ReadError> {
+        let end = offset + len;
+        let mut at = offset;
+        let mut bytes = vec![0; len.min(PIECE) as usize];
+        while at < end {
+            let piece = PIECE.min(end - at);
+            bytes.truncate(piece as usize);
+            self.judge.region.fill("FAT directory", at, &mut bytes)?;
+            let (slots, _) = bytes.as_chunks::<{ DirEntry::SIZE }>();
+            for slot in slots {
+                if reader.slots >= MAX_SLOTS {
+                    let place = Place { whose: Whose::Directory(reader.directory), ..slot_at(at) };
+                    self.judge.fault(&LIMITS, &place, || {
+                        format!("more than {MAX_SLOTS} slots in one directory: not all was read")
+                    });
+                    (self.found.safe, self.found.whole) = (false, false);
+                    return Ok(false);
+                }
+                self.slot(reader, Slot::of(*slot), at)?;
+                reader.slots += 1;
+                at += SLOT;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends a directory.
+    fn end(&mut self, reader: &mut Reader) {
+        self.met.directories = true;
+        if let Some(fault) = reader.long.orphan() {
+            let place = slot_at(reader.last);
+            let place = Place { whose: Whose::Directory(reader.directory), ..place };
+            self.long_fault(fault, &place);
+        }
+        // The first one is to be read first.
+        self.pending[reader.pending..].reverse();
+    }
+
+    fn slot(&mut self, reader: &mut Reader, slot: Slot, at: u64) -> Result<(), ReadError> {
+        let place = Place { whose: Whose::Directory(reader.directory), ..slot_at(at) };
+        reader.last = at;
+        if reader.directory != DirectoryId::ROOT
+            && reader.slots < 2
+            && self.dot(reader, &slot, &place)
+        {
+            return Ok(());
+        }
+        if reader.ended && !reader.overrun && !matches!(slot, Slot::End | Slot::Free) {
+            reader.overrun = true;
+            self.judge
+                .fault(&END_MARK, &place, || "an entry after the end of the directory".to_owned());
+        }
+        match slot {
+            Slot::Free | Slot::End => {
+                reader.ended |= matches!(slot, Slot::End);
+                if let Some(fault) = reader.long.orphan() {
+                    self.long_fault(fault, &place);
+                }
+            }
+            Slot::Long(piece) => self.long_piece(&mut reader.long, &piece, &place),
+            Slot::Short(short) => self.file(reader, &short, at)?,
+        }
+        Ok(())
+    }
+
+    /// Takes a piece of a long name.
+    fn long_piece(&mut self, long: &mut LongNames, piece: &LongEntry, place: &Place<'_>) {
+        self.met.pieces = true;
+        if !long.piece(piece, |fault| self.long_fault(fault, place)) {
+            return;
+        }
+        let (kind, cluster) = (piece.kind, piece.fst_clus_lo.get());
+        if kind != 0 || cluster != 0 {
+            self.judge.fault(&LONG_NAME_FIELDS, place, || {
+                format!("type {kind} and first cluster {cluster}, not 0")
+            });
+        }
+    }
+
+    /// Judges one of the first two slots of a directory that is not the root. False if it is an
+    /// entry like any other.
+    fn dot(&mut self, reader: &Reader, slot: &Slot, place: &Place<'_>) -> bool {
+        let Directory { first, parent, .. } = *self.judge.directories.get(reader.directory);
+        let (name, shown, want) = match reader.slots {
+            0 => (DirEntry::DOT, ".", first),
+            _ => (DirEntry::DOT_DOT, "..", self.judge.directories.get(parent).first),
+        };
+        let Slot::Short(found) = slot else {
+            self.judge.fault(&DOT, place, || format!("{shown:?} is not there"));
+            return false;
+        };
+        if found.name != name {
+            self.judge.fault(&DOT, place, || format!("{shown:?} is not there, but another entry"));
+            return false;
+        }
+        let cluster = found.first_cluster(self.geometry.width);
+        if !found.is_directory() || cluster != want {
+            let kind = if found.is_directory() { "" } else { " is no directory and" };
+            self.judge.fault(&DOT, place, || {
+                format!("{shown:?}{kind} leads to cluster {cluster}, not {want}")
+            });
+        } else if found.nt_res & DirEntry::NO_SHORT_NAME != 0 {
+            self.judge.fault(&DOT, place, || format!("{shown:?} has the flag of no 8.3 name"));
+        }
+        true
+    }
+
+    fn file(&mut self, reader: &mut Reader, short: &DirEntry, at: u64) -> Result<(), ReadError> {
+        let long = reader.long.finish(&short.name);
+        let fault = long.as_ref().err().copied();
+        let long = long.ok().flatten();
+        let name = Name { entry: short, long: long.as_ref() };
+        let place = Place { whose: Whose::File(reader.directory, name), ..slot_at(at) };
+        self.met.entries = true;
+        if let Some(fault) = fault {
+            self.long_fault(fault, &place);
+        }
+        let attr = short.attr;
+        if attr & !DirEntry::ATTRIBUTES != 0 {
+            self.judge.fault(&ATTRIBUTES, &place, || {
+                format!("attributes {attr:#04x}, of which 0xc0 is reserved")
+            });
+        }
+        if short.is_label() {
+            self.met.labels = true;
+            self.label(reader, short, &place);
+        } else {
+            self.met.files = true;
+            self.names(name, reader, &place);
+        }
+        let chain = self.content(short, &place)?;
+        if short.is_directory() && chain.clusters > 0 {
+            let first = short.first_cluster(self.geometry.width);
+            let added =
+                self.judge.directories.add(reader.directory, name, at, first, chain.clusters);
+            if let Some(id) = added {
+                self.pending.push(id);
+                if self.judge.directories.get(id).depth > MAX_DEPTH {
+                    self.judge.fault(&DEPTH, &place, || {
+                        format!("more than {MAX_DEPTH} directories deep")
+                    });
+                }
+            } else {
+                self.judge.fault(&LIMITS, &place, || {
+                    format!("more than {MAX_DIRECTORIES} directories: not all were read")
+                });
+                (self.found.safe, self.found.whole) = (false, false);
+            }
+        }
+        Ok(())
+    }
+
+    fn label(&mut self, reader: &Reader, short: &DirEntry, place: &Place<'_>) {
+        let root = reader.directory == DirectoryId::ROOT;
         let empty = short.first_cluster(self.geometry.width) == Cluster(0)
             && short.file_size.get() == 0
             && !short.is_directory();
         let first = self.found.label.is_none();
-        self.judge.expect(&LABEL_ENTRY, root && empty && first, place, || {
-            let why = match (root, empty) {
-                (false, _) => "outside of the root directory",
-                (_, false) => "with content",
-                _ => "after another one",
-            };
-            format!("a label {why}")
-        });
-        if root && first {
+        if !root || !empty || !first {
+            self.judge.fault(&LABEL_ENTRY, place, || {
+                let why = match (root, empty) {
+                    (false, _) => "outside of the root directory",
+                    (_, false) => "with content",
+                    _ => "after another one",
+                };
+                format!("a label {why}")
+            });
+        }
+        // Who looks for the label looks no further than to the end.
+        if root && first && !reader.ended {
             let mut name = short.name;
             if name[0] == 0x05 {
                 name[0] = DirEntry::FREE;
@@ -513,20 +402,23 @@ impl Walk<'_, '_> {
     }
 }
 
-/// What is known of a directory while it is read.
-struct Reader {
-    names: LongNames,
-    seen: HashSet<String>,
-    /// Number of the slot, and where it is.
-    index: usize,
-    at: u64,
-    ended: bool,
+impl Reader {
+    fn new(directory: DirectoryId, pending: usize) -> Self {
+        Self {
+            directory,
+            long: LongNames::default(),
+            short_names: HashSet::new(),
+            names: HashSet::new(),
+            slots: 0,
+            last: 0,
+            pending,
+            ended: false,
+            overrun: false,
+        }
+    }
 }
 
-fn at_slot(offset: u64, path: &str) -> Place {
-    Place { structure: "FAT directory entry", offset, len: SLOT, path: Some(shown(path)) }
-}
-
-fn shown(path: &str) -> String {
-    if path.is_empty() { "/".to_owned() } else { display(path.as_bytes()) }
+/// A slot, which is nobody's yet.
+fn slot_at(offset: u64) -> Place<'static> {
+    Place { structure: "FAT directory entry", offset, len: SLOT, whose: Whose::Nobody }
 }

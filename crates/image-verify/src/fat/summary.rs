@@ -11,8 +11,9 @@ use image_formats::{
 };
 
 use super::{
-    DIRTY, DISK_ERROR, FREE_COUNT, Judge, LABEL, LABEL_TEXT, LOST_CLUSTERS, NEXT_FREE, Place,
-    boot::{Boot, sector},
+    DIRTY, DISK_ERROR, EXTENDED_BOOT, FREE_COUNT, Judge, LABEL, LABEL_TEXT, LOST_CLUSTERS,
+    NEXT_FREE,
+    boot::{Boot, at, sector},
     directories::{Found, Label},
     tables::{Tables, entry},
 };
@@ -21,12 +22,20 @@ use crate::tree::display;
 impl Judge<'_> {
     /// The label, as blkid prints it.
     pub(super) fn label(&mut self, boot: &Boot, root: Option<&Label>) -> String {
-        let at = boot.extended_at as usize + offset_of!(ExtendedBoot, vol_lab);
-        let in_boot = boot.extended.vol_lab;
-        let written = boot.extended.boot_sig == ExtendedBoot::PRESENT;
+        let field = |field: usize, len| sector(boot.extended_at as usize + field, len);
+        let ExtendedBoot { vol_lab: in_boot, boot_sig, .. } = boot.extended;
+        let place = field(offset_of!(ExtendedBoot, boot_sig), 1);
+        let written =
+            self.expect(&EXTENDED_BOOT, boot_sig == ExtendedBoot::PRESENT, &place, || {
+                format!(
+                    "{boot_sig:#04x}, not {:#04x}: no label, no serial number",
+                    ExtendedBoot::PRESENT
+                )
+            });
+        let place = field(offset_of!(ExtendedBoot, vol_lab), 11);
         let named = root.map_or(ExtendedBoot::NO_NAME, |label| label.name);
         if written {
-            self.expect(&LABEL, in_boot == named, &sector(at, 11), || {
+            self.expect(&LABEL, in_boot == named, &place, || {
                 let root = match root {
                     Some(_) => format!("{:?}", shown(&named)),
                     None => "none".to_owned(),
@@ -37,12 +46,7 @@ impl Judge<'_> {
                 )
             });
         }
-        let place = root.map_or(sector(at, 11), |label| Place {
-            structure: "FAT directory entry",
-            offset: label.offset,
-            len: 11,
-            path: None,
-        });
+        let place = root.map_or(place, |label| at("FAT directory entry", label.offset, 11));
         let label = match root {
             Some(label) => label.name,
             None if written => in_boot,
@@ -122,13 +126,8 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn counts(&mut self, boot: &Boot, tables: &Tables, info: &FsInfo, at: u64) {
-        let field = |field: usize| Place {
-            structure: "FSInfo",
-            offset: at + field as u64,
-            len: 4,
-            path: None,
-        };
+    fn counts(&mut self, boot: &Boot, tables: &Tables, info: &FsInfo, start: u64) {
+        let field = |field: usize| at("FSInfo", start + field as u64, 4);
         let (count, free) = (info.free_count.get(), tables.free);
         let holds = count == FsInfo::UNKNOWN || count == free;
         self.expect(&FREE_COUNT, holds, &field(offset_of!(FsInfo, free_count)), || {

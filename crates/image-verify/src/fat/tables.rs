@@ -2,10 +2,13 @@
 
 use image_formats::{
     bytes::{ReadError, Region},
-    fat::{Cluster, Entry, Geometry, Table},
+    fat::{Cluster, Entry, Geometry, Table, Width},
 };
 
-use super::{COPIES, FIRST_ENTRY, Judge, LINK_RANGE, Place, boot::Boot};
+use super::{
+    COPIES, FIRST_ENTRY, Judge, LINK_RANGE, MEDIA_ENTRY, Place, SECOND_ENTRY, boot::Boot,
+    paths::Whose,
+};
 
 /// Bytes of two FATs that are compared at a time.
 const PIECE: u64 = 1 << 20;
@@ -29,13 +32,8 @@ impl Judge<'_> {
         let len = geometry.table_len();
         let copy = |copy| self.region.sub("FAT", geometry.fat(copy).unwrap_or(u64::MAX), len);
         let (first, second) = (copy(0)?, (geometry.fats > 1).then(|| copy(1)).transpose()?);
-        let mut first = Table::new(first, geometry);
-        let mask = geometry.width.mask();
-        let value = first.value(Cluster(0))? & mask;
-        let want = mask & !0xff | u32::from(boot.media);
-        self.expect(&FIRST_ENTRY, value == want, &entry(geometry, Cluster(0)), || {
-            format!("{value:#x}, not {want:#x}")
-        });
+        let mut first = Table::kept(first, geometry)?;
+        self.first_entries(boot, &mut first)?;
         if let Some(second) = second {
             self.compare(geometry, first.region(), &second)?;
         }
@@ -62,6 +60,30 @@ impl Judge<'_> {
         Ok(Tables { first, free, in_use, safe: wrong.is_empty() })
     }
 
+    /// The two entries of no cluster.
+    fn first_entries(&mut self, boot: &Boot, first: &mut Table) -> Result<(), ReadError> {
+        let geometry = &boot.geometry;
+        let mask = geometry.width.mask();
+        let (value, place) = (first.value(Cluster(0))? & mask, entry(geometry, Cluster(0)));
+        let want = mask & !0xff | u32::from(boot.media);
+        let marks = mask & !0xf;
+        if self.expect(&FIRST_ENTRY, value & marks == marks, &place, || {
+            format!("{value:#x}, not {want:#x}")
+        }) {
+            self.expect(&MEDIA_ENTRY, value == want, &place, || {
+                format!("{value:#x}, not {want:#x}")
+            });
+        }
+        let value = first.value(Cluster(1))? & mask;
+        // The upper two bits are flags, which FAT12 has no room for.
+        let flags = if geometry.width == Width::Fat12 { 0 } else { mask ^ mask >> 2 };
+        let holds = Entry::of(value | flags, geometry.width) == Entry::End;
+        self.expect(&SECOND_ENTRY, holds, &entry(geometry, Cluster(1)), || {
+            format!("{value:#x}, which is no end mark")
+        });
+        Ok(())
+    }
+
     fn compare(
         &mut self,
         geometry: &Geometry,
@@ -80,7 +102,8 @@ impl Judge<'_> {
         }
         let at = differs.unwrap_or(0);
         let start = geometry.fat(1).unwrap_or(0);
-        let place = Place { structure: "second FAT", offset: start + at, len: 1, path: None };
+        let offset = start + at;
+        let place = Place { structure: "second FAT", offset, len: 1, whose: Whose::Nobody };
         self.expect(&COPIES, differs.is_none(), &place, || {
             let cluster = at * 8 / geometry.width.bits();
             format!("differs from the first FAT from the entry of cluster {cluster} on")
@@ -90,8 +113,8 @@ impl Judge<'_> {
 }
 
 /// The entry of a cluster in the first FAT.
-pub(super) fn entry(geometry: &Geometry, cluster: Cluster) -> Place {
+pub(super) fn entry(geometry: &Geometry, cluster: Cluster) -> Place<'static> {
     let bits = geometry.width.bits();
     let offset = geometry.fat_offset + u64::from(cluster.0) * bits / 8;
-    Place { structure: "FAT", offset, len: bits.div_ceil(8), path: None }
+    Place { structure: "FAT", offset, len: bits.div_ceil(8), whose: Whose::Nobody }
 }

@@ -41,6 +41,7 @@ const fn silent(
 }
 
 const NOT_READ: &str = "it does not look at this";
+const LEFT: &str = "it says so, and leaves it as it is";
 const LINUX_TOO: &str = "it reads the volume as Linux does, which does not mind";
 
 pub(crate) const TWINS: &[Twin] = &[
@@ -51,7 +52,7 @@ pub(crate) const TWINS: &[Twin] = &[
     knows("fat-cluster-size", fat16, |e| e.put(13, &[3])),
     knows("fat-reserved-sectors", fat16, |e| e.put(14, &[0, 0])),
     knows("fat-count", fat16, |e| e.put(16, &[3])),
-    silent("fat-media", NOT_READ, fat16, |e| {
+    silent("fat-media", "it does not look at this; Linux does not mount it", fat16, |e| {
         e.put(21, &[0xf1]);
         e.set(0, 0xfff1);
     }),
@@ -60,7 +61,18 @@ pub(crate) const TWINS: &[Twin] = &[
     }),
     knows("fat-data", fat16, |e| e.put(19, &100_u16.to_le_bytes())),
     knows("fat-size", fat16, |e| e.put(19, &61500_u16.to_le_bytes())),
+    silent("fat-last-sector", "it looks at pairs of sectors", fat16, |e| {
+        e.put(19, &61441_u16.to_le_bytes());
+    }),
     knows("fat-root-entries", fat16, |e| e.put(17, &500_u16.to_le_bytes())),
+    silent("fat-no-root-entries", "it warns, and does not count that", fat32, |e| {
+        let sectors = u32::from_le_bytes(e.bytes[32..36].try_into().unwrap());
+        e.boot(17, &16_u16.to_le_bytes());
+        e.boot(32, &(sectors + 1).to_le_bytes());
+        // Room for them, before the first cluster.
+        let data = e.cluster(2);
+        e.bytes.splice(data..data, [0; 512]);
+    }),
     knows("fat-cluster-count", fat32, |e| {
         let sectors = [e.bytes[36], e.bytes[37]];
         e.boot(22, &sectors);
@@ -70,11 +82,14 @@ pub(crate) const TWINS: &[Twin] = &[
     silent("fat-version", NOT_READ, fat32, |e| e.boot(42, &[1])),
     silent("fat-mirroring", LINUX_TOO, fat32, |e| e.boot(40, &[0x80])),
     knows("fat-root-cluster", fat32, |e| e.boot(44, &1_u32.to_le_bytes())),
+    knows("fat-backup-boot-place", fat32, |e| e.boot(50, &[0, 0])),
     silent("fat-backup-boot", "it shows the difference, and calls it harmless", fat32, |e| {
         e.put(6 * 512 + 100, &[0xaa]);
     }),
     knows("fat-fsinfo", fat32, |e| e.put(512 + 484, b"x")),
     knows("fat-first-entry", fat16, |e| e.set(0, 0x0ff8)),
+    silent("fat-media-entry", NOT_READ, fat16, |e| e.set(0, 0xfff0)),
+    silent("fat-second-entry", NOT_READ, fat16, |e| e.set(1, 0xc123)),
     knows("fat-copies", fat16, |e| {
         let free = e.free().next().unwrap();
         e.set_in(1, free, 5);
@@ -123,16 +138,27 @@ pub(crate) const TWINS: &[Twin] = &[
     silent("fat-short-name-set", NOT_READ, fat16, |e| {
         e.change(b"CONFIG  TXT", |f| f.name[3] = b'f');
     }),
-    knows("fat-long-name-order", fat16, |e| {
+    silent("fat-device-name", NOT_READ, fat16, |e| {
+        e.change(b"EMPTY      ", |f| f.name = *b"NUL     TXT");
+    }),
+    knows("fat-long-name-orphan", fat16, |e| {
         // It has no clusters, which would be lost.
         e.change(b"OVERLA~1DTB", |f| f.name[0] = 0xe5);
     }),
-    silent("fat-long-name-checksum", "it says so, and leaves it as it is", fat16, |e| {
+    silent("fat-long-name-order", LEFT, fat16, |e| {
+        let at = e.entry(b"BCM271~1DTB") - 32;
+        e.put(at, &[2]);
+    }),
+    silent("fat-long-name-checksum", LEFT, fat16, |e| {
         e.change(b"BCM271~1DTB", |f| f.name[0] = b'A');
     }),
     knows("fat-long-name-fields", fat16, |e| {
         let at = e.entry(b"BCM271~1DTB") - 32 + 12;
         e.put(at, &[1]);
+    }),
+    silent("fat-long-name-padding", NOT_READ, fat16, |e| {
+        let at = e.entry(b"BCM271~1DTB") - 64 + 30;
+        e.put(at, b"x");
     }),
     silent("fat-long-name-text", NOT_READ, fat16, |e| {
         let at = e.entry(b"BCM271~1DTB") - 32 + 1;
@@ -141,7 +167,12 @@ pub(crate) const TWINS: &[Twin] = &[
     knows("fat-duplicate-name", fat16, |e| {
         e.change(b"EMPTY      ", |f| f.name = *b"KERNEL8 IMG");
     }),
-    silent("fat-limits", "its stack is deep", fat16, |e| {
+    silent("fat-duplicate-long-name", NOT_READ, fat16, |e| {
+        // overlay-number-1.dtbo is another overlay-number-0.dtbo.
+        let at = e.entry(b"OVERLA~2DTB") - 64 + 5;
+        e.put(at, b"0");
+    }),
+    silent("fat-depth", "its stack is deep", fat16, |e| {
         let (mut parent, mut slot) = (0, e.root_end());
         for cluster in e.free().take(129) {
             e.set(cluster, e.end());
@@ -152,6 +183,20 @@ pub(crate) const TWINS: &[Twin] = &[
             (parent, slot) = (cluster, at + 64);
         }
     }),
+    Twin {
+        also: &["fat-directory-length"],
+        ..silent("fat-limits", "it has none", fat32, |e| {
+            let mut last = *e.chain(b"OVERLAYS   ").last().unwrap();
+            // A million slots, of which 16 make a cluster.
+            for next in e.free().take(1 << 16) {
+                e.set(last, next);
+                last = next;
+            }
+            e.set(last, e.end());
+            e.put(512 + 488, &u32::MAX.to_le_bytes());
+        })
+    },
+    knows("fat-extended-boot", fat16, |e| e.put(38, &[0x28])),
     knows("fat-label", fat16, |e| e.put(43, b"OTHER   ")),
     knows("fat-label-text", fat16, |e| {
         e.put(43, b"FIRM?ARE");
