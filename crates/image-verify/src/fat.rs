@@ -22,7 +22,7 @@ mod tables;
 mod volume;
 
 use image_formats::bytes::{ReadError, Region};
-use image_model::{Check, ImageSpace, Location};
+use image_model::{Check, ImageSpace, Location, VerificationReport};
 
 pub use checks::*;
 
@@ -33,6 +33,25 @@ use crate::{
 use boot::Boot;
 use paths::{Directories, Whose};
 use tables::Tables;
+
+/// Judges the file system in `region`, and nothing around it. An error is the machine's.
+///
+/// ```no_run
+/// # use std::{fs::File, sync::Arc};
+/// # use image_formats::bytes::Region;
+/// let image = Region::whole(Arc::new(File::open("boot.fat")?))?;
+/// let report = image_verify::fat::check(&image)?;
+/// assert!(report.passed(), "{:?}", report.findings);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn check(region: &Region) -> Result<VerificationReport, ReadError> {
+    let mut out = Recorder::default();
+    let judged = judge(region, NAME, &mut out)?;
+    Ok(crate::report_of_region(region, judged.map(|_| "vfat"), out))
+}
+
+/// What people call a file system that is alone.
+const NAME: &str = "file system";
 
 /// Judges the file system in `region`, which people call `name`, and opens it where that is safe.
 /// An error is the machine's.
