@@ -30,7 +30,7 @@ pub use map::{ExtentNode, IndirectNode, MAX_EXTENT_DEPTH, Run, Slot};
 pub use mmp::Mmp;
 pub use orphan::OrphanBlock;
 pub use quota::{QuotaEntry, QuotaFile, QuotaType, quota_references};
-pub use xattr::{Xattr, xattrs};
+pub use xattr::{XATTR_MAGIC, Xattr, Xattrs, words};
 
 /// The number of a block of the file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,12 @@ impl Ino {
     pub const BAD_BLOCKS: Self = Self(1);
     /// `EXT4_ROOT_INO`: the root.
     pub const ROOT: Self = Self(2);
+    /// `EXT4_USR_QUOTA_INO`: what users may use.
+    pub const USER_QUOTA: Self = Self(3);
+    /// `EXT4_GRP_QUOTA_INO`: what groups may use.
+    pub const GROUP_QUOTA: Self = Self(4);
+    /// `EXT4_BOOT_LOADER_INO`: a boot loader.
+    pub const BOOT_LOADER: Self = Self(5);
     /// `EXT4_RESIZE_INO`: the blocks that are kept for more group descriptors.
     pub const RESIZE: Self = Self(7);
     /// `EXT4_JOURNAL_INO`: the journal.

@@ -12,6 +12,7 @@ mod bits;
 mod checks;
 mod counts;
 mod directories;
+mod file;
 mod files;
 mod fs;
 mod groups;
@@ -19,7 +20,9 @@ mod index;
 mod inodes;
 mod map;
 mod superblock;
+mod usage;
 mod volume;
+mod xattr;
 
 use image_formats::{
     bytes::{ReadError, Region},
@@ -37,6 +40,8 @@ pub use checks::*;
 use directories::Directory;
 use fs::Fs;
 use inodes::Inodes;
+use usage::Usage;
+use xattr::Policy;
 
 /// Judges the file system in `region`, and nothing around it. An error is the machine's.
 ///
@@ -104,6 +109,8 @@ fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Sound
         used: groups.used,
         inodes: Inodes::new(geometry.inodes_count),
         directories: Vec::new(),
+        policies: Vec::new(),
+        usage: Usage::default(),
         sound: !superblock.incompat(image_formats::ext4::incompat::RECOVER),
         held: Vec::new(),
         out,
@@ -144,6 +151,10 @@ struct Judge<'a, 'o> {
     inodes: Inodes,
     /// Directories, in the order of their numbers.
     directories: Vec<Directory>,
+    /// How encrypted inodes are encrypted, in the order of their numbers.
+    policies: Vec<(Ino, Policy)>,
+    /// What the owners of files use.
+    usage: Usage,
     /// Nothing was found so far that makes the counts senseless, or the files unsafe to read.
     sound: bool,
     /// Checks that held at least once.

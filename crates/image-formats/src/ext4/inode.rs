@@ -78,10 +78,16 @@ pub struct Inode<'a> {
 }
 
 impl<'a> Inode<'a> {
+    /// `EXT4_IMMUTABLE_FL`: nobody may change it.
+    pub const IMMUTABLE: u32 = 0x10;
+    /// `EXT4_APPEND_FL`: it may only grow.
+    pub const APPEND: u32 = 0x20;
     /// `EXT4_ENCRYPT_FL`: content, names and target are encrypted.
     pub const ENCRYPT: u32 = 0x800;
     /// `EXT4_INDEX_FL`: the directory has an index.
     pub const INDEX: u32 = 0x1000;
+    /// `EXT4_IMAGIC_FL`: AFS.
+    pub const IMAGIC: u32 = 0x2000;
     /// `EXT4_HUGE_FILE_FL`: `i_blocks` counts blocks.
     pub const HUGE_FILE: u32 = 0x40000;
     /// `EXT4_EXTENTS_FL`: the file has extents.
@@ -115,9 +121,10 @@ impl<'a> Inode<'a> {
         Self { raw, extra: extra.unwrap_or(zerocopy::FromZeros::new_zeroed()), bytes }
     }
 
-    /// True if all bytes are 0.
-    pub fn is_zero(&self) -> bool {
-        self.bytes.iter().all(|byte| *byte == 0)
+    /// True if the first 128 bytes are 0: it was never used, and has no checksum.
+    pub fn is_blank(&self) -> bool {
+        let head = self.bytes.get(..raw::Inode::SIZE).unwrap_or(self.bytes);
+        head.iter().all(|byte| *byte == 0)
     }
 
     /// True if this flag is set.

@@ -140,6 +140,19 @@ checks! {
     reads "i_checksum of every inode in use, with metadata_csum";
     spec "ext4/checksums.rst";
 
+    /// A file that nobody can reach any more says when it was deleted, and one in use does not. A
+    /// time that is a number of an inode is a link of the list of inodes to delete, which the next
+    /// mount works through.
+    INODE_DELETED = "ext4-inode-deleted", Error;
+    reads "i_dtime, i_links_count and i_mode of every inode";
+    spec "ext4/inodes.rst: i_dtime; e2fsck pass 1";
+
+    /// Inodes below the first that is not reserved are for the file system itself: the list of bad
+    /// blocks, quotas, the boot loader, the journal. One that is for nothing is empty.
+    INODE_RESERVED = "ext4-inode-reserved", Error;
+    reads "the reserved inodes, and those that the superblock names";
+    spec "ext4/special_inodes.rst; e2fsck pass 1";
+
     /// The mode says what an inode is: file, directory, symlink, device, fifo or socket.
     INODE_MODE = "ext4-inode-mode", Error;
     reads "i_mode of every inode in use";
@@ -154,6 +167,32 @@ checks! {
     INODE_FLAGS = "ext4-inode-flags", Error;
     reads "i_flags of every inode in use";
     spec "ext4/inodes.rst: i_flags; e2fsck pass 1";
+
+    /// The high halves of numbers are 0 where a feature is missing that gives them a sense.
+    INODE_UNUSED = "ext4-inode-unused", Error;
+    reads "i_obso_faddr, i_size_high, l_i_file_acl_high and l_i_blocks_high of every inode in use";
+    spec "ext4/inodes.rst; e2fsck pass 1";
+
+    /// Devices, fifos and sockets have no size and no blocks.
+    INODE_SPECIAL = "ext4-inode-special", Error;
+    reads "i_size, i_flags and i_block of every device, fifo and socket";
+    spec "e2fsck e2fsck_pass1_check_device_inode";
+
+    /// What lies in an inode has the attribute `system.data`, and a directory or a symlink there is
+    /// as large as the room that it has.
+    INLINE_DATA = "ext4-inline-data", Error;
+    reads "i_size and the attributes of every inode with inline data";
+    spec "ext4/inlinedata.rst; e2fsck pass 1";
+
+    /// A file in an inode is not larger than the room that it has. What is beyond cannot be read.
+    INLINE_SIZE = "ext4-inline-size", Warning;
+    reads "i_size and the attributes of every file with inline data";
+    spec "ext4/inlinedata.rst";
+
+    /// An encrypted file says how: without its policy nobody can decrypt it.
+    ENCRYPTION_POLICY = "ext4-encryption-policy", Error;
+    reads "the attribute encryption.c of every encrypted file";
+    spec "Linux, fs/crypto/fscrypt_private.h: fscrypt_context; e2fsck add_encrypted_file";
 
     /// A node of an extent tree has its magic number, no more entries than have room, and the depth
     /// that its parent tells, five at most.
@@ -183,10 +222,22 @@ checks! {
     reads "every extent and every pointer to a block, but for files that share blocks by design";
     spec "e2fsck pass 1B: multiply-claimed blocks";
 
+    /// With bigalloc, blocks that share a cluster of the file share one of the file system, in the
+    /// same order, and the map is one of extents.
+    CLUSTER_MAP = "ext4-cluster-map", Error;
+    reads "every extent and every pointer to a block, with bigalloc";
+    spec "ext4/bigalloc.rst; e2fsck has_unaligned_cluster_map";
+
     /// The size of a file reaches as far as its blocks do, and no farther than its pointers can.
     FILE_SIZE = "ext4-file-size", Error;
     reads "i_size of every inode in use, and its blocks";
     spec "ext4/inodes.rst: i_size; e2fsck check_blocks";
+
+    /// Without this feature a system that does not know files of more than 2 GiB would change such a
+    /// file.
+    LARGE_FILE = "ext4-large-file", Error;
+    reads "i_size of every file, and the feature large_file";
+    spec "ext4/super.rst: RO_COMPAT_LARGE_FILE; e2fsck pass 1";
 
     /// The space that an inode counts is what its blocks take.
     FILE_BLOCKS = "ext4-file-blocks", Error;
@@ -198,10 +249,28 @@ checks! {
     reads "i_size and the target of every symlink";
     spec "ext4/ifork.rst: symbolic links; e2fsck e2fsck_pass1_check_symlink";
 
-    /// A block of extended attributes starts with its magic number and has the right checksum.
+    /// A block of extended attributes starts with its magic number, is the only one of its file, and
+    /// has the right checksum.
     XATTR_BLOCK = "ext4-xattr-block", Error;
     reads "the block that i_file_acl names";
     spec "ext4/attributes.rst; ext4/checksums.rst";
+
+    /// Entries and values of extended attributes lie beside each other, end where their room ends,
+    /// and have the hash that their entry tells.
+    XATTR_ENTRY = "ext4-xattr-entry", Error;
+    reads "all extended attributes, in inodes and in blocks";
+    spec "ext4/attributes.rst; e2fsck check_ea_in_inode, check_ext_attr";
+
+    /// A value that is an inode is there, and is the value of this attribute.
+    XATTR_VALUE = "ext4-xattr-value", Error;
+    reads "e_value_inum of every attribute, and the inode";
+    spec "ext4/attributes.rst; e2fsck check_large_ea_inode";
+
+    /// What several files share counts them. Removing one that is counted too few frees what the
+    /// others still use.
+    XATTR_REFERENCES = "ext4-xattr-references", Error;
+    reads "h_refcount of every block of attributes, and the count in every inode that is a value";
+    spec "ext4/attributes.rst; e2fsck adjust_extattr_refcount, check_ea_inode";
 
     /// The journal is a file that starts with the superblock of a journal. Linux does not mount
     /// without it.

@@ -1,31 +1,15 @@
-//! Inodes, in the order of their tables: e2fsck's pass 1.
-
-use std::collections::BTreeMap;
+//! Inodes, in the order of their tables: e2fsck's pass 1. What belongs to one of them is in
+//! `file.rs`, `map.rs` and `xattr.rs`.
 
 use image_formats::{
     bytes::ReadError,
-    ext4::{
-        Block, Descriptor, FileType, GroupIndex, Ino, Inode, Run, checksum, compat, incompat, raw,
-        ro_compat,
-    },
+    ext4::{Block, Descriptor, FileType, GroupIndex, Ino, Inode, Run, compat, incompat, ro_compat},
 };
-use zerocopy::FromBytes as _;
 
-use super::{
-    Judge,
-    checks::*,
-    directories::Directory,
-    fs::blocks,
-    groups::has_flags,
-    map::{Map, max_indirect},
-    volume::{inline_data, is_fast},
-};
+use super::{Judge, checks::*, fs::blocks, groups::has_flags, xattr::Attributes};
 
 /// How much of an inode table is read at once.
 const PIECE: usize = 1 << 20;
-
-/// `EXT4_XATTR_MAGIC`.
-const XATTR_MAGIC: u32 = 0xea02_0000;
 
 /// What the later passes need to know of an inode in use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +29,10 @@ impl Known {
     pub(super) const NAMELESS: u8 = 2;
     /// What is wrong with it has been told.
     pub(super) const BROKEN: u8 = 4;
+    /// Its content, names or target are encrypted.
+    pub(super) const ENCRYPTED: u8 = 8;
+    /// It is the value of an extended attribute.
+    pub(super) const VALUE: u8 = 16;
 
     /// True if this flag is set.
     pub(super) fn has(self, flag: u8) -> bool {
@@ -144,20 +132,32 @@ pub(super) struct Metafile {
     pub(super) runs: Vec<Run>,
 }
 
+/// What an inode is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The list of blocks that the disk cannot hold.
+    BadBlocks,
+    /// A file of the file system itself: the journal, a quota, the list of orphans.
+    Metafile,
+    /// Another of those that no directory has.
+    Reserved,
+    /// Whatever a directory may have, the root included.
+    File,
+}
+
 impl Judge<'_, '_> {
     /// Judges all inodes.
     pub(super) fn inodes(&mut self) -> Result<(), ReadError> {
         let geometry = self.geometry;
         let size = usize::from(geometry.inode_size);
-        let first_ino = self.superblock.first_ino();
-        let mut shared = BTreeMap::new();
+        let mut attributes = Attributes::default();
         self.multi_mount();
         let mut piece = vec![0; PIECE.max(size)];
         let in_piece = (piece.len() / size) as u32;
         for (group, descriptor) in (0..).map(GroupIndex).zip(self.groups) {
             let mut count = geometry.inodes_per_group;
             if has_flags(self.superblock) {
-                count -= descriptor.itable_unused();
+                count = count.saturating_sub(descriptor.itable_unused());
                 if descriptor.has(Descriptor::INODE_UNINIT) {
                     count = 0;
                 }
@@ -167,24 +167,16 @@ impl Judge<'_, '_> {
             while done < count {
                 let now = in_piece.min(count - done);
                 let bytes = &mut piece[..now as usize * size];
-                self.region.fill(
-                    "ext4 inode table",
-                    table + u64::from(done) * size as u64,
-                    bytes,
-                )?;
-                for (index, bytes) in (done..).zip(piece[..now as usize * size].chunks_exact(size))
-                {
-                    let ino = geometry.ino(group, index);
-                    // +0x1a `i_links_count`.
-                    let free = bytes[0x1a..0x1c] == [0, 0];
-                    if free && ino >= first_ino {
-                        continue;
-                    }
-                    self.inode(ino, bytes, &mut shared)?;
+                let at = table + u64::from(done) * size as u64;
+                self.region.fill("ext4 inode table", at, bytes)?;
+                let inodes = piece[..now as usize * size].chunks_exact(size);
+                for (index, bytes) in (done..).zip(inodes) {
+                    self.inode(geometry.ino(group, index), bytes, &mut attributes)?;
                 }
                 done += now;
             }
         }
+        self.shared_attributes(attributes)?;
         Ok(())
     }
 
@@ -210,28 +202,91 @@ impl Judge<'_, '_> {
         &mut self,
         ino: Ino,
         bytes: &[u8],
-        shared: &mut BTreeMap<Block, ()>,
+        attributes: &mut Attributes,
     ) -> Result<(), ReadError> {
         let inode = Inode::new(bytes);
         let superblock = self.superblock;
-        let reserved = ino < superblock.first_ino() && ino != Ino::ROOT;
-        if reserved && inode.is_zero() {
+        // Those that were never used are zeros, and have no checksum.
+        if inode.is_blank() && ino != Ino::ROOT {
             return Ok(());
         }
-        let raw = &superblock.raw;
-        let listed = [
-            raw.s_orphan_file_inum.get(),
-            raw.s_usr_quota_inum.get(),
-            raw.s_grp_quota_inum.get(),
-            raw.s_prj_quota_inum.get(),
-        ];
-        let nameless = reserved || listed.contains(&ino.0) || inode.has(Inode::EA_INODE);
+        let mut sound = true;
+        if superblock.ro_compat(ro_compat::METADATA_CSUM) {
+            let (stored, computed) = inode.checksum(superblock, ino);
+            sound = self.expect(&INODE_CHECKSUM, stored == computed, |judge| {
+                let message = format!("stored {stored:#010x}, computed {computed:#010x}");
+                (judge.at_inode(ino), message)
+            });
+        }
+        let role = self.role(ino);
+        self.deleted(ino, &inode, role);
         let (mode, links) = (inode.raw.i_mode.get(), inode.raw.i_links_count.get());
-        let sound = self.body(ino, &inode, nameless, shared)?;
-        let flags =
-            (if nameless { Known::NAMELESS } else { 0 }) | (if sound { 0 } else { Known::BROKEN });
+        if links == 0 && role == Role::File {
+            return Ok(());
+        }
+        sound &= match role {
+            Role::BadBlocks => self.bad_blocks(ino, &inode)?,
+            Role::Metafile | Role::Reserved => self.metadata_file(ino, &inode, role, attributes)?,
+            Role::File => self.file(ino, &inode, attributes)?,
+        };
+        let mut flags = 0;
+        let mut set = |flag: u8, holds: bool| flags |= if holds { flag } else { 0 };
+        set(Known::NAMELESS, role != Role::File || inode.has(Inode::EA_INODE));
+        set(Known::BROKEN, !sound);
+        set(Known::ENCRYPTED, inode.has(Inode::ENCRYPT));
+        set(Known::VALUE, inode.has(Inode::EA_INODE));
         self.inodes.insert(ino, Known { mode, links, names: 0, flags });
         Ok(())
+    }
+
+    /// What the superblock and the numbers of inodes say that an inode is for.
+    fn role(&self, ino: Ino) -> Role {
+        let superblock = self.superblock;
+        let raw = &superblock.raw;
+        let metafiles = [
+            // One with another number was made in a file that has a name.
+            (raw.s_journal_inum.get(), ino == Ino::JOURNAL),
+            (raw.s_usr_quota_inum.get(), superblock.ro_compat(ro_compat::QUOTA)),
+            (raw.s_grp_quota_inum.get(), superblock.ro_compat(ro_compat::QUOTA)),
+            (raw.s_prj_quota_inum.get(), superblock.ro_compat(ro_compat::QUOTA)),
+            (raw.s_orphan_file_inum.get(), superblock.compat(compat::ORPHAN_FILE)),
+        ];
+        if ino == Ino::BAD_BLOCKS {
+            Role::BadBlocks
+        } else if ino == Ino::ROOT {
+            Role::File
+        } else if metafiles.iter().any(|(number, has)| *has && *number == ino.0) {
+            Role::Metafile
+        } else if ino < superblock.first_ino() {
+            Role::Reserved
+        } else {
+            Role::File
+        }
+    }
+
+    /// When an inode was deleted, and whether it was.
+    fn deleted(&mut self, ino: Ino, inode: &Inode<'_>, role: Role) {
+        let deleted = inode.raw.i_dtime.get();
+        let links = inode.raw.i_links_count.get();
+        // A number so small is the next one of the list of inodes to delete, unless the clock stood
+        // at the start of time when the file system was made.
+        let raw = &self.superblock.raw;
+        let early = |time: u32| time != 0 && time < self.geometry.inodes_count;
+        let times = [raw.s_wtime.get(), raw.s_mtime.get(), raw.s_mkfs_time.get()];
+        let listed = early(deleted) && !times.into_iter().any(early);
+        let due = links == 0 && role == Role::File && inode.raw.i_mode.get() != 0;
+        let held = match deleted {
+            0 => !due,
+            _ => !listed && (links == 0 || role != Role::File),
+        };
+        self.note(&INODE_DELETED, held, |judge| {
+            let message = match (deleted, links) {
+                (0, _) => "no links, and i_dtime is 0".to_owned(),
+                (_, 0) => format!("i_dtime {deleted} is a number of an inode, and no time"),
+                (_, links) => format!("i_dtime {deleted}, and {links} links"),
+            };
+            (judge.at_inode(ino), message)
+        });
     }
 
     /// A file of the file system itself, where it was found sound.
@@ -244,220 +299,6 @@ impl Judge<'_, '_> {
         let inode = self.fs().inode(ino)?;
         let runs = self.fs().runs(&Inode::new(&inode))?;
         Ok(Some(Metafile { ino, inode, runs }))
-    }
-
-    /// Judges one inode. False where it is broken, which has been told then.
-    fn body(
-        &mut self,
-        ino: Ino,
-        inode: &Inode<'_>,
-        nameless: bool,
-        shared: &mut BTreeMap<Block, ()>,
-    ) -> Result<bool, ReadError> {
-        let superblock = self.superblock;
-        if superblock.ro_compat(ro_compat::METADATA_CSUM) {
-            let (stored, computed) = inode.checksum(superblock, ino);
-            if !self.expect(&INODE_CHECKSUM, stored == computed, |judge| {
-                let message = format!("stored {stored:#010x}, computed {computed:#010x}");
-                (judge.at_inode(ino), message)
-            }) {
-                return Ok(false);
-            }
-        }
-        if ino == Ino::BAD_BLOCKS || nameless && inode.raw.i_links_count.get() == 0 {
-            // The bad blocks are claimed, so that no file may have them.
-            return Ok(self.map(ino, inode)?.is_some());
-        }
-        if !self.fields(ino, inode, nameless) {
-            return Ok(false);
-        }
-        let Some(file_type) = inode.file_type() else { return Ok(true) };
-        let attributes = self.xattr_block(ino, inode, shared)?;
-        let mapped = match file_type {
-            _ if inode.has(Inode::INLINE_DATA) => false,
-            FileType::File | FileType::Directory => true,
-            FileType::Symlink => !is_fast(inode),
-            _ => false,
-        };
-        let map = match mapped {
-            true => match self.map(ino, inode)? {
-                Some(map) => map,
-                None => return Ok(false),
-            },
-            false => Map::default(),
-        };
-        if !self.size(ino, inode, file_type, &map) {
-            return Ok(false);
-        }
-        let clusters = map.clusters + u64::from(attributes);
-        let in_cluster =
-            u64::from(self.geometry.cluster_blocks) * u64::from(self.geometry.block_size) / 512;
-        let (stored, counted) = (inode.sectors(superblock), clusters * in_cluster);
-        self.note(&FILE_BLOCKS, stored == counted, |judge| {
-            (judge.at_inode(ino), format!("{stored} times 512 bytes, not {counted}"))
-        });
-        match file_type {
-            FileType::Directory => {
-                let seed = inode.checksum_seed(superblock, ino);
-                self.directories.push(Directory::new(ino, inode, seed, map.only_run()));
-            }
-            FileType::Symlink => return self.symlink(ino, inode, &map),
-            _ => {}
-        }
-        Ok(true)
-    }
-
-    /// The fields that stand for themselves.
-    fn fields(&mut self, ino: Ino, inode: &Inode<'_>, nameless: bool) -> bool {
-        let superblock = self.superblock;
-        let room = usize::from(self.geometry.inode_size) - raw::Inode::SIZE;
-        let extra = inode.extra.i_extra_isize.get();
-        if room > 0 {
-            let good =
-                extra == 0 || extra.is_multiple_of(4) && (4..=room).contains(&usize::from(extra));
-            if !self.expect(&INODE_EXTRA, good, |judge| {
-                let message = format!("i_extra_isize {extra}, and {room} bytes are there");
-                (judge.at_inode(ino), message)
-            }) {
-                return false;
-            }
-        }
-        let mode = inode.raw.i_mode.get();
-        let file_type = inode.file_type();
-        let good = match file_type {
-            Some(found) => !nameless || found == FileType::File,
-            None => nameless && mode == 0,
-        };
-        if !self.expect(&INODE_MODE, good, |judge| {
-            (judge.at_inode(ino), format!("i_mode {mode:#o} is no type of file, or not one for it"))
-        }) {
-            return false;
-        }
-        let is_directory = file_type == Some(FileType::Directory);
-        let extents = inode.has(Inode::EXTENTS);
-        let inline = inode.has(Inode::INLINE_DATA);
-        let index = inode.has(Inode::INDEX);
-        let good = (!extents || superblock.incompat(incompat::EXTENTS))
-            && (!inline || superblock.incompat(incompat::INLINE_DATA))
-            && !(extents && inline)
-            && (!index || is_directory && !inline && superblock.compat(compat::DIR_INDEX));
-        self.expect(&INODE_FLAGS, good, |judge| {
-            let flags = inode.raw.i_flags;
-            let message = format!("i_flags {flags:#x} do not fit the features, or each other");
-            (judge.at_inode(ino), message)
-        })
-    }
-
-    /// True if there is a block of extended attributes that the inode counts.
-    fn xattr_block(
-        &mut self,
-        ino: Ino,
-        inode: &Inode<'_>,
-        shared: &mut BTreeMap<Block, ()>,
-    ) -> Result<bool, ReadError> {
-        let block = inode.file_acl(self.superblock);
-        if block.0 == 0 {
-            return Ok(false);
-        }
-        let (low, high) = (u64::from(self.geometry.first_data_block), self.geometry.blocks_count);
-        if !self.expect(&BLOCK_RANGE, block.0 > low && block.0 < high, |judge| {
-            let message = format!("i_file_acl {block}, of {high} in the file system");
-            (judge.at_inode(ino), message)
-        }) {
-            return Ok(true);
-        }
-        // Several inodes may have the same attributes.
-        if shared.insert(block, ()).is_some() {
-            return Ok(true);
-        }
-        let claimed = self.used.claim(self.geometry.cluster(block), 1);
-        if !self.expect(&BLOCK_CLAIM, claimed.is_ok(), |judge| {
-            (judge.at_inode(ino), format!("i_file_acl {block} has another owner"))
-        }) {
-            return Ok(true);
-        }
-        let mut bytes = vec![0; self.geometry.block_size as usize];
-        self.read("ext4 attribute block", block, &mut bytes)?;
-        let header = raw::XattrHeader::read_from_prefix(&bytes).map(|(header, _)| header);
-        let (magic, stored) =
-            header.map_or((0, 0), |header| (header.h_magic.get(), header.h_checksum.get()));
-        let held = magic == XATTR_MAGIC;
-        self.expect(&XATTR_BLOCK, held, |judge| {
-            let at = judge.at_block("attribute block", ino, block);
-            (at, format!("magic {magic:#010x}, not 0xea020000"))
-        });
-        if held && self.superblock.ro_compat(ro_compat::METADATA_CSUM) {
-            bytes[0x10..0x14].fill(0);
-            let seed = checksum::crc32c(self.superblock.checksum_seed(), &block.0.to_le_bytes());
-            let computed = checksum::crc32c(seed, &bytes);
-            self.expect(&XATTR_BLOCK, stored == computed, |judge| {
-                let at = judge.at_block("attribute block", ino, block);
-                (at, format!("stored {stored:#010x}, computed {computed:#010x}"))
-            });
-        }
-        Ok(true)
-    }
-
-    /// e2fsck's `check_blocks`, at its end.
-    fn size(&mut self, ino: Ino, inode: &Inode<'_>, file_type: FileType, map: &Map) -> bool {
-        if ino == Ino::RESIZE {
-            return true;
-        }
-        let size = inode.size();
-        let block_size = u64::from(self.geometry.block_size);
-        let inline = inode.has(Inode::INLINE_DATA);
-        let (held, expected) = match file_type {
-            _ if inline => {
-                let room = 60 + inline_data(inode).unwrap_or_default().len() as u64;
-                (size <= room, format!("{room} bytes in the inode"))
-            }
-            FileType::Directory => {
-                let blocks = map.last.map_or(0, |last| last + 1);
-                let ahead = u64::from(self.superblock.raw.s_prealloc_dir_blocks);
-                let whole = size.is_multiple_of(block_size);
-                let good = (blocks.saturating_sub(ahead)..=blocks).contains(&(size / block_size));
-                (whole && good, format!("{blocks} blocks"))
-            }
-            FileType::File => {
-                let written = map.last_written.unwrap_or(0) * block_size;
-                let most = if inode.has(Inode::EXTENTS) {
-                    block_size << 32
-                } else {
-                    block_size.saturating_mul(max_indirect(self.geometry.block_size))
-                };
-                let least = if inode.has(Inode::VERITY) { 0 } else { written };
-                let good = size >= least && size <= most;
-                (good, format!("{least} to {most}"))
-            }
-            // A symlink is judged with its target, and the others have none.
-            _ => return true,
-        };
-        self.expect(&FILE_SIZE, held, |judge| {
-            (judge.at_inode(ino), format!("i_size {size}, not what fits {expected}"))
-        })
-    }
-
-    fn symlink(&mut self, ino: Ino, inode: &Inode<'_>, map: &Map) -> Result<bool, ReadError> {
-        let size = inode.size();
-        let inline = inode.has(Inode::INLINE_DATA);
-        let mut area = inode.block_area().to_vec();
-        if inline {
-            area.extend(inline_data(inode).unwrap_or_default());
-        } else if map.last.is_some() {
-            let run = map.only_run().filter(|_| map.last == Some(0));
-            area = vec![0; self.geometry.block_size as usize];
-            if let Some(run) = run {
-                self.read("ext4 symlink", run.block, &mut area)?;
-            }
-        }
-        let len = area.iter().take_while(|byte| **byte != 0).count() as u64;
-        // Ciphertext has NULs.
-        let encrypted = inode.has(Inode::ENCRYPT);
-        let room = (area.len() as u64).saturating_sub(u64::from(!inline));
-        let held = size > 0 && size <= room && (encrypted || len == size);
-        Ok(self.expect(&SYMLINK, held, |judge| {
-            (judge.at_inode(ino), format!("i_size {size}, and the target has {len} bytes"))
-        }))
     }
 
     /// There is a journal where there should be one.

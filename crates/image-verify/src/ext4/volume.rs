@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use image_formats::{
     bytes::{ReadError, Region},
-    ext4::{DirectoryBlock, FileType, Ino, Inode, Superblock, incompat, xattrs},
+    ext4::{DirectoryBlock, FileType, Ino, Inode, Superblock, Xattr, Xattrs, incompat},
     units::ByteOffset,
 };
 
@@ -210,5 +210,5 @@ pub(super) fn is_fast(inode: &Inode<'_>) -> bool {
 
 /// What of an inline file has no room in `i_block`.
 pub(super) fn inline_data<'a>(inode: &Inode<'a>) -> Option<&'a [u8]> {
-    xattrs(inode.xattr_area()).find(|attribute| attribute.is_inline_data())?.value
+    Xattrs::in_inode(inode.xattr_area()).find(Xattr::is_inline_data)?.value
 }

