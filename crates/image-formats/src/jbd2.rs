@@ -11,6 +11,7 @@ pub mod raw;
 
 use std::mem::offset_of;
 
+use crc::{CRC_32_MPEG_2, Crc, Table};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::ext4::checksum;
@@ -113,6 +114,16 @@ impl Superblock {
     }
 }
 
+static CRC32_TABLES: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_MPEG_2);
+
+/// `crc32_be`: continues the checksum of a transaction with a block of the log, for the feature
+/// [`compat::CHECKSUM`]; the first seed is `!0`.
+pub fn transaction_checksum(seed: u32, block: &[u8]) -> u32 {
+    let mut digest = CRC32_TABLES.digest_with_initial(seed);
+    digest.update(block);
+    digest.finalize()
+}
+
 /// crc32c of `bytes`, where the four at `at` are taken as zero.
 fn checksum_without(seed: u32, bytes: &[u8], at: usize) -> u32 {
     let before = bytes.get(..at).unwrap_or(bytes);
@@ -152,6 +163,14 @@ mod tests {
         assert_eq!(Superblock::new(&bytes).unwrap().fast_commit_blocks(), 9);
         bytes[0x57] = 0;
         assert_eq!(Superblock::new(&bytes).unwrap().fast_commit_blocks(), 256);
+    }
+
+    /// The check value of the catalog of Greg Cook, and that a sum can be continued.
+    #[test]
+    fn the_checksum_of_a_transaction_can_be_continued() {
+        assert_eq!(transaction_checksum(!0, b"123456789"), 0x0376_e6e7);
+        let half = transaction_checksum(!0, b"1234");
+        assert_eq!(transaction_checksum(half, b"56789"), 0x0376_e6e7);
     }
 
     #[test]

@@ -18,7 +18,11 @@ mod fs;
 mod groups;
 mod index;
 mod inodes;
+mod journal;
 mod map;
+mod mmp;
+mod orphans;
+mod quota;
 mod superblock;
 mod usage;
 mod volume;
@@ -116,11 +120,14 @@ fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Sound
         out,
     };
     judge.inodes()?;
+    judge.mmp()?;
     judge.journal()?;
+    judge.orphans()?;
     if judge.directories()? && judge.sound {
         judge.links();
         judge.bitmaps()?;
     }
+    judge.quotas()?;
     let sound = judge.sound;
     Ok(sound.then_some(Sound { superblock, geometry, groups: groups.descriptors }))
 }

@@ -9,6 +9,8 @@ use super::raw;
 pub struct FastCommitTag<'a> {
     /// `fc_tag`.
     pub tag: u16,
+    /// `fc_len`; more than the value has where it leaves the block.
+    pub len: usize,
     /// Tag, length and value.
     pub bytes: &'a [u8],
     /// The value.
@@ -83,6 +85,7 @@ pub fn fast_commit_tags(block: &[u8]) -> impl Iterator<Item = FastCommitTag<'_>>
         let whole = raw::FastCommitTag::SIZE.saturating_add(len);
         let tag = FastCommitTag {
             tag: head.fc_tag.get(),
+            len,
             bytes: rest.get(..whole).unwrap_or(rest),
             value: after.get(..len).unwrap_or(after),
         };
@@ -109,7 +112,7 @@ mod tests {
         assert_eq!(tags[1].inode().unwrap().0, 2);
         assert_eq!(tags[2].tail().unwrap().fc_crc.get(), 0x0403_0201);
         assert_eq!(tags[2].before_checksum().len(), 8);
-        assert_eq!(tags[3].value, [0, 0]);
+        assert_eq!((tags[3].value, tags[3].len), (&[0, 0][..], 0xffff));
         assert!(tags[3].add_range().is_none() && tags[3].del_range().is_none());
     }
 }

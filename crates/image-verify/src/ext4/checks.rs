@@ -272,11 +272,139 @@ checks! {
     reads "h_refcount of every block of attributes, and the count in every inode that is a value";
     spec "ext4/attributes.rst; e2fsck adjust_extattr_refcount, check_ea_inode";
 
-    /// The journal is a file that starts with the superblock of a journal. Linux does not mount
+    /// The journal is a plain file of 1024 blocks or more, without holes. Linux does not mount
     /// without it.
     JOURNAL = "ext4-journal", Error;
-    reads "s_journal_inum, its inode, and its first block";
+    reads "s_journal_inum, and its inode";
     spec "ext4/journal.rst; e2fsck check_ext3_journal";
+
+    /// A journal belongs to a file system that has the feature has_journal. Without it Linux mounts
+    /// and never looks at the journal: what it may still hold is lost.
+    JOURNAL_FEATURE = "ext4-journal-feature", Warning;
+    reads "has_journal, and s_journal_inum, s_journal_dev, s_journal_uuid, needs_recovery";
+    spec "e2fsck check_ext3_journal";
+
+    /// The journal is on another device, which is not in this image. Linux does not mount without
+    /// it, nor where the superblock names both a device and an inode.
+    JOURNAL_DEVICE = "ext4-journal-device", Error;
+    reads "s_journal_dev and s_journal_uuid";
+    spec "ext4/journal.rst: external journal; e2fsck e2fsck_get_journal; Linux ext4_load_journal";
+
+    /// The superblock has a copy of where the journal is. It is what a repair uses when the inode is
+    /// lost, and overwrites.
+    JOURNAL_BACKUP = "ext4-journal-backup", Warning;
+    reads "s_jnl_backup_type and s_jnl_blocks";
+    spec "ext4/super.rst: s_jnl_blocks; e2fsck e2fsck_move_ext3_journal";
+
+    /// The journal starts with its own superblock. Linux does not mount without it.
+    JOURNAL_SUPERBLOCK = "ext4-journal-superblock", Error;
+    reads "h_magic and h_blocktype of the first block of the journal";
+    spec "ext4/journal.rst: super block; e2fsck e2fsck_journal_load";
+
+    /// In a journal of version 1 there are no features and no users; what is in their place is
+    /// ignored.
+    JOURNAL_VERSION = "ext4-journal-version", Warning;
+    reads "h_blocktype, s_feature_… and s_nr_users";
+    spec "e2fsck e2fsck_journal_load: fields of version 2";
+
+    /// A journal that several file systems share is a thing that was never built.
+    JOURNAL_USERS = "ext4-journal-users", Error;
+    reads "s_nr_users, in version 2";
+    spec "e2fsck e2fsck_journal_load";
+
+    /// The journal has a feature that neither e2fsck nor Linux knows, or two kinds of checksums.
+    /// Linux does not mount.
+    JOURNAL_FEATURES = "ext4-journal-features", Error;
+    reads "s_feature_compat, s_feature_incompat and s_feature_ro_compat of the journal";
+    spec "ext4/journal.rst: super block; e2fsck e2fsck_journal_load";
+
+    /// Linux does not mount with a journal whose superblock has a wrong checksum.
+    JOURNAL_CHECKSUM = "ext4-journal-checksum", Error;
+    reads "s_checksum and s_checksum_type of the journal, with csum_v2 or csum_v3";
+    spec "ext4/journal.rst: super block; e2fsck e2fsck_journal_load";
+
+    /// The journal has the blocks of the file system, no more than its file, and room for a log and
+    /// for fast commits. Linux does not mount otherwise.
+    JOURNAL_SIZE = "ext4-journal-size", Error;
+    reads "s_blocksize, s_maxlen, s_first and s_num_fc_blks of the journal";
+    spec "e2fsck e2fsck_journal_load; Linux journal_get_superblock, journal_reset";
+
+    /// The kernel gave up writing the journal. The next mount marks the file system as one with
+    /// errors.
+    JOURNAL_ERROR = "ext4-journal-error", Warning;
+    reads "s_errno of the journal";
+    spec "ext4/journal.rst: s_errno; e2fsck check_ext3_journal";
+
+    /// There is a log, and nothing says that it is to be replayed: the next mount throws it away.
+    /// Either what is in it is lost, or the flag was.
+    JOURNAL_START = "ext4-journal-start", Warning;
+    reads "s_start of the journal, and needs_recovery";
+    spec "e2fsck check_ext3_journal; Linux jbd2_journal_wipe";
+
+    /// The superblock says that the log is to be replayed, and it is empty: the file system was
+    /// mounted when it was copied, and idle.
+    JOURNAL_EMPTY = "ext4-journal-empty", Info;
+    reads "s_start of the journal, and needs_recovery";
+    spec "ext4/journal.rst: s_start; Linux jbd2_journal_recover";
+
+    /// A log that Linux gives up to replay: it leads out of the journal or around itself, a block of
+    /// a committed transaction has a wrong checksum, or a copy belongs outside of the device. Then
+    /// Linux does not mount, and what the log holds is lost. That a log just ends is no fault.
+    JOURNAL_LOG = "ext4-journal-log", Error;
+    reads "the log, where needs_recovery is set: descriptors, revoke and commit blocks, copies";
+    spec "ext4/journal.rst; Linux fs/jbd2/recovery.c: do_one_pass";
+
+    /// Fast commits continue the log, and Linux gives up to replay these: none is complete. Then it
+    /// does not mount.
+    JOURNAL_FAST_COMMIT = "ext4-journal-fast-commit", Error;
+    reads "the blocks for fast commits, where the log is to be replayed";
+    spec "ext4/journal.rst: fast commits; Linux fs/ext4/fast_commit.c: ext4_fc_replay_scan";
+
+    /// Inodes to delete are listed through their i_dtime, from s_last_orphan to 0. Where the list
+    /// leads astray Linux mounts, but never frees the rest of it.
+    ORPHAN_LIST = "ext4-orphan-list", Warning;
+    reads "s_last_orphan, and i_dtime of the inodes that it leads to";
+    spec "ext4/orphan.rst; Linux ext4_orphan_cleanup";
+
+    /// The orphan file has whole blocks, no holes, and in each block a magic number and the right
+    /// checksum. It needs a journal. Linux does not mount with a broken one.
+    ORPHAN_FILE = "ext4-orphan-file", Error;
+    reads "s_orphan_file_inum, its inode and blocks, with orphan_file";
+    spec "ext4/orphan.rst; e2fsck check_init_orphan_file; Linux ext4_init_orphan_info";
+
+    /// There are inodes in the orphan file: files that were removed or cut while somebody had them
+    /// open. The next mount frees their space; e2fsck calls the file system damaged until then.
+    ORPHAN_ENTRIES = "ext4-orphan-entries", Error;
+    reads "the blocks of the orphan file";
+    spec "ext4/orphan.rst; e2fsck check_init_orphan_file";
+
+    /// The feature orphan_present says whether the orphan file has entries.
+    ORPHAN_PRESENT = "ext4-orphan-present", Error;
+    reads "orphan_file and orphan_present, and the orphan file";
+    spec "ext4/orphan.rst; e2fsck check_init_orphan_file";
+
+    /// The block of the multi-mount protection has its magic number and the right checksum. Linux
+    /// does not mount without it.
+    MMP = "ext4-mmp", Error;
+    reads "mmp_magic, and mmp_checksum with metadata_csum";
+    spec "ext4/mmp.rst; e2fsck e2fsck_check_mmp";
+
+    /// A check was running when the image was taken, or something that nobody knows. Linux does not
+    /// mount it before somebody clears that (`tune2fs -f -E clear_mmp`).
+    MMP_CHECKED = "ext4-mmp-checked", Error;
+    reads "mmp_seq";
+    spec "ext4/mmp.rst; e2fsck e2fsck_check_mmp: EXT4_MMP_SEQ_FSCK";
+
+    /// A host had it mounted when the image was taken. Whoever mounts it waits until it is certain
+    /// that this one is gone.
+    MMP_IN_USE = "ext4-mmp-in-use", Warning;
+    reads "mmp_seq";
+    spec "ext4/mmp.rst; Linux ext4_multi_mount_protect";
+
+    /// Where somebody has to wait, it takes twice this time: no tool sets more than five minutes.
+    MMP_INTERVAL = "ext4-mmp-interval", Warning;
+    reads "s_mmp_interval and mmp_check_interval";
+    spec "ext4/mmp.rst; e2fsprogs lib/ext2fs/mmp.c: EXT4_MMP_MAX_UPDATE_INTERVAL";
 
     /// Inode 2 is the root, and a directory.
     ROOT = "ext4-root", Error;
@@ -366,6 +494,33 @@ checks! {
     GROUP_COUNTS = "ext4-group-counts", Error;
     reads "bg_free_blocks_count, bg_free_inodes_count and bg_used_dirs_count of every group";
     spec "ext4/group_descr.rst; e2fsck pass 5";
+
+    /// A quota file is the inode that is kept for it, and a plain file. Linux does not mount a file
+    /// system for writing whose quotas it cannot read.
+    QUOTA_INODE = "ext4-quota-inode", Error;
+    reads "s_usr_quota_inum, s_grp_quota_inum and s_prj_quota_inum, with quota";
+    spec "ext4/special_inodes.rst; e2fsck e2fsck_validate_quota_inodes, pass 1";
+
+    /// A quota file starts with a magic number for what it is about, and a version.
+    QUOTA_HEADER = "ext4-quota-header", Error;
+    reads "dqh_magic and dqh_version of every quota file";
+    spec "e2fsprogs lib/support/quotaio_v2.c: v2_check_file; Linux v2_check_quota_file";
+
+    /// A quota file tells how many blocks it has, and where the lists of the free ones begin.
+    QUOTA_INFO = "ext4-quota-info", Error;
+    reads "dqi_blocks, dqi_free_blk and dqi_free_entry, and the size of the file";
+    spec "e2fsprogs lib/support/quotaio_v2.c: v2_init_io; Linux v2_read_file_info";
+
+    /// The tree of a quota file leads to blocks of it.
+    QUOTA_TREE = "ext4-quota-tree", Error;
+    reads "the four levels of the tree of every quota file";
+    spec "e2fsprogs lib/support/quotaio_tree.c: check_reference";
+
+    /// Quotas count what each user, group and project uses. Linux believes them: who is counted too
+    /// much cannot write. Limits are not judged.
+    QUOTA_USAGE = "ext4-quota-usage", Error;
+    reads "the entries of every quota file, and owner, group, project and i_blocks of every inode";
+    spec "e2fsprogs lib/support/mkquota.c: quota_compare_and_update";
 
     /// The superblock counts what is free. Linux counts for itself when it mounts; programs that
     /// read the superblock get these numbers.

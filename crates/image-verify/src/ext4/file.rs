@@ -384,7 +384,8 @@ impl Judge<'_, '_> {
         if counts {
             let in_cluster =
                 u64::from(self.geometry.cluster_blocks) * u64::from(self.geometry.block_size);
-            self.usage.add(inode, clusters * in_cluster, values + 1);
+            let inodes = u32::try_from(values + 1).unwrap_or(u32::MAX);
+            self.usage.add(inode, clusters * in_cluster, inodes);
         }
     }
 }

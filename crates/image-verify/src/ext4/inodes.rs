@@ -6,7 +6,7 @@ use image_formats::{
     ext4::{Block, Descriptor, FileType, GroupIndex, Ino, Inode, Run, compat, incompat, ro_compat},
 };
 
-use super::{Judge, checks::*, fs::blocks, groups::has_flags, xattr::Attributes};
+use super::{Judge, checks::*, groups::has_flags, xattr::Attributes};
 
 /// How much of an inode table is read at once.
 const PIECE: usize = 1 << 20;
@@ -299,37 +299,5 @@ impl Judge<'_, '_> {
         let inode = self.fs().inode(ino)?;
         let runs = self.fs().runs(&Inode::new(&inode))?;
         Ok(Some(Metafile { ino, inode, runs }))
-    }
-
-    /// There is a journal where there should be one.
-    pub(super) fn journal(&mut self) -> Result<(), ReadError> {
-        let raw = &self.superblock.raw;
-        if !self.superblock.compat(compat::HAS_JOURNAL) || raw.s_journal_dev.get() != 0 {
-            return Ok(());
-        }
-        let ino = Ino(raw.s_journal_inum.get());
-        let known = self.inodes.get(ino);
-        // What else is wrong with it has been told.
-        let held = known.is_some_and(|known| {
-            known.links > 0
-                && (known.file_type() == Some(FileType::File) || known.has(Known::BROKEN))
-        });
-        if !self.note(&JOURNAL, held, |judge| {
-            let at = super::superblock::location(judge.region, judge.name, 1024);
-            (at, format!("s_journal_inum {}, which is no file in use", ino.0))
-        }) {
-            return Ok(());
-        }
-        let Some(journal) = self.metafile(ino)? else { return Ok(()) };
-        let Some((_, block)) = blocks(&journal.runs).next() else { return Ok(()) };
-        let mut bytes = vec![0; self.geometry.block_size as usize];
-        self.read("ext4 journal superblock", block, &mut bytes)?;
-        // Its numbers are big-endian.
-        let magic = bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-        self.note(&JOURNAL, magic == 0xc03b_3998, |judge| {
-            let at = judge.at_block("journal superblock", ino, block);
-            (at, format!("magic {magic:#010x}, not 0xc03b3998"))
-        });
-        Ok(())
     }
 }

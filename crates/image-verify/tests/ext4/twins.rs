@@ -3,6 +3,8 @@
 mod directories;
 mod groups;
 mod inodes;
+mod journal;
+mod metafiles;
 mod superblock;
 
 use std::{
@@ -80,10 +82,24 @@ pub(crate) enum Base {
     Bigalloc,
     /// Files in inodes, values of attributes in inodes, an encrypted file, a device.
     Inline,
+    /// A log that is to be replayed, and a fast commit.
+    Log,
+    /// An orphan file, quotas, and the multi-mount protection.
+    Metafiles,
 }
 
 impl Base {
-    pub(crate) const ALL: &[Self] = &[Self::Usual, Self::Bigalloc, Self::Inline];
+    pub(crate) const ALL: &[Self] =
+        &[Self::Usual, Self::Bigalloc, Self::Inline, Self::Log, Self::Metafiles];
+
+    /// What is said of it, good as it is.
+    pub(crate) fn findings(self) -> &'static [&'static str] {
+        match self {
+            Self::Log => &["ext4-journal-replay"],
+            Self::Inline | Self::Metafiles => &["ext4-unreadable"],
+            Self::Usual | Self::Bigalloc => &[],
+        }
+    }
 
     pub(crate) fn bytes(self) -> &'static [u8] {
         static MADE: [OnceLock<Vec<u8>>; Base::ALL.len()] =
@@ -94,6 +110,8 @@ impl Base {
                 READABLE.iter().find(|r| r.name == "bigalloc").unwrap().make().bytes()
             }
             Self::Inline => inline(),
+            Self::Log => journal::log(),
+            Self::Metafiles => metafiles::metafiles(),
         })
     }
 }
@@ -179,5 +197,13 @@ const GROUP_0: GroupIndex = GroupIndex(0);
 
 /// All of them.
 pub(crate) fn twins() -> impl Iterator<Item = &'static Twin> {
-    [superblock::TWINS, groups::TWINS, inodes::TWINS, directories::TWINS].into_iter().flatten()
+    let topics = [
+        superblock::TWINS,
+        groups::TWINS,
+        inodes::TWINS,
+        journal::TWINS,
+        metafiles::TWINS,
+        directories::TWINS,
+    ];
+    topics.into_iter().flatten()
 }

@@ -71,10 +71,6 @@ pub(crate) const TWINS: &[Twin] = &[
         // `h_reserved`.
         image.block_mut(block)[0x14] ^= 1;
     }),
-    twin("ext4-journal", |image| {
-        let block = image.first_block(Ino::JOURNAL);
-        image.block_mut(block)[0] ^= 1;
-    }),
     twin("ext4-inode-deleted", |image| {
         let ino = image.ino("/boot/kernel");
         image.edit_inode(ino, |raw| raw.i_dtime.set(0x6000_0000));

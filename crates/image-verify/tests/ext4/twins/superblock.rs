@@ -41,6 +41,7 @@ pub(crate) const TWINS: &[Twin] = &[
             raw.s_feature_incompat.set(raw.s_feature_incompat.get() | incompat::RECOVER);
         });
     })
+    .also(&["ext4-journal-empty"])
     .silent("it replays the journal when it may write"),
     twin("ext4-orphans", |image| {
         let ino = image.ino("/etc/empty");

@@ -1,0 +1,381 @@
+//! What Linux finds when it replays a log: `do_one_pass` of fs/jbd2/recovery.c.
+//!
+//! A log ends at the first block that does not continue it, and nobody can say whether that was the
+//! plan: it is no fault. A fault is what makes Linux give up, and then it does not mount.
+
+use std::cmp::Ordering;
+
+use image_formats::{
+    bytes::ReadError,
+    ext4::Block,
+    jbd2::{
+        Commit, Descriptor, Format, Header, Revoke, Superblock, compat, incompat,
+        transaction_checksum,
+    },
+};
+
+/// How many copies that cannot be replayed are remembered, until it is known whether a later
+/// transaction takes them back.
+const MAX_SUSPECTS: usize = 4096;
+
+/// Reads a block of the journal, as counted from its start. False where there is none.
+pub(super) type Read<'r> = dyn FnMut(u64, &mut [u8]) -> Result<bool, ReadError> + 'r;
+
+/// Why Linux would give up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The block of the journal.
+    pub(super) at: u64,
+    /// What is wrong.
+    pub(super) message: String,
+}
+
+impl Fault {
+    pub(super) fn new(at: u64, message: String) -> Self {
+        Self { at, message }
+    }
+}
+
+/// What a walk ends with: a fault, or what was looked for.
+type Walked<T> = Result<Result<T, Fault>, ReadError>;
+
+/// A log that is to be replayed.
+#[derive(Debug)]
+pub(super) struct Log<'a> {
+    superblock: &'a Superblock,
+    format: Format,
+    block_size: usize,
+    /// Blocks of the journal.
+    blocks: u64,
+    /// The ring: its first block, and the one after its last.
+    first: u64,
+    end: u64,
+    /// Blocks of the device, which are as many as those of the file system or more.
+    device: u64,
+}
+
+/// Where a transaction that is not to be replayed begins, and what stops it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct End {
+    /// The first transaction that is not replayed.
+    pub(super) sequence: u32,
+    /// Its commit block is there, and wrong.
+    pub(super) failed: Option<Fault>,
+}
+
+/// A place in the log.
+#[derive(Clone, Copy)]
+struct Cursor {
+    at: u64,
+    sequence: u32,
+}
+
+impl<'a> Log<'a> {
+    /// The log of a journal of `blocks` blocks, whose superblock was found sound: so it has room for
+    /// a ring.
+    pub(super) fn new(
+        superblock: &'a Superblock,
+        block_size: u32,
+        blocks: u32,
+        device: u64,
+    ) -> Self {
+        let raw = &superblock.raw;
+        let blocks = blocks.min(raw.s_maxlen.get());
+        Self {
+            superblock,
+            format: superblock.format(),
+            block_size: block_size as usize,
+            blocks: u64::from(blocks),
+            first: u64::from(raw.s_first.get()),
+            end: u64::from(blocks.saturating_sub(superblock.fast_commit_blocks())),
+            device,
+        }
+    }
+
+    fn ring(&self) -> u64 {
+        self.end.saturating_sub(self.first)
+    }
+
+    /// `wrap`: once, as Linux does.
+    fn after(&self, at: u64, count: u64) -> u64 {
+        let next = at.saturating_add(count);
+        if next >= self.end { next - self.ring() } else { next }
+    }
+
+    fn start(&self) -> Cursor {
+        let raw = &self.superblock.raw;
+        Cursor { at: u64::from(raw.s_start.get()), sequence: raw.s_sequence.get() }
+    }
+
+    fn read(&self, read: &mut Read<'_>, at: u64, block: &mut [u8]) -> Walked<()> {
+        if at < self.blocks && read(at, block)? {
+            return Ok(Ok(()));
+        }
+        let message = format!("the log leads to block {at} of {}", self.blocks);
+        Ok(Err(Fault::new(at, message)))
+    }
+
+    /// The block at the cursor, if it continues the log, and puts the cursor after it and its
+    /// copies.
+    fn step(
+        &self,
+        read: &mut Read<'_>,
+        cursor: &mut Cursor,
+        block: &mut [u8],
+    ) -> Walked<Option<Header>> {
+        if let Err(fault) = self.read(read, cursor.at, block)? {
+            return Ok(Err(fault));
+        }
+        let header = Header::new(block).filter(|header| header.sequence == cursor.sequence);
+        let Some(header) = header else { return Ok(Ok(None)) };
+        cursor.at = self.after(cursor.at, 1);
+        match header.kind {
+            Header::DESCRIPTOR => cursor.at = self.after(cursor.at, self.copies(block)),
+            Header::COMMIT => cursor.sequence = cursor.sequence.wrapping_add(1),
+            Header::REVOKE => {}
+            _ => return Ok(Ok(None)),
+        }
+        Ok(Ok(Some(header)))
+    }
+
+    fn copies(&self, block: &[u8]) -> u64 {
+        Descriptor::new(block, self.format).tags().count() as u64
+    }
+
+    /// Looks for the end of the log: `PASS_SCAN`.
+    pub(super) fn scan(&self, read: &mut Read<'_>) -> Walked<End> {
+        let mut block = vec![0; self.block_size];
+        let mut copy = vec![0; self.block_size];
+        let mut cursor = self.start();
+        let sums = self.superblock.compat(compat::CHECKSUM);
+        let asynchronous = self.superblock.incompat(incompat::ASYNC_COMMIT);
+        let mut sum = !0;
+        // The first block of a transaction whose checksum is wrong: it may be older than the log.
+        let mut stale: Option<u64> = None;
+        let mut last_time = 0;
+        let mut end: Option<u32> = None;
+        // Blocks that were read, and those with the copies between them.
+        let (mut steps, mut taken) = (0_u64, 0_u64);
+        loop {
+            let here = cursor;
+            let header = match self.step(read, &mut cursor, &mut block)? {
+                Ok(Some(header)) => header,
+                Ok(None) => break,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            steps += 1;
+            taken += 1;
+            if steps > self.ring() {
+                let message = format!("transaction {} leads around itself", header.sequence);
+                return Ok(Err(Fault::new(here.at, message)));
+            }
+            match header.kind {
+                Header::DESCRIPTOR => {
+                    let copies = self.copies(&block);
+                    taken += copies;
+                    if self.is_damaged(&block) {
+                        stale.get_or_insert(here.at);
+                    }
+                    if sums && stale.is_none() && end.is_none() && taken <= self.ring() {
+                        sum = transaction_checksum(sum, &block);
+                        let mut at = self.after(here.at, 1);
+                        for _ in 0..copies {
+                            if let Err(fault) = self.read(read, at, &mut copy)? {
+                                return Ok(Err(fault));
+                            }
+                            sum = transaction_checksum(sum, &copy);
+                            at = self.after(at, 1);
+                        }
+                        cursor.at = at;
+                    }
+                }
+                Header::REVOKE if self.is_damaged(&block) => {
+                    stale.get_or_insert(here.at);
+                }
+                Header::COMMIT => {
+                    let Some(commit) = Commit::new(&block) else { break };
+                    let time = commit.raw.h_commit_sec.get();
+                    if let Some(at) = stale {
+                        if time < last_time {
+                            break;
+                        }
+                        let message = format!(
+                            "transaction {} has a block whose checksum is wrong",
+                            header.sequence
+                        );
+                        return Ok(Err(Fault::new(at, message)));
+                    }
+                    let failed = || {
+                        let which = end.unwrap_or(header.sequence);
+                        let message = format!("the checksum of transaction {which} is wrong");
+                        Fault::new(here.at, message)
+                    };
+                    if sums && let Some(sequence) = end {
+                        return Ok(Ok(End { sequence, failed: Some(failed()) }));
+                    }
+                    let damaged = if sums {
+                        !is_committed(&commit, sum)
+                    } else {
+                        self.format.has_checksums() && {
+                            let (stored, computed) = self.format.commit_checksum(&block);
+                            stored != computed
+                        }
+                    };
+                    if damaged {
+                        if time < last_time {
+                            break;
+                        }
+                        if !asynchronous {
+                            let end = End { sequence: header.sequence, failed: Some(failed()) };
+                            return Ok(Ok(end));
+                        }
+                        end = Some(header.sequence);
+                    } else {
+                        sum = !0;
+                    }
+                    if taken > self.ring() {
+                        let message = format!(
+                            "up to transaction {} it takes {taken} blocks of {}",
+                            header.sequence,
+                            self.ring()
+                        );
+                        return Ok(Err(Fault::new(here.at, message)));
+                    }
+                    last_time = time;
+                }
+                _ => {}
+            }
+        }
+        Ok(Ok(End { sequence: end.unwrap_or(cursor.sequence), failed: None }))
+    }
+
+    /// True for a descriptor or revoke block whose checksum is wrong.
+    fn is_damaged(&self, block: &[u8]) -> bool {
+        let (stored, computed) = self.format.block_checksum(block);
+        self.format.has_checksums() && stored != computed
+    }
+
+    /// Judges the copies of all transactions before `end`, as if they were put into place:
+    /// `PASS_REVOKE` and `PASS_REPLAY`.
+    pub(super) fn replay(&self, read: &mut Read<'_>, end: u32) -> Result<Vec<Fault>, ReadError> {
+        let mut block = vec![0; self.block_size];
+        let mut copy = vec![0; self.block_size];
+        let mut faults = Vec::new();
+        let mut suspects: Vec<Suspect> = Vec::new();
+        let mut revokes = false;
+        let mut cursor = self.start();
+        // Bounded: the scan came to the end.
+        while is_before(cursor.sequence, end) {
+            let here = cursor;
+            let header = match self.step(read, &mut cursor, &mut block)? {
+                Ok(Some(header)) => header,
+                Ok(None) => break,
+                Err(fault) => {
+                    faults.push(fault);
+                    break;
+                }
+            };
+            if header.kind == Header::REVOKE {
+                let revoke = Revoke::new(&block, self.format);
+                if revoke.count() as usize > revoke.room() {
+                    let (count, room) = (revoke.count(), revoke.room());
+                    let message = format!("a revoke block has {count} bytes, of {room}");
+                    faults.push(Fault::new(here.at, message));
+                    // Linux ends here.
+                    return Ok(faults);
+                }
+                revokes = true;
+            }
+            if header.kind != Header::DESCRIPTOR {
+                continue;
+            }
+            let mut at = self.after(here.at, 1);
+            for tag in Descriptor::new(&block, self.format).tags() {
+                if let Err(fault) = self.read(read, at, &mut copy)? {
+                    faults.push(fault);
+                    return Ok(faults);
+                }
+                let computed = self.format.tag_checksum(header.sequence, &copy);
+                let damaged = self.format.has_checksums() && tag.checksum != computed;
+                if (damaged || tag.block.0 >= self.device) && suspects.len() < MAX_SUSPECTS {
+                    let sequence = header.sequence;
+                    suspects.push(Suspect { block: tag.block, sequence, at, damaged });
+                }
+                at = self.after(at, 1);
+            }
+        }
+        if revokes && !suspects.is_empty() {
+            self.take_back(read, end, &mut suspects)?;
+        }
+        suspects.sort_by_key(|suspect| (suspect.at, suspect.sequence));
+        faults.extend(suspects.into_iter().map(|suspect| {
+            let Suspect { block, sequence, at, damaged } = suspect;
+            let message = if damaged {
+                format!("the copy of {block} in transaction {sequence} has a wrong checksum")
+            } else {
+                format!("transaction {sequence} writes {block}, of {} there are", self.device)
+            };
+            Fault::new(at, message)
+        }));
+        Ok(faults)
+    }
+
+    /// Removes those copies that a later transaction revokes, or the same.
+    fn take_back(
+        &self,
+        read: &mut Read<'_>,
+        end: u32,
+        suspects: &mut Vec<Suspect>,
+    ) -> Result<(), ReadError> {
+        suspects.sort_by_key(|suspect| suspect.block);
+        let mut revoked = vec![false; suspects.len()];
+        let mut block = vec![0; self.block_size];
+        let mut cursor = self.start();
+        while is_before(cursor.sequence, end) {
+            let Ok(Some(header)) = self.step(read, &mut cursor, &mut block)? else { break };
+            if header.kind != Header::REVOKE {
+                continue;
+            }
+            for number in Revoke::new(&block, self.format).blocks() {
+                let first = suspects.partition_point(|suspect| suspect.block < number);
+                let same = suspects[first..].iter().take_while(|suspect| suspect.block == number);
+                for (suspect, revoked) in same.zip(&mut revoked[first..]) {
+                    *revoked |= !is_before(header.sequence, suspect.sequence);
+                }
+            }
+        }
+        let mut revoked = revoked.into_iter();
+        suspects.retain(|_| !revoked.next().unwrap_or(false));
+        Ok(())
+    }
+
+    /// The blocks behind the ring for fast commits.
+    pub(super) fn fast_commits(&self) -> std::ops::Range<u64> {
+        // Linux starts with the second.
+        let first =
+            if self.superblock.fast_commit_blocks() == 0 { self.blocks } else { self.end + 1 };
+        first..self.blocks
+    }
+}
+
+/// A copy that cannot be replayed, if nobody takes it back.
+struct Suspect {
+    block: Block,
+    sequence: u32,
+    at: u64,
+    damaged: bool,
+}
+
+/// `tid_geq`, the other way round: numbers of transactions go around.
+fn is_before(sequence: u32, other: u32) -> bool {
+    sequence.wrapping_sub(other).cast_signed().cmp(&0) == Ordering::Less
+}
+
+/// True if the crc32 of a transaction is right, or was never computed.
+fn is_committed(commit: &Commit, sum: u32) -> bool {
+    let raw = &commit.raw;
+    match (raw.h_chksum_type, raw.h_chksum_size) {
+        (0, 0) => commit.checksum() == 0,
+        kind => kind == (Commit::CRC32, Commit::CRC32_SIZE) && commit.checksum() == sum,
+    }
+}
