@@ -18,6 +18,7 @@ packages='
     faketime
     fdisk
     file
+    g++
     gcc
     gdisk
     git

@@ -76,6 +76,12 @@ pub(crate) enum Command {
     },
     /// Compare speed and memory with the tools that people use instead.
     Bench(BenchArgs),
+    /// Feed a checker of file systems with bytes that nobody wrote in good faith.
+    ///
+    /// Exit code 1: some input makes it panic, or take more time or memory than it may. Needs g++;
+    /// first inputs are made by e2fsprogs, dosfstools and mtools, and are among what tests/setup.sh
+    /// fetches. Inputs that take new ways are kept in target/fuzz, and the next run starts with them.
+    Fuzz(FuzzArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -274,6 +280,31 @@ pub(crate) struct BenchArgs {
     /// process of its own.
     #[arg(long, hide = true, requires = "work")]
     pub(crate) part: Option<BenchPart>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FuzzArgs {
+    /// The checker.
+    #[arg(value_enum)]
+    pub(crate) target: FuzzTarget,
+
+    /// For how long.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(crate) seconds: u32,
+
+    /// Judge this input alone, which another run found, and write the image that it stands for
+    /// beside it.
+    #[arg(long, value_name = "FILE", conflicts_with = "seconds")]
+    pub(crate) replay: Option<PathBuf>,
+}
+
+/// What is fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FuzzTarget {
+    /// The checker of ext2, ext3 and ext4.
+    Ext4,
+    /// The checker of FAT.
+    Fat,
 }
 
 /// Our part of a comparison.

@@ -5,6 +5,7 @@ mod ci;
 mod codegen;
 mod doctor;
 mod explain;
+mod fuzz;
 mod image;
 mod inspect;
 mod list;
@@ -46,9 +47,10 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Explain { check } => explain::run(context, check.as_deref()),
         Command::Doctor { names } => doctor::run(context, &names),
-        Command::Ci => ci::run(),
+        Command::Ci => ci::run(context),
         Command::Codegen { check } => codegen::run(check),
         Command::Bench(args) => bench::run(context, &args),
+        Command::Fuzz(args) => fuzz::run(context, &args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Xtask::command(), "xtask", &mut script);

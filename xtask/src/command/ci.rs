@@ -2,10 +2,15 @@
 
 use std::{path::Path, time::Instant};
 
+use clap::ValueEnum as _;
 use image_host::tool::Tool;
 
-use super::codegen;
-use crate::{Verdict, failure::Failure};
+use super::{Context, codegen, fuzz};
+use crate::{
+    Verdict,
+    args::{FuzzArgs, FuzzTarget},
+    failure::Failure,
+};
 
 /// What is run, in the order in which a failure is cheap to find.
 const STEPS: &[&[&str]] = &[
@@ -13,9 +18,15 @@ const STEPS: &[&[&str]] = &[
     &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"],
     &["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"],
     &["test", "--workspace", "--locked"],
+    // A workspace of its own: see docs/architecture.md.
+    &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"],
+    &["test", "--manifest-path", "fuzz/Cargo.toml", "--lib", "--locked", "--target-dir", "target"],
 ];
 
-pub(super) fn run() -> Result<Verdict, Failure> {
+/// For how long each checker is fed with hostile bytes, in seconds.
+const FUZZ_SECONDS: u32 = 20;
+
+pub(super) fn run(context: Context) -> Result<Verdict, Failure> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
     let cargo = Tool::find("cargo")
         .map_err(|e| Failure::host("ci needs cargo", e))?
@@ -30,6 +41,12 @@ pub(super) fn run() -> Result<Verdict, Failure> {
         eprintln!("ci: {run}");
         run.show().map_err(|error| Failure::new(Verdict::Defective, error))?;
         eprintln!("ci: passed in {:.0} s", began.elapsed().as_secs_f64());
+    }
+    for &target in FuzzTarget::value_variants() {
+        let args = FuzzArgs { target, seconds: FUZZ_SECONDS, replay: None };
+        if fuzz::run(context, &args)? != Verdict::Clean {
+            return Ok(Verdict::Defective);
+        }
     }
     eprintln!("ci: everything passed");
     Ok(Verdict::Clean)

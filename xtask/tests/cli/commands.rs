@@ -45,6 +45,17 @@ fn doctor_names_what_is_missing_and_the_command() {
     assert_eq!(rows[0]["missing"].as_array().unwrap().len(), 0);
 }
 
+/// libFuzzer is C++, and this is all that the command needs of the machine and others do not.
+#[test]
+fn fuzz_says_that_it_needs_a_compiler_of_cpp() {
+    let project = Project::new();
+    for target in ["ext4", "fat"] {
+        project.run(&["fuzz", target, "--seconds", "1"]).exits(3).says("apt-get install g++");
+    }
+    project.run(&["fuzz", "ntfs"]).exits(2).says("ext4, fat");
+    project.run(&["fuzz", "ext4", "--replay", "nothing"]).exits(2).says("cannot read");
+}
+
 #[test]
 fn verify_and_inspect_read_what_image_made() {
     let project = Project::new();

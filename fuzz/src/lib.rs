@@ -1,0 +1,84 @@
+//! Feeds the checkers of file systems with bytes that nobody wrote in good faith, through libFuzzer.
+//!
+//! An input is an [`Image`] that is mostly holes: the pages that have anything but zeros. So what
+//! is changed is metadata, and a file system of terabytes is an input of kilobytes. Changes are
+//! made to pages, and the checksums of ext4 are then made right again (most of the time), as
+//! somebody hostile would do.
+//!
+//! `cargo xtask fuzz` builds and runs the targets, and makes the first inputs.
+
+mod access;
+mod input;
+mod mutation;
+mod random;
+mod seal;
+
+use std::{alloc::System, sync::Arc};
+
+use cap::Cap;
+use image_formats::{
+    bytes::{ReadError, Region},
+    ext4::Superblock,
+};
+use image_model::{Check, VerificationReport};
+
+pub use input::{Image, PAGE};
+pub use mutation::{cross, mutate};
+pub use seal::seal;
+
+#[global_allocator]
+static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
+
+/// What a checker may allocate, but for what it needs for each inode.
+const MEMORY_LIMIT: usize = 64 << 20;
+
+/// What the checker of ext4 may allocate more, for each inode.
+const MEMORY_OF_INODE: usize = 40;
+
+/// The smallest inode, in bytes.
+const INODE: usize = 128;
+
+/// Writes an image as an input, as much of it as there is room for, and returns how much that is.
+pub fn store(image: &Image, room: &mut [u8]) -> usize {
+    let input = image.to_input();
+    let size = input.len().min(room.len());
+    room[..size].copy_from_slice(&input[..size]);
+    size
+}
+
+/// Judges an ext4 file system with the memory that it may take. An inode counts where its bytes
+/// are in the input: the superblock can claim any number.
+pub fn judge_ext4(image: Image) {
+    let stored = image.stored();
+    let region = region(image);
+    let claimed = Superblock::read(&region).map_or(0, |found| found.raw.s_inodes_count.get());
+    let inodes = (claimed as usize).min(stored / INODE);
+    let limit = MEMORY_LIMIT + inodes * MEMORY_OF_INODE;
+    judge(&region, limit, image_verify::ext4::CHECKS, image_verify::ext4::check);
+}
+
+/// Judges a FAT file system with the memory that it may take.
+pub fn judge_fat(image: Image) {
+    judge(&region(image), MEMORY_LIMIT, image_verify::fat::CHECKS, image_verify::fat::check);
+}
+
+fn region(image: Image) -> Region {
+    Region::whole(Arc::new(image)).expect("memory does not fail")
+}
+
+/// Ends the process where the checker takes more than `limit` bytes: what cannot be allocated
+/// aborts.
+fn judge(
+    region: &Region,
+    limit: usize,
+    checks: &[&'static Check],
+    check: impl FnOnce(&Region) -> Result<VerificationReport, ReadError>,
+) {
+    MEMORY.set_limit(MEMORY.allocated() + limit).expect("nothing else runs");
+    let report = check(region);
+    MEMORY.set_limit(usize::MAX).expect("there is no limit above");
+    let report = report.expect("memory does not fail");
+    for finding in &report.findings {
+        assert!(checks.iter().any(|check| check.id == finding.check), "{finding:?}");
+    }
+}
