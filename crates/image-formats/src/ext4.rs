@@ -21,7 +21,7 @@ use std::fmt;
 
 use crate::bytes::{ReadError, Region};
 
-pub use directory::{DirectoryBlock, DirectoryEntry, DxEntries, record_len};
+pub use directory::{BlockChecksum, DirectoryBlock, DirectoryEntry, DxEntries, record_len};
 pub use geometry::{Geometry, GroupLayout};
 pub use group::Descriptor;
 pub use hash::{NameHash, SIPHASH};

@@ -10,8 +10,10 @@
 
 mod bits;
 mod checks;
+mod connections;
 mod counts;
 mod directories;
+mod entries;
 mod file;
 mod files;
 mod fs;
@@ -22,6 +24,7 @@ mod journal;
 mod map;
 mod mmp;
 mod orphans;
+mod paths;
 mod quota;
 mod superblock;
 mod usage;
@@ -115,19 +118,25 @@ fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Sound
         directories: Vec::new(),
         policies: Vec::new(),
         usage: Usage::default(),
+        lost_and_found: None,
         sound: !superblock.incompat(image_formats::ext4::incompat::RECOVER),
         held: Vec::new(),
         out,
     };
+    let first = judge.out.findings_from(0).len();
     judge.inodes()?;
     judge.mmp()?;
     judge.journal()?;
     judge.orphans()?;
-    if judge.directories()? && judge.sound {
-        judge.links();
-        judge.bitmaps()?;
+    if judge.directories()? {
+        judge.connections();
+        if judge.sound {
+            judge.links();
+            judge.bitmaps()?;
+        }
+        judge.quotas()?;
+        judge.paths(first)?;
     }
-    judge.quotas()?;
     let sound = judge.sound;
     Ok(sound.then_some(Sound { superblock, geometry, groups: groups.descriptors }))
 }
@@ -162,6 +171,8 @@ struct Judge<'a, 'o> {
     policies: Vec<(Ino, Policy)>,
     /// What the owners of files use.
     usage: Usage,
+    /// What `/lost+found` leads to.
+    lost_and_found: Option<Ino>,
     /// Nothing was found so far that makes the counts senseless, or the files unsafe to read.
     sound: bool,
     /// Checks that held at least once.
@@ -209,13 +220,15 @@ impl<'a> Judge<'a, '_> {
     fn at_inode(&self, ino: Ino) -> Location {
         let len = u64::from(self.geometry.inode_size);
         let name = format!("{}, ext4 {ino}", self.name);
-        structure(self.region, name, self.fs().inode_offset(ino), len)
+        let at = structure(self.region, name, self.fs().inode_offset(ino), len);
+        Location { path: Some(paths::placeholder(ino, None)), ..at }
     }
 
     fn at_block(&self, what: &str, ino: Ino, block: Block) -> Location {
         let name = format!("{}, ext4 {what} of {ino}", self.name);
         let len = u64::from(self.geometry.block_size);
-        structure(self.region, name, self.geometry.offset(block), len)
+        let at = structure(self.region, name, self.geometry.offset(block), len);
+        Location { path: Some(paths::placeholder(ino, None)), ..at }
     }
 
     fn at(&self, place: Place) -> Location {

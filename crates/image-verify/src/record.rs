@@ -80,6 +80,11 @@ impl Recorder {
         }
     }
 
+    /// The findings so far, from the one with this number on: for who learns later where they are.
+    pub(crate) fn findings_from(&mut self, first: usize) -> &mut [Finding] {
+        self.findings.get_mut(first..).unwrap_or_default()
+    }
+
     /// True if `check` was evaluated and did not hold.
     pub fn has_failed(&self, check: &'static Check) -> bool {
         self.outcomes.get(check.id) == Some(&Outcome::Failed)

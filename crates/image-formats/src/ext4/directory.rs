@@ -16,6 +16,9 @@ pub fn record_len(stored: u16, block_size: usize) -> usize {
     }
 }
 
+/// `EXT4_DX_BLOCK_MASK`: the bits of a block of an index that are its number.
+const DX_BLOCK_MASK: u32 = 0x0fff_ffff;
+
 /// An entry of a directory, read and not judged.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectoryEntry<'a> {
@@ -31,6 +34,23 @@ pub struct DirectoryEntry<'a> {
     pub file_type: u8,
     /// The name, as far as it is in the block.
     pub name: &'a [u8],
+    /// The byte after the name; 0 where there is none.
+    pub after: u8,
+    /// The hash that is stored after the names of directories that are encrypted and without case.
+    pub hash: u32,
+}
+
+/// The checksum that a block of a directory has, and what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockChecksum {
+    /// Of a block with entries, which end with a tail.
+    Tail(u32, u32),
+    /// Of a node of an index.
+    Node(u32, u32),
+    /// The entries leave no room for one.
+    NoRoom,
+    /// The lengths of the entries lead nowhere.
+    Nowhere,
 }
 
 /// Bytes with entries of a directory: a block, or a part of an inode.
@@ -38,14 +58,13 @@ pub struct DirectoryEntry<'a> {
 pub struct DirectoryBlock<'a> {
     bytes: &'a [u8],
     block_size: usize,
-    has_types: bool,
 }
 
 impl<'a> DirectoryBlock<'a> {
-    /// What `bytes` hold; `has_types` where the file system has the feature filetype.
-    pub fn new(bytes: &'a [u8], block_size: u32, has_types: bool) -> Self {
+    /// What `bytes` hold.
+    pub fn new(bytes: &'a [u8], block_size: u32) -> Self {
         let block_size = usize::try_from(block_size).unwrap_or(usize::MAX);
-        Self { bytes, block_size, has_types }
+        Self { bytes, block_size }
     }
 
     /// The entries. The last one is the first whose length leads nowhere, if there is such.
@@ -55,14 +74,17 @@ impl<'a> DirectoryBlock<'a> {
             let bytes = self.bytes.get(at..)?;
             let (raw, rest) = raw::DirectoryEntry::read_from_prefix(bytes).ok()?;
             let rec_len = record_len(raw.rec_len.get(), self.block_size);
-            let (name_len, file_type) = if self.has_types {
-                (usize::from(raw.name_len), raw.file_type)
-            } else {
-                (usize::from(u16::from_le_bytes([raw.name_len, raw.file_type])), 0)
+            let name_len = usize::from(raw.name_len);
+            let entry = DirectoryEntry {
+                at,
+                inode: raw.inode.get(),
+                rec_len,
+                name_len,
+                file_type: raw.file_type,
+                name: rest.get(..name_len).unwrap_or(rest),
+                after: rest.get(name_len).copied().unwrap_or(0),
+                hash: stored_hash(rest, name_len).unwrap_or(0),
             };
-            let name = rest.get(..name_len).unwrap_or(rest);
-            let entry =
-                DirectoryEntry { at, inode: raw.inode.get(), rec_len, name_len, file_type, name };
             let leads_on = rec_len >= raw::DirectoryEntry::SIZE && rec_len <= bytes.len();
             at = if leads_on { at.saturating_add(rec_len) } else { usize::MAX };
             Some(entry)
@@ -80,10 +102,75 @@ impl<'a> DirectoryBlock<'a> {
         checksum::crc32c(inode_seed, self.bytes.get(..covered).unwrap_or_default())
     }
 
+    /// The checksum of a block, by what the block looks like: only that tells where it is.
+    pub fn checksums(self, inode_seed: u32) -> BlockChecksum {
+        let end = self.bytes.len().saturating_sub(raw::DirectoryTail::SIZE);
+        let mut at = 0_usize;
+        // Bounded: every step is eight bytes at least.
+        while at < end {
+            let raw = self.bytes.get(at..).and_then(|bytes| {
+                raw::DirectoryEntry::read_from_prefix(bytes).ok().map(|(raw, _)| raw)
+            });
+            let Some(raw) = raw else { break };
+            let rec_len = record_len(raw.rec_len.get(), self.block_size);
+            if rec_len < raw::DirectoryEntry::SIZE || !rec_len.is_multiple_of(4) {
+                at = usize::MAX;
+                break;
+            }
+            at = at.saturating_add(rec_len);
+        }
+        let tail = self.tail().filter(|tail| {
+            at == end
+                && (tail.det_reserved_zero1.get(), tail.det_rec_len.get()) == (0, 12)
+                && (tail.det_reserved_zero2, tail.det_reserved_ft) == (0, 0xde)
+        });
+        if let Some(tail) = tail {
+            return BlockChecksum::Tail(tail.det_checksum.get(), self.checksum(inode_seed));
+        }
+        match self.dx_countlimit().and_then(|entries| entries.checksum(inode_seed)) {
+            Some((stored, computed)) => BlockChecksum::Node(stored, computed),
+            None if at > self.bytes.len() => BlockChecksum::Nowhere,
+            None => BlockChecksum::NoRoom,
+        }
+    }
+
+    /// The entries of the index, in what looks like a node of one.
+    fn dx_countlimit(self) -> Option<DxEntries<'a>> {
+        let (first, rest) = raw::DirectoryEntry::read_from_prefix(self.bytes).ok()?;
+        let len = record_len(first.rec_len.get(), self.block_size);
+        let entries = if len == self.block_size && (first.name_len, first.file_type) == (0, 0) {
+            self.dx_node()?.1
+        } else {
+            let (second, _) = raw::DirectoryEntry::read_from_prefix(rest.get(4..)?).ok()?;
+            let (root, entries) = self.dx_root()?;
+            let second = record_len(second.rec_len.get(), self.block_size);
+            let is_root = len == 12
+                && second.checked_add(12) == Some(self.block_size)
+                && (root.reserved_zero.get(), root.info_length) == (0, 8);
+            is_root.then_some(entries)?
+        };
+        let capacity = entries.capacity(false);
+        let sane = |count: u16| usize::from(count) <= capacity;
+        (sane(entries.first.limit.get()) && sane(entries.first.count.get())).then_some(entries)
+    }
+
+    /// True for a block that begins like an inner node of an index, with room for as many entries as
+    /// such a node has.
+    pub fn looks_like_node(self, has_checksum: bool) -> bool {
+        let Some((node, entries)) = self.dx_node() else { return false };
+        node.fake_inode.get() == 0
+            && record_len(node.fake_rec_len.get(), self.block_size) == self.block_size
+            && node.fake_name_len == 0
+            && usize::from(entries.first.limit.get()) == entries.capacity(has_checksum)
+    }
+
     /// The first block of a directory with an index.
     pub fn dx_root(self) -> Option<(raw::DxRoot, DxEntries<'a>)> {
         let (root, _) = raw::DxRoot::read_from_prefix(self.bytes).ok()?;
-        Some((root, DxEntries::new(self.bytes, raw::DxRoot::SIZE)?))
+        // The length counts from `reserved_zero` on.
+        let at = usize::from(root.info_length)
+            .checked_add(std::mem::offset_of!(raw::DxRoot, reserved_zero))?;
+        Some((root, DxEntries::new(self.bytes, at)?))
     }
 
     /// An inner block of an index.
@@ -91,6 +178,12 @@ impl<'a> DirectoryBlock<'a> {
         let (node, _) = raw::DxNode::read_from_prefix(self.bytes).ok()?;
         Some((node, DxEntries::new(self.bytes, raw::DxNode::SIZE)?))
     }
+}
+
+/// `EXT4_DIRENT_HASH`: four bytes after the name, which is padded to a multiple of four.
+fn stored_hash(rest: &[u8], name_len: usize) -> Option<u32> {
+    let at = name_len.checked_next_multiple_of(4)?;
+    rest.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 /// The entries of a node of an index, read and not judged.
@@ -115,14 +208,15 @@ impl<'a> DxEntries<'a> {
         room.checked_div(raw::DxEntry::SIZE).unwrap_or(0)
     }
 
-    /// The entries; the hash of the first is 0.
+    /// The entries: the hash, and the number of the block. The hash of the first is 0.
     pub fn entries(&self) -> impl Iterator<Item = (u32, u32)> + use<'a> {
         let count = usize::from(self.first.count.get());
         let entries = self.bytes.get(self.at..).unwrap_or_default();
         let entries = entries.chunks_exact(raw::DxEntry::SIZE).take(count);
         let entries = entries.filter_map(|entry| raw::DxEntry::read_from_bytes(entry).ok());
         entries.enumerate().map(|(index, entry)| {
-            (if index == 0 { 0 } else { entry.hash.get() }, entry.block.get())
+            let hash = if index == 0 { 0 } else { entry.hash.get() };
+            (hash, entry.block.get() & DX_BLOCK_MASK)
         })
     }
 
@@ -158,7 +252,7 @@ mod tests {
         for rec_len in [0_u8, 4, 7, 200] {
             let mut bytes = vec![1, 0, 0, 0, 12, 0, 1, 2, b'.', 0, 0, 0];
             bytes.extend([1, 0, 0, 0, rec_len, 0, 9, 2, b'.', b'.']);
-            let entries: Vec<_> = DirectoryBlock::new(&bytes, 1024, true).entries().collect();
+            let entries: Vec<_> = DirectoryBlock::new(&bytes, 1024).entries().collect();
             assert_eq!(entries.len(), 2);
             assert_eq!((entries[0].name, entries[0].name_len), (&b"."[..], 1));
             assert_eq!((entries[1].name, entries[1].name_len), (&b".."[..], 9));

@@ -411,10 +411,10 @@ checks! {
     reads "inode 2";
     spec "ext4/special_inodes.rst";
 
-    /// A directory has no holes.
+    /// A directory has no holes. One that lies in its inode has a multiple of four bytes.
     DIRECTORY_BLOCKS = "ext4-directory-blocks", Error;
-    reads "the extents or blocks of every directory";
-    spec "e2fsck pass 2: unallocated block";
+    reads "the extents or blocks of every directory, and the length of its inline data";
+    spec "e2fsck pass 2: unallocated block, size of an inline directory";
 
     /// The entries of a directory block fill it exactly, and each has room for its name.
     DIRECTORY_ENTRY = "ext4-directory-entry", Error;
@@ -436,6 +436,11 @@ checks! {
     reads "the first two entries of every directory";
     spec "ext4/directory.rst; e2fsck check_dot, check_dotdot";
 
+    /// The entry `.` has more room than it needs, and what is in that room is read by nobody.
+    DIRECTORY_DOT_SIZE = "ext4-directory-dot-size", Info;
+    reads "rec_len of the first entry of every directory";
+    spec "e2fsck check_dot";
+
     /// An entry leads to an inode that is there, in use, and not one of the reserved.
     DIRECTORY_INODE = "ext4-directory-inode", Error;
     reads "the inode of every entry";
@@ -446,10 +451,33 @@ checks! {
     reads "file_type of every entry, and the mode of the inode";
     spec "ext4/directory.rst; e2fsck check_filetype";
 
-    /// A name is in a directory once.
+    /// An entry does not say what its file is, where the file system stores types. Programs then
+    /// ask the inode, as they have to.
+    DIRECTORY_TYPE_MISSING = "ext4-directory-type-missing", Warning;
+    reads "file_type of every entry, with filetype";
+    spec "e2fsck check_filetype";
+
+    /// What lies in an encrypted directory is encrypted by the same policy, and its name has a
+    /// block of the cipher at least. Linux opens nothing else there.
+    DIRECTORY_ENCRYPTED = "ext4-directory-encrypted", Error;
+    reads "the entries of encrypted directories, and the policies of their inodes";
+    spec "Linux, Documentation/filesystems/fscrypt.rst; e2fsck check_encrypted_dirent";
+
+    /// Where the encoding is strict, names without case are text in it.
+    DIRECTORY_ENCODING = "ext4-directory-encoding", Error;
+    reads "the names in directories with casefold, where s_encoding_flags are strict";
+    spec "ext4/super.rst: s_encoding; e2fsck encoded_check_name";
+
+    /// A name is in a block of a directory once.
     DIRECTORY_DUPLICATE = "ext4-directory-duplicate", Error;
-    reads "the names of every directory";
+    reads "the names of every block of a directory";
     spec "e2fsck pass 2: duplicate entries";
+
+    /// The same name is in two blocks of a directory, or twice in one that lies in its inode. Which
+    /// of the two files is found by that name depends on who looks.
+    DIRECTORY_REPEATED = "ext4-directory-repeated", Warning;
+    reads "the names of every directory";
+    spec "e2fsck -D: duplicate entries";
 
     /// The index of a directory leads to each of its blocks once, in the order of the hashes. Linux
     /// finds no file through a broken one, and some readers crash.
@@ -457,11 +485,27 @@ checks! {
     reads "the nodes of the index of every directory that has one";
     spec "ext4/directory.rst: hash tree directories; e2fsck parse_int_node";
 
+    /// The names in a block have the hashes that the index promises. Linux does not find the others.
+    DIRECTORY_HASH = "ext4-directory-hash", Error;
+    reads "the hashes of all names in directories with an index, as far as they are known";
+    spec "ext4/directory.rst: hash tree directories; e2fsck pass 2: bad min hash, bad max hash";
+
     /// A directory has one parent. One with two, or that is inside itself, is a trap for whatever
     /// walks through the tree.
     DIRECTORY_PARENT = "ext4-directory-parent", Error;
     reads "the entries that lead to directories";
     spec "e2fsck pass 2 and 3: multiple links to a directory, loops";
+
+    /// A directory that is below itself is not below the root: nobody comes to it, or can free it.
+    DIRECTORY_LOOP = "ext4-directory-loop", Error;
+    reads "the parents of every directory";
+    spec "e2fsck check_directory";
+
+    /// What e2fsck finds without a name goes to `/lost+found`. Where there is none, e2fsck has to
+    /// make one, on a disk that is broken.
+    LOST_AND_FOUND = "ext4-lost-and-found", Info;
+    reads "/lost+found";
+    spec "e2fsck e2fsck_get_lost_and_found";
 
     /// Every inode in use has a name. One without takes space that nobody can free.
     UNCONNECTED = "ext4-unconnected", Error;
@@ -486,7 +530,7 @@ checks! {
     spec "ext4/bitmaps.rst; e2fsck pass 5";
 
     /// What is behind the end of a bitmap is marked as in use.
-    BITMAP_PADDING = "ext4-bitmap-padding", Warning;
+    BITMAP_PADDING = "ext4-bitmap-padding", Error;
     reads "the bits of every bitmap that stand for nothing";
     spec "ext4/bitmaps.rst; e2fsck pass 5: padding";
 

@@ -2,7 +2,7 @@
 
 use image_formats::{
     bytes::ReadError,
-    ext4::{Block, Descriptor, FileType, GroupIndex, Ino, ro_compat},
+    ext4::{Block, Descriptor, FileType, GroupIndex, Ino, Inode, ro_compat},
 };
 use image_model::Location;
 
@@ -11,36 +11,53 @@ use super::{Judge, checks::*, groups::has_flags, inodes::Known, structure, super
 /// `EXT4_LINK_MAX`: with dir_nlink a directory with more subdirectories counts 1.
 const LINK_MAX: u32 = 65000;
 
+/// As many names as e2fsck tells apart.
+const MAX_COUNTED: u32 = 65500;
+
 impl Judge<'_, '_> {
     /// Names against links.
     pub(super) fn links(&mut self) {
-        let many = self.superblock.ro_compat(ro_compat::DIR_NLINK);
         let end = Ino(self.geometry.inodes_count.saturating_add(1));
-        let mut from = Ino(1);
-        while let Some((ino, known)) = self.inodes.next(from, end) {
-            self.link(ino, known, many);
-            from = Ino(ino.0 + 1);
+        let mut next = Ino(1);
+        // Bounded: each step is to a higher inode.
+        while let Some((ino, known)) = self.inodes.next(next, end) {
+            next = Ino(ino.0.saturating_add(1));
+            self.link(ino, known);
         }
     }
 
-    fn link(&mut self, ino: Ino, known: Known, many: bool) {
-        let Known { links, names, .. } = known;
-        let links = u32::from(links);
-        if known.has(Known::NAMELESS) || links == 0 {
+    fn link(&mut self, ino: Ino, known: Known) {
+        let raw = &self.superblock.raw;
+        let listed = [raw.s_prj_quota_inum.get(), raw.s_orphan_file_inum.get()].contains(&ino.0);
+        let reserved = ino != Ino::ROOT && ino < self.superblock.first_ino();
+        if listed || reserved || known.links == 0 {
             return;
         }
         let is_directory = known.file_type() == Some(FileType::Directory);
-        let connected = |index: usize| self.directories[index].connected;
-        let reached = match is_directory {
-            true => ino == Ino::ROOT || self.directory_at(ino).is_some_and(connected),
-            false => names > 0,
-        };
-        if !self.expect(&UNCONNECTED, reached, |judge| {
-            (judge.at_inode(ino), format!("{links} links, and no directory has it"))
-        }) {
+        let (links, names) = (u32::from(known.links), known.names);
+        // What large attributes lie in has no name.
+        let reached = names > 0 || known.has(Known::NAMELESS);
+        // Directories were told of by who followed them.
+        if !is_directory
+            && !self.expect(&UNCONNECTED, reached, |judge| {
+                (judge.at_inode(ino), format!("{links} links, and no directory has it"))
+            })
+            || names == 0
+        {
             return;
         }
-        let held = links == names || is_directory && many && names > LINK_MAX && links == 1;
+        let mut counted = names.min(MAX_COUNTED);
+        let mut held = true;
+        if is_directory && counted > LINK_MAX {
+            held = self.superblock.ro_compat(ro_compat::DIR_NLINK);
+            counted = 1;
+        }
+        // A directory that had too many once, and has not now.
+        let had_many = || {
+            let index = self.directory_at(ino).map(|at| self.directories[at].has(Inode::INDEX));
+            is_directory && links == 1 && counted > 1 && index == Some(true)
+        };
+        held &= links.min(MAX_COUNTED) == counted || had_many();
         self.note(&LINK_COUNT, held, |judge| {
             (judge.at_inode(ino), format!("{links} links, not {names}"))
         });
@@ -51,27 +68,34 @@ impl Judge<'_, '_> {
         let geometry = self.geometry;
         let flags = has_flags(self.superblock);
         let mut bytes = vec![0; geometry.block_size as usize];
-        let cluster_bits = geometry.clusters_per_group();
         let mut inodes = Vec::new();
         let (mut free_clusters, mut free_inodes) = (0_u64, 0_u64);
+        let implied = self.implied();
         for (group, descriptor) in (0..).map(GroupIndex).zip(self.groups) {
             let here = geometry.clusters_in(group);
-            let used = self.used_clusters(group, here);
             let uninit = flags && descriptor.has(Descriptor::BLOCK_UNINIT);
-            if !uninit {
-                let block = descriptor.block_bitmap();
+            let block = descriptor.block_bitmap();
+            let at = self.at_bitmap("block bitmap", group, block);
+            if uninit {
+                bytes.fill(0);
+            } else {
                 self.read("ext4 block bitmap", block, &mut bytes)?;
-                let at = self.at_bitmap("block bitmap", group, block);
-                let wrong = difference(&bytes, &used, here);
-                self.note(&BLOCK_BITMAP, wrong.is_none(), |judge| {
-                    wrong.unwrap_or_default().tell(&at, |bit| {
-                        let ratio = u64::from(geometry.cluster_blocks);
-                        let first = judge.geometry.first_block(group).0;
-                        Block(first + u64::from(bit) * ratio).to_string()
-                    })
-                });
-                self.padding(&at, &bytes, cluster_bits.min(here));
             }
+            // Nothing pads a bitmap that is not there, and only the last group needs it.
+            if !uninit || here < geometry.clusters_per_group() {
+                self.padding(&at, &bytes, here);
+            }
+            let start = u64::from(group.0) * u64::from(geometry.clusters_per_group());
+            imply(&mut bytes, start, here, &implied);
+            let used = self.used.bytes(start, here.div_ceil(8) as usize).to_vec();
+            let wrong = difference(&bytes, &used, here);
+            self.note(&BLOCK_BITMAP, wrong.is_none(), |judge| {
+                wrong.unwrap_or_default().tell(at, uninit, |bit| {
+                    let ratio = u64::from(geometry.cluster_blocks);
+                    let first = judge.geometry.first_block(group).0;
+                    Block(first + u64::from(bit) * ratio).to_string()
+                })
+            });
             let free = here - ones(&used, here);
             free_clusters += u64::from(free);
             self.count(group, "free clusters", descriptor.free_clusters(), free);
@@ -81,28 +105,28 @@ impl Judge<'_, '_> {
             inodes.resize(count.div_ceil(8) as usize, 0_u8);
             let directories = self.used_inodes(group, &mut inodes);
             let uninit = flags && descriptor.has(Descriptor::INODE_UNINIT);
-            if !uninit {
-                let block = descriptor.inode_bitmap();
+            let block = descriptor.inode_bitmap();
+            let at = self.at_bitmap("inode bitmap", group, block);
+            if uninit {
+                bytes.fill(0);
+            } else {
                 self.read("ext4 inode bitmap", block, &mut bytes)?;
-                let at = self.at_bitmap("inode bitmap", group, block);
-                let wrong = difference(&bytes, &inodes, count);
-                self.note(&INODE_BITMAP, wrong.is_none(), |_| {
-                    wrong.unwrap_or_default().tell(&at, |bit| geometry.ino(group, bit).to_string())
-                });
                 self.padding(&at, &bytes, count);
             }
+            let wrong = difference(&bytes, &inodes, count);
+            self.note(&INODE_BITMAP, wrong.is_none(), |_| {
+                let name = |bit| geometry.ino(group, bit).to_string();
+                wrong.unwrap_or_default().tell(at, uninit, name)
+            });
             let free = count - ones(&inodes, count);
             free_inodes += u64::from(free);
             self.count(group, "free inodes", descriptor.free_inodes(), free);
             self.count(group, "directories", descriptor.used_dirs(), directories);
         }
         let raw = &self.superblock.raw;
+        let blocks = free_clusters * u64::from(geometry.cluster_blocks);
         let pairs = [
-            (
-                "blocks",
-                self.superblock.free_blocks_count(),
-                free_clusters * u64::from(geometry.cluster_blocks),
-            ),
+            ("blocks", self.superblock.free_blocks_count(), blocks),
             ("inodes", u64::from(raw.s_free_inodes_count.get()), free_inodes),
         ];
         for (what, found, counted) in pairs {
@@ -114,16 +138,42 @@ impl Judge<'_, '_> {
         Ok(())
     }
 
+    /// The clusters that are taken for used without a bitmap: the metadata of groups whose block
+    /// bitmap was never written, wherever it lies. Sorted.
+    fn implied(&self) -> Vec<(u64, u64)> {
+        let geometry = self.geometry;
+        let table_blocks = u64::from(geometry.inode_table_blocks());
+        let mut all: Vec<(u64, u64)> = Vec::new();
+        for (group, descriptor) in (0..).map(GroupIndex).zip(self.groups) {
+            if !has_flags(self.superblock) || !descriptor.has(Descriptor::BLOCK_UNINIT) {
+                continue;
+            }
+            let layout = geometry.layout(group);
+            let parts = [
+                layout.superblock.map(|block| (block, 1)),
+                layout.descriptors.map(|(block, len)| (block, u64::from(len))),
+                Some((descriptor.block_bitmap(), 1)),
+                Some((descriptor.inode_bitmap(), 1)),
+                Some((descriptor.inode_table(), table_blocks)),
+            ];
+            for (block, len) in parts.into_iter().flatten() {
+                let first = geometry.cluster(block);
+                let end = geometry.cluster(Block(block.0 + len.max(1) - 1)) + 1;
+                match all.last_mut() {
+                    // Tables of several groups lie together.
+                    Some((_, last)) if *last == first => *last = end,
+                    _ => all.push((first, end)),
+                }
+            }
+        }
+        all.sort_unstable();
+        all
+    }
+
     fn at_bitmap(&self, what: &str, group: GroupIndex, block: Block) -> Location {
         let name = format!("{}, ext4 {what} of {group}", self.name);
         let len = u64::from(self.geometry.block_size);
         structure(self.region, name, self.geometry.offset(block), len)
-    }
-
-    fn used_clusters(&self, group: GroupIndex, count: u32) -> Vec<u8> {
-        let per_group = self.geometry.clusters_per_group();
-        let start = u64::from(group.0) * u64::from(per_group);
-        self.used.bytes(start, count.div_ceil(8) as usize).to_vec()
     }
 
     /// Sets the bits of the inodes of a group that are in use, and counts the directories.
@@ -161,6 +211,21 @@ impl Judge<'_, '_> {
     }
 }
 
+/// Sets the bits of a group of `count` clusters from `start` on that are in one of the ranges.
+fn imply(bytes: &mut [u8], start: u64, count: u32, ranges: &[(u64, u64)]) {
+    let group_end = start + u64::from(count);
+    let first = ranges.partition_point(|(_, end)| *end <= start);
+    // They may overlap with bigalloc, where their ends ascend all the same.
+    for (from, to) in ranges[first..].iter().take_while(|(from, _)| *from < group_end) {
+        for cluster in (*from).max(start)..(*to).min(group_end) {
+            let bit = cluster - start;
+            if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
+                *byte |= 1 << (bit % 8);
+            }
+        }
+    }
+}
+
 /// What a bitmap says that is not so.
 #[derive(Clone, Copy, Debug, Default)]
 struct Difference {
@@ -171,13 +236,21 @@ struct Difference {
 }
 
 impl Difference {
-    fn tell(&self, at: &Location, name: impl Fn(u32) -> String) -> (Location, String) {
+    fn tell(
+        &self,
+        at: Location,
+        is_uninit: bool,
+        name: impl Fn(u32) -> String,
+    ) -> (Location, String) {
         let part = |(count, first): (u32, u32), what: &str| {
             (count > 0).then(|| format!("{count} {what}, the first is {}", name(first)))
         };
-        let parts =
-            [part(self.clear, "in use are called free"), part(self.set, "free are called in use")];
-        (at.clone(), parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
+        let parts = [
+            is_uninit.then(|| "the bitmap is not initialized".to_owned()),
+            part(self.clear, "in use are called free"),
+            part(self.set, "free are called in use"),
+        ];
+        (at, parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -217,5 +290,12 @@ mod tests {
         assert_eq!((wrong.clear, wrong.set), ((2, 1), (1, 0)));
         assert!(difference(&[7, 0xff], &[7, 0x01], 9).is_none());
         assert_eq!(ones(&[0xff, 0xff], 9), 9);
+    }
+
+    #[test]
+    fn what_is_implied_is_set() {
+        let mut bytes = [0; 3];
+        imply(&mut bytes, 100, 20, &[(3, 5), (90, 102), (110, 111), (119, 130), (140, 150)]);
+        assert_eq!(bytes, [0b0000_0011, 0b0000_0100, 0b0000_1000]);
     }
 }

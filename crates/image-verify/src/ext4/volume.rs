@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use image_formats::{
     bytes::{ReadError, Region},
-    ext4::{DirectoryBlock, FileType, Ino, Inode, Superblock, Xattr, Xattrs, incompat},
+    ext4::{DirectoryBlock, FileType, Ino, Inode, Superblock, Xattr, Xattrs},
     units::ByteOffset,
 };
 
@@ -110,7 +110,6 @@ impl Walk<'_> {
     }
 
     fn directories(&mut self) -> Result<(), ReadError> {
-        let has_types = self.fs.superblock.incompat(incompat::FILETYPE);
         let block_size = self.fs.geometry.block_size;
         // Bounded: a directory comes here when it gets its node, and has one parent.
         while let Some((ino, node)) = self.waiting.pop() {
@@ -123,7 +122,7 @@ impl Walk<'_> {
                 // The first four bytes are the parent.
                 let parts = [&inode.block_area()[4..], inline_data(&inode).unwrap_or_default()];
                 for part in parts {
-                    self.entries(DirectoryBlock::new(part, block_size, has_types), node)?;
+                    self.entries(DirectoryBlock::new(part, block_size), node)?;
                 }
                 continue;
             }
@@ -131,7 +130,7 @@ impl Walk<'_> {
             for (_, block) in blocks(&self.fs.runs(&inode)?) {
                 self.fs.read("ext4 directory block", block, &mut bytes)?;
                 // Nodes of an index look like a block without entries.
-                self.entries(DirectoryBlock::new(&bytes, block_size, has_types), node)?;
+                self.entries(DirectoryBlock::new(&bytes, block_size), node)?;
             }
         }
         Ok(())

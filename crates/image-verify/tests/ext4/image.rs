@@ -14,8 +14,8 @@ use std::{
 use image_formats::{
     bytes::Region,
     ext4::{
-        Block, Descriptor, DirectoryBlock, ExtentNode, Geometry, GroupIndex, Ino, Inode,
-        Superblock, checksum, raw, ro_compat,
+        Block, BlockChecksum, Descriptor, DirectoryBlock, ExtentNode, Geometry, GroupIndex, Ino,
+        Inode, Run, Superblock, checksum, raw, ro_compat,
     },
 };
 use image_model::{ImageSpace, Location};
@@ -336,13 +336,18 @@ impl Image {
 
     /// The first block of a file that has extents.
     pub(crate) fn first_block(&self, ino: Ino) -> Block {
+        self.runs(ino)[0].block
+    }
+
+    /// The extents of a file, which are in one node.
+    fn runs(&self, ino: Ino) -> Vec<Run> {
         let inode = self.inode(ino);
-        let node = ExtentNode::new(inode.block_area()).unwrap();
-        if node.header.eh_depth.get() == 0 {
-            return node.runs().next().unwrap().block;
+        let root = ExtentNode::new(inode.block_area()).unwrap();
+        if root.header.eh_depth.get() == 0 {
+            return root.runs().collect();
         }
         let at = self.geometry().offset(self.extent_block(ino)) as usize;
-        ExtentNode::new(&self.bytes[at..at + 1024]).unwrap().runs().next().unwrap().block
+        ExtentNode::new(&self.bytes[at..at + 1024]).unwrap().runs().collect()
     }
 
     /// The first block of its extent tree, where it has one.
@@ -368,32 +373,51 @@ impl Image {
 
     /// Edits the first block of a directory, and its checksum.
     pub(crate) fn edit_directory(&mut self, ino: Ino, edit: impl FnOnce(&mut [u8])) {
-        let block = self.first_block(ino);
+        self.edit_directory_block(ino, 0, edit);
+    }
+
+    /// Edits a block of a directory, and its checksum.
+    pub(crate) fn edit_directory_block(
+        &mut self,
+        ino: Ino,
+        logical: u64,
+        edit: impl FnOnce(&mut [u8]),
+    ) {
+        let holds = |run: &&Run| (run.logical..run.logical + u64::from(run.len)).contains(&logical);
+        let runs = self.runs(ino);
+        let run = runs.iter().find(holds).unwrap();
+        let block = Block(run.block.0 + logical - run.logical);
         let sums = self.has_sums();
         let seed = self.inode(ino).checksum_seed(&self.superblock(), ino);
-        let index = self.inode(ino).has(Inode::INDEX);
         let size = self.geometry().block_size;
         let bytes = self.block_mut(block);
+        let before = DirectoryBlock::new(bytes, size).checksums(seed);
         edit(bytes);
-        let part = DirectoryBlock::new(bytes, size, true);
+        let part = DirectoryBlock::new(bytes, size);
         let end = bytes.len();
-        if !sums {
-        } else if index {
-            let (_, entries) = part.dx_root().unwrap();
-            let at = 32 + 8 * usize::from(entries.first.limit.get());
-            if let Some((_, sum)) = entries.checksum(seed) {
-                bytes[at + 4..at + 8].copy_from_slice(&sum.to_le_bytes());
+        match before {
+            _ if !sums => {}
+            BlockChecksum::Tail(..) => {
+                let sum = part.checksum(seed);
+                bytes[end - 4..].copy_from_slice(&sum.to_le_bytes());
             }
-        } else {
-            let sum = part.checksum(seed);
-            bytes[end - 4..].copy_from_slice(&sum.to_le_bytes());
+            _ => {
+                let (at, entries) = match logical {
+                    0 => (32, part.dx_root().unwrap().1),
+                    _ => (8, part.dx_node().unwrap().1),
+                };
+                let at = at + 8 * usize::from(entries.first.limit.get());
+                if let Some((_, sum)) = entries.checksum(seed) {
+                    bytes[at + 4..at + 8].copy_from_slice(&sum.to_le_bytes());
+                }
+            }
         }
     }
 }
 
 /// Where the entry with this name is in a directory block.
 pub(crate) fn entry_at(block: &[u8], name: &str) -> usize {
-    let entries = DirectoryBlock::new(block, block.len() as u32, true);
+    let entries = DirectoryBlock::new(block, block.len() as u32);
     let found = entries.entries().find(|entry| entry.name == name.as_bytes());
     found.unwrap_or_else(|| panic!("no {name}")).at
 }

@@ -82,6 +82,8 @@ pub(crate) enum Base {
     Bigalloc,
     /// Files in inodes, values of attributes in inodes, an encrypted file, a device.
     Inline,
+    /// Names without case, in a strict encoding, and an encrypted directory.
+    Names,
     /// A log that is to be replayed, and a fast commit.
     Log,
     /// An orphan file, quotas, and the multi-mount protection.
@@ -90,13 +92,13 @@ pub(crate) enum Base {
 
 impl Base {
     pub(crate) const ALL: &[Self] =
-        &[Self::Usual, Self::Bigalloc, Self::Inline, Self::Log, Self::Metafiles];
+        &[Self::Usual, Self::Bigalloc, Self::Inline, Self::Names, Self::Log, Self::Metafiles];
 
     /// What is said of it, good as it is.
     pub(crate) fn findings(self) -> &'static [&'static str] {
         match self {
             Self::Log => &["ext4-journal-replay"],
-            Self::Inline | Self::Metafiles => &["ext4-unreadable"],
+            Self::Inline | Self::Names | Self::Metafiles => &["ext4-unreadable"],
             Self::Usual | Self::Bigalloc => &[],
         }
     }
@@ -110,6 +112,7 @@ impl Base {
                 READABLE.iter().find(|r| r.name == "bigalloc").unwrap().make().bytes()
             }
             Self::Inline => inline(),
+            Self::Names => directories::names(),
             Self::Log => journal::log(),
             Self::Metafiles => metafiles::metafiles(),
         })
@@ -142,7 +145,9 @@ fn usual() -> Vec<u8> {
     let value = format!("ea_set /etc/hostname user.note {}", "v".repeat(400));
     let recipe = Recipe { debugfs: &[], ..*indexed };
     let disk = recipe.make();
-    ok("e2fsprogs", &["debugfs", "-w", "-R", &value, disk.name()]);
+    for command in directories::long().iter().chain([&value]) {
+        ok("e2fsprogs", &["debugfs", "-w", "-R", command, disk.name()]);
+    }
     disk.bytes()
 }
 

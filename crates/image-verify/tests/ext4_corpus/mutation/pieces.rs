@@ -342,11 +342,11 @@ pub(crate) fn seal(base: &Image, bytes: &mut [u8], piece: &Piece) -> Vec<Range<u
             }
         }
         Sum::Leaf(seed) => {
-            let sum = DirectoryBlock::new(part, geometry.block_size, true).checksum(seed);
+            let sum = DirectoryBlock::new(part, geometry.block_size).checksum(seed);
             at_end(sum, part);
         }
         Sum::Index(seed) => {
-            let block = DirectoryBlock::new(part, geometry.block_size, true);
+            let block = DirectoryBlock::new(part, geometry.block_size);
             let root = part[4] == 12 && part[5] == 0;
             let (at, entries): (_, Option<DxEntries<'_>>) = if root {
                 (32, block.dx_root().map(|(_, entries)| entries))
