@@ -323,11 +323,17 @@ checks! {
     reads "s_checksum and s_checksum_type of the journal, with csum_v2 or csum_v3";
     spec "ext4/journal.rst: super block; e2fsck e2fsck_journal_load";
 
-    /// The journal has the blocks of the file system, no more than its file, and room for a log and
-    /// for fast commits. Linux does not mount otherwise.
+    /// The journal has the blocks of the file system, no more of them than its file, and fast commits
+    /// leave room for a log. Linux does not mount otherwise.
     JOURNAL_SIZE = "ext4-journal-size", Error;
-    reads "s_blocksize, s_maxlen, s_first and s_num_fc_blks of the journal";
-    spec "e2fsck e2fsck_journal_load; Linux journal_get_superblock, journal_reset";
+    reads "s_blocksize, s_maxlen and s_num_fc_blks of the journal";
+    spec "e2fsck e2fsck_journal_load; Linux journal_get_superblock";
+
+    /// The log starts after the superblock of the journal and has 1024 blocks or more. Linux does not
+    /// mount otherwise; e2fsck does not look.
+    JOURNAL_ROOM = "ext4-journal-room", Error;
+    reads "s_first and s_maxlen of the journal";
+    spec "Linux journal_get_superblock, journal_reset";
 
     /// The kernel gave up writing the journal. The next mount marks the file system as one with
     /// errors.

@@ -189,18 +189,25 @@ impl Judge<'_, '_> {
         let (size, len) = (raw.s_blocksize.get(), raw.s_maxlen.get());
         let first = raw.s_first.get();
         let fast = superblock.fast_commit_blocks();
-        let least = u64::from(jbd2::Superblock::MIN_BLOCKS);
-        // `journal_reset` of Linux asks the same of the log as e2fsck of what is before the fast
-        // commits.
-        let room = u64::from(first) + least <= u64::from(len) + 1
-            && u64::from(fast) + least <= u64::from(len);
-        let held = size == self.geometry.block_size && len <= blocks && first != 0 && room;
-        self.note(&JOURNAL_SIZE, held, |judge| {
+        let least = jbd2::Superblock::MIN_BLOCKS;
+        // e2fsck counts without a sign, and so more than there are may be kept for fast commits.
+        let room = fast == 0 || len.wrapping_sub(fast) >= least;
+        let held = size == self.geometry.block_size && len <= blocks && room;
+        if !self.note(&JOURNAL_SIZE, held, |judge| {
             let message = format!(
-                "{len} blocks of {size} bytes, the log from {first} on, {fast} for fast commits; \
-                 the file has {blocks} of {}",
+                "{len} blocks of {size} bytes, {fast} for fast commits; the file has {blocks} of {}",
                 judge.geometry.block_size
             );
+            (at(judge), message)
+        }) {
+            return false;
+        }
+        let held = first != 0
+            && u64::from(first) + u64::from(least) <= u64::from(len) + 1
+            && u64::from(fast) + u64::from(first) < u64::from(len);
+        self.note(&JOURNAL_ROOM, held, |judge| {
+            let message =
+                format!("the log from block {first} on, {fast} for fast commits, of {len}");
             (at(judge), message)
         })
     }

@@ -109,8 +109,10 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("ext4-journal-size", |image| edit_journal(image, |raw| raw.s_maxlen.set(u32::MAX))),
     twin("ext4-journal-size", |image| edit_journal(image, |raw| raw.s_num_fc_blks.set(1500)))
         .of(Base::Log),
-    twin("ext4-journal-size", |image| edit_journal(image, |raw| raw.s_first.set(0)))
+    twin("ext4-journal-room", |image| edit_journal(image, |raw| raw.s_first.set(0)))
         .silent("it does not look at s_first; Linux does not mount this"),
+    twin("ext4-journal-room", |image| edit_journal(image, |raw| raw.s_maxlen.set(1000)))
+        .silent("it does not ask how many blocks are left; Linux does not mount this"),
     twin("ext4-journal-error", |image| edit_journal(image, |raw| raw.s_errno.set(-5_i32 as u32)))
         .silent("it marks the file system when it may write"),
     twin("ext4-journal-start", |image| edit_journal(image, |raw| raw.s_start.set(1)))
