@@ -10,7 +10,8 @@ impl Bits {
         Self(vec![0; len.div_ceil(8) as usize])
     }
 
-    fn get(&self, at: u64) -> bool {
+    /// True if a bit is set. There is nothing beyond the end that is free.
+    pub(super) fn has(&self, at: u64) -> bool {
         self.0.get((at / 8) as usize).is_none_or(|byte| byte & 1 << (at % 8) != 0)
     }
 
@@ -32,7 +33,7 @@ impl Bits {
 
     /// Sets `len` bits from `start` on, if none of them is set: else it tells which is.
     pub(super) fn claim(&mut self, start: u64, len: u64) -> Result<(), u64> {
-        match (start..start.saturating_add(len)).find(|at| self.get(*at)) {
+        match (start..start.saturating_add(len)).find(|at| self.has(*at)) {
             Some(taken) => Err(taken),
             None => {
                 self.set(start, len);

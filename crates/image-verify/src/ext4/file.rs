@@ -45,6 +45,14 @@ impl Judge<'_, '_> {
         role: Role,
         attributes: &mut Attributes,
     ) -> Result<bool, ReadError> {
+        if role == Role::Unused {
+            let clear = inode.raw.i_links_count.get() == 0
+                && inode.raw.i_blocks_lo.get() == 0
+                && inode.block_area()[..4] == [0; 4];
+            return Ok(self.note(&INODE_RESERVED, clear, |judge| {
+                (judge.at_inode(ino), "in use, and the file system has no such file".to_owned())
+            }));
+        }
         let mode = inode.raw.i_mode.get();
         let file_type = inode.file_type();
         let is_file = file_type == Some(FileType::File);
@@ -54,23 +62,12 @@ impl Judge<'_, '_> {
             (_, Ino::RESIZE) => mode == 0 || is_file,
             _ => mode == 0,
         };
-        let mut sound = self.note(&INODE_RESERVED, good, |judge| {
+        let sound = self.note(&INODE_RESERVED, good, |judge| {
             (judge.at_inode(ino), format!("i_mode {mode:#o}, which is not for this inode"))
         });
-        // An inode for what the file system has not got.
-        let unused = matches!(ino, Ino::JOURNAL | Ino::USER_QUOTA | Ino::GROUP_QUOTA);
-        if role == Role::Reserved && unused {
-            let clear = inode.raw.i_links_count.get() == 0
-                && inode.raw.i_blocks_lo.get() == 0
-                && inode.block_area()[..4] == [0; 4];
-            return Ok(self.note(&INODE_RESERVED, clear, |judge| {
-                (judge.at_inode(ino), "in use, and the file system has no such file".to_owned())
-            }));
-        }
-        self.flags(ino, inode);
-        sound &= self.extra_size(ino, inode);
-        sound &= self.blocks(ino, inode, file_type, Cost::default(), attributes)?.is_some();
-        Ok(sound)
+        self.flags(ino, inode, role);
+        let blocks = self.blocks(ino, inode, role, Cost::default(), attributes)?;
+        Ok(sound & blocks.is_some())
     }
 
     /// An inode that a directory may have.
@@ -80,7 +77,7 @@ impl Judge<'_, '_> {
         inode: &Inode<'_>,
         attributes: &mut Attributes,
     ) -> Result<bool, ReadError> {
-        self.flags(ino, inode);
+        self.flags(ino, inode, Role::File);
         self.unused_fields(ino, inode);
         let mut sound = self.extra_size(ino, inode);
         let mode = inode.raw.i_mode.get();
@@ -98,9 +95,14 @@ impl Judge<'_, '_> {
         if !matches!(kind, FileType::File | FileType::Directory | FileType::Symlink) {
             sound &= self.special(ino, inode);
         }
-        let Some((map, from_block)) = self.blocks(ino, inode, file_type, cost, attributes)? else {
-            return Ok(false);
-        };
+        if kind == FileType::Symlink && inode.has(Inode::INLINE_DATA) {
+            // As e2fsck does: it has no blocks, so none are counted.
+            return Ok(sound
+                & self.inline(ino, inode)
+                & self.symlink(ino, inode, &Map::default())?);
+        }
+        let blocks = self.blocks(ino, inode, Role::File, cost, attributes)?;
+        let Some((map, from_block)) = blocks else { return Ok(false) };
         if inode.has(Inode::ENCRYPT) {
             self.encryption(ino, policy.or(from_block));
         }
@@ -116,13 +118,14 @@ impl Judge<'_, '_> {
     }
 
     /// The flags fit the features of the file system, and each other.
-    fn flags(&mut self, ino: Ino, inode: &Inode<'_>) {
+    fn flags(&mut self, ino: Ino, inode: &Inode<'_>, role: Role) {
         let superblock = self.superblock;
         let has = |flag| inode.has(flag);
         let file_type = inode.file_type();
         let is_directory = file_type == Some(FileType::Directory);
         let mapped = is_directory || file_type == Some(FileType::File);
         let extents = superblock.incompat(incompat::EXTENTS);
+        let in_use = inode.raw.i_links_count.get() > 0 || matches!(ino, Ino::ROOT | Ino::JOURNAL);
         // A map that looks like extents, and nobody says so.
         let looks = || {
             let node = ExtentNode::new(inode.block_area());
@@ -136,17 +139,28 @@ impl Judge<'_, '_> {
         };
         let problem = if has(Inode::EXTENTS) && has(Inode::INLINE_DATA) {
             Some("extents and inline data at once")
-        } else if has(Inode::EXTENTS) && !extents {
+        } else if in_use && has(Inode::EXTENTS) && !extents {
             Some("extents, without the feature extent")
-        } else if extents && mapped && !has(Inode::EXTENTS | Inode::INLINE_DATA) && looks() {
+        } else if in_use
+            && extents
+            && mapped
+            && !has(Inode::EXTENTS | Inode::INLINE_DATA)
+            && looks()
+        {
             Some("i_block looks like extents, and the flag for them is not set")
-        } else if has(Inode::INLINE_DATA) && !superblock.incompat(incompat::INLINE_DATA) {
+        } else if role == Role::File
+            && has(Inode::INLINE_DATA)
+            && !superblock.incompat(incompat::INLINE_DATA)
+        {
             Some("inline data, without the feature inline_data")
         } else if has(Inode::CASEFOLD) && !superblock.incompat(incompat::CASEFOLD) {
             Some("a directory that does not care for case, without the feature casefold")
         } else if has(Inode::CASEFOLD) && !is_directory {
             Some("the flag for directories that do not care for case, and it is none")
-        } else if has(Inode::IMAGIC) && !superblock.compat(compat::IMAGIC_INODES) {
+        } else if role == Role::File
+            && has(Inode::IMAGIC)
+            && !superblock.compat(compat::IMAGIC_INODES)
+        {
             Some("the flag of AFS, without the feature imagic_inodes")
         } else if has(Inode::INDEX) && !superblock.compat(compat::DIR_INDEX) {
             Some("an index, without the feature dir_index")
@@ -232,11 +246,12 @@ impl Judge<'_, '_> {
         &mut self,
         ino: Ino,
         inode: &Inode<'_>,
-        file_type: Option<FileType>,
+        role: Role,
         cost: Cost,
         attributes: &mut Attributes,
     ) -> Result<Option<(Map, Option<Policy>)>, ReadError> {
-        let (shared, policy) = self.block_attributes(ino, inode, attributes)?;
+        let file_type = inode.file_type();
+        let (shared, policy) = self.block_attributes(ino, inode, role, attributes)?;
         let inline = inode.has(Inode::INLINE_DATA);
         let mapped = match file_type {
             _ if inline => false,
@@ -253,7 +268,7 @@ impl Judge<'_, '_> {
         };
         let clusters = map.clusters + cost.clusters + shared.clusters;
         self.account(ino, inode, clusters, cost.inodes + shared.inodes);
-        let sound = !inline || self.inline(ino, inode, file_type);
+        let sound = !inline || role != Role::File || self.inline(ino, inode);
         if !sound || !self.size(ino, inode, file_type, &map) {
             return Ok(None);
         }
@@ -279,12 +294,12 @@ impl Judge<'_, '_> {
     }
 
     /// Content in the inode: an attribute holds what has no room in `i_block`, if only nothing.
-    fn inline(&mut self, ino: Ino, inode: &Inode<'_>, file_type: Option<FileType>) -> bool {
+    fn inline(&mut self, ino: Ino, inode: &Inode<'_>) -> bool {
         let data = Xattrs::in_inode(inode.xattr_area()).find(Xattr::is_inline_data);
         let size = inode.size();
         let rest = data.and_then(|data| data.value).map(|value| value.len() as u64);
         let room = 60 + rest.unwrap_or(0);
-        let exact = matches!(file_type, Some(FileType::Directory | FileType::Symlink));
+        let exact = matches!(inode.file_type(), Some(FileType::Directory | FileType::Symlink));
         let held = rest.is_some() && (!exact || size == room);
         let sound = self.expect(&INLINE_DATA, held, |judge| {
             let message = match rest {

@@ -39,6 +39,11 @@ impl Known {
         self.flags & flag != 0
     }
 
+    /// Sets a flag.
+    pub(super) fn set(&mut self, flag: u8) {
+        self.flags |= flag;
+    }
+
     /// What it is, where the mode has a sense.
     pub(super) fn file_type(self) -> Option<FileType> {
         FileType::from_mode(self.mode)
@@ -139,6 +144,8 @@ pub(super) enum Role {
     BadBlocks,
     /// A file of the file system itself: the journal, a quota, the list of orphans.
     Metafile,
+    /// One that is kept for a file of the file system itself, which there is not.
+    Unused,
     /// Another of those that no directory has.
     Reserved,
     /// Whatever a directory may have, the root included.
@@ -226,12 +233,14 @@ impl Judge<'_, '_> {
         }
         sound &= match role {
             Role::BadBlocks => self.bad_blocks(ino, &inode)?,
-            Role::Metafile | Role::Reserved => self.metadata_file(ino, &inode, role, attributes)?,
+            Role::Metafile | Role::Unused | Role::Reserved => {
+                self.metadata_file(ino, &inode, role, attributes)?
+            }
             Role::File => self.file(ino, &inode, attributes)?,
         };
         let mut flags = 0;
         let mut set = |flag: u8, holds: bool| flags |= if holds { flag } else { 0 };
-        set(Known::NAMELESS, role != Role::File || inode.has(Inode::EA_INODE));
+        set(Known::NAMELESS, role != Role::File);
         set(Known::BROKEN, !sound);
         set(Known::ENCRYPTED, inode.has(Inode::ENCRYPT));
         set(Known::VALUE, inode.has(Inode::EA_INODE));
@@ -243,25 +252,21 @@ impl Judge<'_, '_> {
     fn role(&self, ino: Ino) -> Role {
         let superblock = self.superblock;
         let raw = &superblock.raw;
-        let metafiles = [
-            // One with another number was made in a file that has a name.
-            (raw.s_journal_inum.get(), ino == Ino::JOURNAL),
-            (raw.s_usr_quota_inum.get(), superblock.ro_compat(ro_compat::QUOTA)),
-            (raw.s_grp_quota_inum.get(), superblock.ro_compat(ro_compat::QUOTA)),
-            (raw.s_prj_quota_inum.get(), superblock.ro_compat(ro_compat::QUOTA)),
-            (raw.s_orphan_file_inum.get(), superblock.compat(compat::ORPHAN_FILE)),
-        ];
-        if ino == Ino::BAD_BLOCKS {
-            Role::BadBlocks
-        } else if ino == Ino::ROOT {
-            Role::File
-        } else if metafiles.iter().any(|(number, has)| *has && *number == ino.0) {
-            Role::Metafile
-        } else if ino < superblock.first_ino() {
-            Role::Reserved
-        } else {
-            Role::File
-        }
+        let quotas = [raw.s_usr_quota_inum, raw.s_grp_quota_inum, raw.s_prj_quota_inum];
+        let is_quota = superblock.ro_compat(ro_compat::QUOTA)
+            && quotas.iter().any(|number| number.get() == ino.0);
+        let has = match ino {
+            Ino::BAD_BLOCKS => return Role::BadBlocks,
+            Ino::ROOT => return Role::File,
+            // A journal elsewhere was made in a file that has a name.
+            Ino::JOURNAL => raw.s_journal_inum.get() == ino.0,
+            Ino::USER_QUOTA | Ino::GROUP_QUOTA => is_quota,
+            _ if ino.0 == raw.s_prj_quota_inum.get() => is_quota,
+            _ if ino.0 == raw.s_orphan_file_inum.get() => superblock.compat(compat::ORPHAN_FILE),
+            _ if ino < superblock.first_ino() => return Role::Reserved,
+            _ => return Role::File,
+        };
+        if has { Role::Metafile } else { Role::Unused }
     }
 
     /// When an inode was deleted, and whether it was.

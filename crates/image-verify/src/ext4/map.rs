@@ -3,12 +3,12 @@
 use image_formats::{
     bytes::ReadError,
     ext4::{
-        Block, ExtentNode, FileType, IndirectNode, Ino, Inode, MAX_EXTENT_DEPTH, Run, Slot,
-        incompat, ro_compat,
+        Block, ExtentNode, FileType, GroupIndex, IndirectNode, Ino, Inode, MAX_EXTENT_DEPTH, Run,
+        Slot, incompat, ro_compat,
     },
 };
 
-use super::{Judge, Place, checks::*};
+use super::{Judge, Place, bits::Bits, checks::*};
 
 /// The blocks of a file.
 #[derive(Debug, Default)]
@@ -31,6 +31,8 @@ pub(super) struct Map {
     /// The next run starts here, or later.
     next: u64,
     kind: MapKind,
+    /// What bad blocks may be in, once they are.
+    tables: Option<Bits>,
 }
 
 /// What the file is, as far as its blocks are concerned.
@@ -275,6 +277,27 @@ impl Judge<'_, '_> {
         })
     }
 
+    /// Where a bad block does no harm that is not known: in an inode table, of which its inodes are
+    /// lost, and in the copies of the superblock and of the descriptors.
+    fn tables(&self) -> Bits {
+        let geometry = self.geometry;
+        let mut tables = Bits::new(geometry.clusters_count());
+        let mut set = |block: Block, len: u32| {
+            let first = geometry.cluster(block);
+            let last = geometry.cluster(Block(block.0.saturating_add(u64::from(len.max(1)) - 1)));
+            tables.set(first, last.saturating_sub(first) + 1);
+        };
+        for (group, descriptor) in (0..).map(GroupIndex).zip(self.groups) {
+            set(descriptor.inode_table(), geometry.inode_table_blocks());
+            if group.0 > 0 {
+                let layout = geometry.layout(group);
+                layout.superblock.into_iter().for_each(|block| set(block, 1));
+                layout.descriptors.into_iter().for_each(|(block, len)| set(block, len));
+            }
+        }
+        tables
+    }
+
     /// Claims blocks: `logical` is the place of the first in the file, where they are content.
     fn claim_at(
         &mut self,
@@ -319,7 +342,12 @@ impl Judge<'_, '_> {
             self.used.set(first, count);
             return true;
         }
-        let claimed = self.used.claim(first, count);
+        let mut claimed = self.used.claim(first, count);
+        if map.kind == MapKind::Bad && logical.is_some() && claimed.is_err() {
+            let tables = map.tables.get_or_insert_with(|| self.tables());
+            // What is in the rest of a cluster is not asked for.
+            claimed = if tables.has(first) { Ok(()) } else { claimed };
+        }
         let start = self.geometry.first_data_block;
         self.expect(&BLOCK_CLAIM, claimed.is_ok(), |judge| {
             let cluster = claimed.err().unwrap_or_default();

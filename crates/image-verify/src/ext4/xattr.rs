@@ -14,7 +14,11 @@ use image_formats::{
 };
 use zerocopy::FromBytes as _;
 
-use super::{Judge, Place, checks::*};
+use super::{
+    Judge, Place,
+    checks::*,
+    inodes::{Known, Role},
+};
 
 /// `XATTR_SIZE_MAX`: the most bytes of a value that is not an inode.
 const MAX_VALUE: usize = 1 << 16;
@@ -98,21 +102,24 @@ impl Judge<'_, '_> {
         &mut self,
         ino: Ino,
         inode: &Inode<'_>,
+        role: Role,
         attributes: &mut Attributes,
     ) -> Result<(Cost, Option<Policy>), ReadError> {
         let block = inode.file_acl(self.superblock);
-        if block.0 == 0 {
+        let has = self.superblock.compat(compat::EXT_ATTR);
+        let (low, high) = (u64::from(self.geometry.first_data_block), self.geometry.blocks_count);
+        let inside = block.0 >= low && block.0 < high;
+        // Nobody asks for the attributes of a reserved inode.
+        if block.0 == 0 || role != Role::File && !(has && inside) {
             return Ok(Default::default());
         }
-        let has = self.superblock.compat(compat::EXT_ATTR);
         if !self.note(&INODE_FLAGS, has, |judge| {
             let message = format!("i_file_acl {block}, and the feature ext_attr is missing");
             (judge.at_inode(ino), message)
         }) {
             return Ok(Default::default());
         }
-        let (low, high) = (u64::from(self.geometry.first_data_block), self.geometry.blocks_count);
-        if !self.expect(&BLOCK_RANGE, block.0 >= low && block.0 < high, |judge| {
+        if !self.expect(&BLOCK_RANGE, inside, |judge| {
             let message = format!("i_file_acl {block}, of {high} in the file system");
             (judge.at_inode(ino), message)
         }) {
@@ -233,6 +240,9 @@ impl Judge<'_, '_> {
                 break;
             }
         }
+        if problem.is_none() && !all.is_at_end() && (!in_inode || room >= raw::XattrEntry::SIZE) {
+            problem = Some(format!("the entry at {:#x} does not end within {len} bytes", all.at()));
+        }
         if problem.is_none() {
             areas.push((all.at(), 4));
             areas.sort_unstable();
@@ -311,15 +321,19 @@ impl Judge<'_, '_> {
             && let Some((ino, known)) = self.inodes.next(from, end)
         {
             from = Ino(ino.0.saturating_add(1));
-            if !known.has(super::inodes::Known::VALUE) || known.links == 0 {
+            let users = values.get(&ino).copied().unwrap_or(0);
+            // One that no attribute uses is a file like any other.
+            if users == 0 || !known.has(Known::VALUE) || known.links == 0 {
                 continue;
             }
-            let users = values.get(&ino).copied().unwrap_or(0);
+            if let Some(known) = self.inodes.get_mut(ino) {
+                known.set(Known::NAMELESS);
+            }
             let bytes = self.fs().inode(ino)?;
             let inode = Inode::new(&bytes);
             let counted = inode.value_references();
             let lustre = inode.raw.i_ctime == inode.raw.i_atime;
-            let held = users > 0 && (counted == users || lustre) && known.links == 1;
+            let held = (counted == users || lustre) && known.links == 1;
             self.note(&XATTR_REFERENCES, held, |judge| {
                 let links = known.links;
                 let message = format!("{links} links, {counted} attributes; {users} use it");
