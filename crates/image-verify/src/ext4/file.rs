@@ -49,9 +49,14 @@ impl Judge<'_, '_> {
             let clear = inode.raw.i_links_count.get() == 0
                 && inode.raw.i_blocks_lo.get() == 0
                 && inode.block_area()[..4] == [0; 4];
-            return Ok(self.note(&INODE_RESERVED, clear, |judge| {
+            self.note(&INODE_RESERVED, clear, |judge| {
                 (judge.at_inode(ino), "in use, and the file system has no such file".to_owned())
-            }));
+            });
+            // What it has is not free all the same.
+            return match inode.raw.i_links_count.get() {
+                0 => Ok(true),
+                _ => self.file(ino, inode, attributes),
+            };
         }
         let mode = inode.raw.i_mode.get();
         let file_type = inode.file_type();

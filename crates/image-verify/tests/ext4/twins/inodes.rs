@@ -76,7 +76,7 @@ pub(crate) const TWINS: &[Twin] = &[
         image.edit_inode(ino, |raw| raw.i_dtime.set(0x6000_0000));
     }),
     twin("ext4-inode-reserved", |image| {
-        image.edit_inode(Ino::USER_QUOTA, |raw| raw.i_links_count.set(1));
+        image.edit_inode(Ino::USER_QUOTA, |raw| raw.i_blocks_lo.set(2));
     }),
     twin("ext4-inode-unused", |image| {
         let ino = image.ino("/boot/kernel");
