@@ -183,8 +183,8 @@ struct Judge<'a, 'o> {
 impl<'a> Judge<'a, '_> {
     /// Reads what was judged before.
     fn fs(&self) -> Fs<'a> {
-        let Self { region, superblock, geometry, groups, .. } = *self;
-        Fs { region, superblock, geometry, groups }
+        let Self { region, geometry, groups, .. } = *self;
+        Fs { region, geometry, groups }
     }
 
     /// Records a check that nothing relies on.

@@ -4,7 +4,6 @@ use image_formats::{
     bytes::{ReadError, Region},
     ext4::{
         Block, Descriptor, ExtentNode, Geometry, IndirectNode, Ino, Inode, MAX_EXTENT_DEPTH, Run,
-        Superblock,
     },
 };
 
@@ -12,7 +11,6 @@ use image_formats::{
 #[derive(Clone, Copy)]
 pub(super) struct Fs<'a> {
     pub(super) region: &'a Region,
-    pub(super) superblock: &'a Superblock,
     pub(super) geometry: &'a Geometry,
     pub(super) groups: &'a [Descriptor],
 }

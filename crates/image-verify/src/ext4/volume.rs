@@ -30,7 +30,7 @@ pub(super) fn open(
     out: &mut Recorder,
 ) -> Result<Option<Volume>, ReadError> {
     let Sound { superblock, geometry, groups } = sound;
-    let fs = Fs { region, superblock, geometry, groups };
+    let fs = Fs { region, geometry, groups };
     let mut walk = Walk {
         fs,
         tree: Tree::of_volume(format!("{name}, ext4 inode"), u64::from(geometry.inode_size)),

@@ -112,7 +112,7 @@ pub(crate) const TWINS: &[Twin] = &[
         let ino = image.ino("/boot/kernel");
         image.edit_superblock(|raw| raw.s_usr_quota_inum.set(ino.0));
     })
-    .also(&["ext4-inode-reserved"])
+    .also(&["ext4-directory-inode", "ext4-inode-reserved"])
     .of(Base::Metafiles),
     twin("ext4-quota-header", |image| edit_quota(image, 0, |block| block[4] = 2))
         .of(Base::Metafiles),
