@@ -22,6 +22,7 @@ mod index;
 mod inodes;
 mod journal;
 mod map;
+mod metafiles;
 mod mmp;
 mod orphans;
 mod paths;
@@ -126,6 +127,7 @@ fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Sound
     let first = judge.out.findings_from(0).len();
     judge.inodes()?;
     judge.mmp()?;
+    judge.unused_metafiles()?;
     judge.journal()?;
     judge.orphans()?;
     if judge.directories()? {

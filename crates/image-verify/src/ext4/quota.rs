@@ -46,7 +46,7 @@ impl Judge<'_, '_> {
             let reserved = match kind {
                 QuotaType::User => ino == Ino::USER_QUOTA,
                 QuotaType::Group => ino == Ino::GROUP_QUOTA,
-                QuotaType::Project => ino >= self.superblock.first_ino(),
+                QuotaType::Project => true,
             };
             let held = file.is_some() && reserved;
             self.note(&QUOTA_INODE, held, |judge| {

@@ -18,6 +18,10 @@ pub(crate) const RULES: &[Rule] = &[
         |case| case.kind == Kind::Journal && case.only_we(&["ext4-journal-room"]),
     ),
     rule(
+        "e2fsck takes the inode of the journal; Linux does not mount what has a device too",
+        |case| case.kind == Kind::Superblock && case.only_we(&["ext4-journal-device"]),
+    ),
+    rule(
         "e2fsck does not look at the magic number of quotas; Linux does not mount that for writing",
         |case| case.kind == Kind::Quota && case.only_we(&["ext4-quota-header"]),
     ),
