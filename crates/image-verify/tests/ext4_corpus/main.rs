@@ -7,6 +7,8 @@
 mod image;
 
 mod corpus;
+mod matrix;
 mod mutation;
+mod others;
 mod random;
 mod rig;

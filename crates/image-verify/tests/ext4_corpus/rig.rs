@@ -22,7 +22,7 @@ use image_verify::ext4;
 /// What is told about the next mount, and not about the structure. `e2fsck -fn` exits with 0 for
 /// these alone: it leaves the journal and the orphans to a run that may write, and the marks in
 /// `s_state` are its reason to look, not something that it finds.
-const OF_THE_NEXT_MOUNT: &[&str] = &[
+pub(crate) const OF_THE_NEXT_MOUNT: &[&str] = &[
     "ext4-journal-replay",
     "ext4-journal-log",
     "ext4-journal-fast-commit",
