@@ -22,7 +22,6 @@ mod index;
 mod inodes;
 mod journal;
 mod map;
-mod metafiles;
 mod mmp;
 mod orphans;
 mod paths;
@@ -127,7 +126,6 @@ fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Sound
     let first = judge.out.findings_from(0).len();
     judge.inodes()?;
     judge.mmp()?;
-    judge.unused_metafiles()?;
     judge.journal()?;
     judge.orphans()?;
     if judge.directories()? {

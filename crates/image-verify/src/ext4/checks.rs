@@ -366,12 +366,6 @@ checks! {
     reads "the blocks for fast commits, where the log is to be replayed";
     spec "ext4/journal.rst: fast commits; Linux fs/ext4/fast_commit.c: ext4_fc_replay_scan";
 
-    /// The superblock names an inode for quotas of projects or for the orphan file only where the
-    /// file system has them. e2fsck keeps the inode for that, whatever it is.
-    UNUSED_METAFILE = "ext4-unused-metafile", Error;
-    reads "s_prj_quota_inum without quota, s_orphan_file_inum without orphan_file";
-    spec "e2fsck pass 1: inode is not in use, but contains data";
-
     /// Inodes to delete are listed through their i_dtime, from s_last_orphan to 0. Where the list
     /// leads astray Linux mounts, but never frees the rest of it.
     ORPHAN_LIST = "ext4-orphan-list", Warning;

@@ -183,12 +183,28 @@ impl Judge<'_, '_> {
         let mut set = |index: u32| bits[(index / 8) as usize] |= 1 << (index % 8);
         let reserved = self.superblock.first_ino().0.saturating_sub(first.0).min(count);
         (0..reserved).for_each(&mut set);
+        // e2fsck keeps an inode that is named for quotas of projects, whatever it is.
+        let named = Ino(self.superblock.raw.s_prj_quota_inum.get());
+        if self.is_scanned(named) && self.geometry.place(named).0 == group {
+            set(named.0 - first.0);
+        }
         let mut directories = 0;
         for (ino, known) in self.inodes.range(first, Ino(first.0.saturating_add(count))) {
             set(ino.0 - first.0);
             directories += u32::from(known.file_type() == Some(FileType::Directory));
         }
         directories
+    }
+
+    /// True if an inode is in the part of its table that was ever used.
+    fn is_scanned(&self, ino: Ino) -> bool {
+        if ino.0 == 0 || ino.0 > self.geometry.inodes_count {
+            return false;
+        }
+        let (group, index) = self.geometry.place(ino);
+        let Some(descriptor) = self.groups.get(group.0 as usize) else { return false };
+        let used = self.geometry.inodes_per_group.saturating_sub(descriptor.itable_unused());
+        !has_flags(self.superblock) || !descriptor.has(Descriptor::INODE_UNINIT) && index < used
     }
 
     fn padding(&mut self, at: &Location, bytes: &[u8], bits: u32) {

@@ -70,10 +70,6 @@ fn set_ro_compat(image: &mut Image, feature: u32) {
 }
 
 pub(crate) const TWINS: &[Twin] = &[
-    twin("ext4-unused-metafile", |image| {
-        image.edit_superblock(|raw| raw.s_prj_quota_inum.set(5));
-        image.edit_inode(Ino(5), |raw| raw.i_blocks_lo.set(2));
-    }),
     twin("ext4-orphan-list", |image| image.edit_superblock(|raw| raw.s_last_orphan.set(5)))
         .also(&["ext4-orphans"])
         .silent("it looks at the list only when it may write"),
