@@ -79,6 +79,19 @@ fn print_json(value: &impl serde::Serialize) -> Result<Verdict, Failure> {
     print(&(json + "\n"))
 }
 
+/// Opens an image: a file, or a disk or partition of this machine.
+fn open_image(path: &Path, cannot: &str) -> Result<File, Failure> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let fail = |e| Failure::file(format!("{cannot} {}", path.display()), e);
+    // Before it is opened: opening a pipe waits for somebody at its other end.
+    let kind = fs::metadata(path).map_err(fail)?.file_type();
+    if !kind.is_file() && !kind.is_block_device() {
+        let message = format!("{} is neither a regular file nor a block device", path.display());
+        return Err(Failure::usage(message));
+    }
+    File::open(path).map_err(fail)
+}
+
 /// Where a compressed disk is unpacked: `given`, else `$TMPDIR`, else a folder that is on a disk,
 /// which `/tmp` often is not.
 fn work_folder(given: Option<&Path>) -> PathBuf {

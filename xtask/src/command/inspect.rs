@@ -13,7 +13,7 @@ use image_factory::verify;
 use image_verify::container::{self, RawFormat};
 use serde_json::{Map, Value};
 
-use super::{Context, work_folder, work_hint};
+use super::{Context, open_image, work_folder, work_hint};
 use crate::{
     Verdict,
     args::{Format, InspectArgs},
@@ -25,9 +25,7 @@ const BUFFER: usize = 256 << 10;
 pub(super) fn run(context: Context, args: &InspectArgs) -> Result<Verdict, Failure> {
     let path = args.file.as_path();
     let fail = |e| Failure::file(format!("cannot inspect {}", path.display()), e);
-    if !std::fs::metadata(path).map_err(fail)?.is_file() {
-        return Err(Failure::usage(format!("{} is not a regular file", path.display())));
-    }
+    open_image(path, "cannot inspect")?;
     let work = work_folder(args.work.as_deref());
     match inspect(path, &work, &mut Printer::new(context.format)) {
         // Whoever closed standard output, as `head` does, has seen enough.

@@ -1,13 +1,13 @@
 //! `verify FILE…`
 
-use std::{fs::File, path::Path};
+use std::path::Path;
 
 use image_factory::{Event, Verification, definition, verify};
 use image_model::{Board, ImageKind, VerificationReport, VerifySpec};
 use image_verify::{Expected, VerifyError};
 use serde_json::json;
 
-use super::{Context, definitions, print, print_json, work_folder, work_hint};
+use super::{Context, definitions, open_image, print, print_json, work_folder, work_hint};
 use crate::{
     Verdict,
     args::{Format, KindName, VerifyArgs},
@@ -68,12 +68,7 @@ fn judge(
     promised: &VerifySpec,
     path: &Path,
 ) -> Result<VerificationReport, Failure> {
-    let fail = |e| Failure::file(format!("cannot read {}", path.display()), e);
-    // Before it is opened: opening a pipe waits for somebody at its other end.
-    if !std::fs::metadata(path).map_err(fail)?.is_file() {
-        return Err(Failure::usage(format!("{} is not a regular file", path.display())));
-    }
-    let file = File::open(path).map_err(fail)?;
+    let file = open_image(path, "cannot read")?;
     let work = work_folder(args.work.as_deref());
     let file_name = path.file_name().and_then(|name| name.to_str());
     let verification = Verification {

@@ -81,7 +81,7 @@ fn verify_says_what_is_wrong_with_which_file() {
     fs::write(project.path("a.wsl"), "plain text").unwrap();
     project.run(&["verify", "a.wsl"]).exits(1).says("a.wsl: ");
     project.run(&["verify", "absent.wsl"]).exits(2).says("absent.wsl");
-    project.run(&["verify", "images"]).exits(2).says("not a regular file");
+    project.run(&["verify", "images"]).exits(2).says("neither a regular file nor a block device");
     // One that cannot be read does not hide the other.
     project.run(&["verify", "absent.wsl", "a.wsl"]).exits(2).says("a.wsl: ");
 }
