@@ -397,10 +397,14 @@ impl Judge<'_, '_> {
     /// Adds what a file takes to what its owners are told to use.
     fn account(&mut self, ino: Ino, inode: &Inode<'_>, clusters: u64, values: u64) {
         let raw = &self.superblock.raw;
+        // e2fsck is done with such a link before it counts what a file takes.
+        let inline_symlink =
+            inode.file_type() == Some(FileType::Symlink) && inode.has(Inode::INLINE_DATA);
         let counts = self.superblock.ro_compat(ro_compat::QUOTA)
             && ![raw.s_prj_quota_inum.get(), raw.s_orphan_file_inum.get()].contains(&ino.0)
             && (ino == Ino::ROOT || ino >= self.superblock.first_ino())
-            && !inode.has(Inode::EA_INODE);
+            && !inode.has(Inode::EA_INODE)
+            && !inline_symlink;
         if counts {
             let in_cluster =
                 u64::from(self.geometry.cluster_blocks) * u64::from(self.geometry.block_size);

@@ -96,12 +96,7 @@ const FEATURES: &[Features] = &[
 ];
 
 /// What we say of a file system that e2fsck calls clean, with the reason. It may only shrink.
-const EXCEPTIONS: &str = "\
-all_at_once,_blocks_1024,_inodes_256 not judged yet: the quota of inodes with attributes in inodes
-all_at_once,_blocks_2048,_inodes_512 not judged yet: the quota of inodes with attributes in inodes
-all_at_once,_blocks_4096,_inodes_1024 not judged yet: the quota of inodes with attributes in inodes
-all_at_once,_blocks_65536,_inodes_256 not judged yet: the quota of inodes with attributes in inodes
-";
+const EXCEPTIONS: &str = "";
 
 const LATER_EXCEPTIONS: &str = "\
 larger_inodes tune2fs -I moves the journal, and leaves its old blocks in s_jnl_blocks
