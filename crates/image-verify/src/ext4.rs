@@ -119,6 +119,8 @@ fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Sound
         policies: Vec::new(),
         usage: Usage::default(),
         lost_and_found: None,
+        has_idle_flags: false,
+        has_lost_entries: false,
         sound: !superblock.incompat(image_formats::ext4::incompat::RECOVER),
         held: Vec::new(),
         out,
@@ -173,6 +175,10 @@ struct Judge<'a, 'o> {
     usage: Usage,
     /// What `/lost+found` leads to.
     lost_and_found: Option<Ino>,
+    /// Descriptors say what inodes were never used, in a file system where they should not.
+    has_idle_flags: bool,
+    /// Entries of a directory could not be read: who is missed may be among them.
+    has_lost_entries: bool,
     /// Nothing was found so far that makes the counts senseless, or the files unsafe to read.
     sound: bool,
     /// Checks that held at least once.

@@ -84,10 +84,10 @@ checks! {
     reads "s_inodes_count, and the number of groups";
     spec "e2fsck check_super_block";
 
-    /// The file system is larger than what this program judges: 2¹⁹ groups, 2³⁰ clusters, 2²¹
-    /// files.
+    /// The file system is larger than what this program judges: 2¹⁹ groups, 2³⁰ clusters,
+    /// directories with an index over 2²⁰ blocks.
     LIMIT = "ext4-limit", Error;
-    reads "the number of groups, of clusters, and of inodes in use";
+    reads "the number of groups, of clusters, and of blocks of a directory with an index";
     spec "the limits are ours";
 
     /// The kernel found errors in this file system, and nobody mended it since.

@@ -6,17 +6,20 @@ use super::{
     Judge,
     checks::*,
     directories::{Directory, Way},
+    inodes::Known,
 };
 
 impl Judge<'_, '_> {
     /// Every directory hangs on the root, and `..` leads back.
     pub(super) fn connections(&mut self) {
         let mut way = Vec::new();
+        // A directory that is broken was not read, nor followed.
+        let lost = self.has_lost_entries || self.has_broken_directories();
         for at in 0..self.directories.len() {
             let Directory { ino, parent, dotdot, .. } = self.directories[at];
             let is_root = ino == Ino::ROOT;
             let parent = if is_root { Ino::ROOT } else { parent };
-            self.expect(&UNCONNECTED, parent.0 != 0, |judge| {
+            self.expect(&UNCONNECTED, parent.0 != 0 || lost, |judge| {
                 (judge.at_inode(ino), "no directory has this directory".to_owned())
             });
             // What has no `..` was told of.
@@ -31,6 +34,14 @@ impl Judge<'_, '_> {
             });
         }
         self.lost_and_found();
+    }
+
+    fn has_broken_directories(&self) -> bool {
+        let end = Ino(self.geometry.inodes_count.saturating_add(1));
+        let broken = |known: &Known| {
+            known.has(Known::BROKEN) && known.file_type() == Some(FileType::Directory)
+        };
+        self.inodes.range(Ino(1), end).any(|(_, known)| broken(&known))
     }
 
     /// Follows the parents of a directory, as far as they were not followed before. True where they

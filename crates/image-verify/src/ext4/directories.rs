@@ -3,7 +3,8 @@
 use image_formats::{
     bytes::ReadError,
     ext4::{
-        Block, BlockChecksum, DirectoryBlock, FileType, Ino, Inode, Run, incompat, raw, ro_compat,
+        Block, BlockChecksum, Descriptor, DirectoryBlock, FileType, Ino, Inode, Run, incompat, raw,
+        ro_compat,
     },
 };
 
@@ -12,7 +13,8 @@ use super::{
     checks::*,
     entries::{Names, Part},
     fs::blocks,
-    index::Index,
+    groups::has_flags,
+    index::{Index, MAX_BLOCKS},
     inodes::Known,
     volume::inline_data,
     xattr::Policy,
@@ -42,6 +44,9 @@ pub(super) struct Directory {
     /// Whether a way leads here from the root.
     pub(super) way: Way,
 }
+
+/// With the twelve bytes of its inode it is 44.
+const _: () = assert!(size_of::<Directory>() == 32);
 
 /// Where the parents of a directory lead to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,6 +132,12 @@ impl Judge<'_, '_> {
         }
         let strict = self.superblock.incompat(incompat::CASEFOLD)
             && self.superblock.raw.s_encoding_flags.get() & STRICT_ENCODING != 0;
+        // What the descriptors say of inodes that were never used has to be right where nothing
+        // relies on it as well.
+        self.has_idle_flags = !has_flags(self.superblock)
+            && self.groups.iter().any(|descriptor| {
+                descriptor.has(Descriptor::INODE_UNINIT) || descriptor.itable_unused() > 0
+            });
         let mut names = Names::default();
         let mut piece = vec![0; PIECE.max(self.geometry.block_size as usize)];
         for at in 0..self.directories.len() {
@@ -218,6 +229,10 @@ impl Judge<'_, '_> {
             let message = format!("{len} bytes of entries in system.data, not a multiple of 4");
             (judge.at_inode(ino), message)
         });
+        let is_indexed = here.directory.has(Inode::INDEX);
+        self.expect(&DIRECTORY_INDEX, !is_indexed, |judge| {
+            (judge.at_inode(ino), "a directory in its inode has room for none".to_owned())
+        });
         let (parent, entries) = inode.block_area().split_at(4);
         let parent = parent.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
         here.names.keep_all();
@@ -254,6 +269,14 @@ impl Judge<'_, '_> {
                 };
                 (judge.at_inode(directory.ino), format!("the directory has {what}"))
             });
+        }
+        if directory.has(Inode::INDEX) && next > MAX_BLOCKS {
+            self.expect(&LIMIT, false, |judge| {
+                let message = format!("an index over {next} blocks, not {MAX_BLOCKS} at most");
+                (judge.at_inode(directory.ino), message)
+            });
+            self.has_lost_entries = true;
+            return Ok(());
         }
         if directory.has(Inode::INDEX) && hole.is_none() && next > 0 {
             here.index = Some(Index::new(next));

@@ -21,6 +21,9 @@ use crate::tree::display;
 /// `EXT4_CRYPTO_BLOCK_SIZE`: a name that is encrypted has a block of the cipher at least.
 const MIN_ENCRYPTED: usize = 16;
 
+/// How many names of a directory are compared with those in its other parts: 16 MiB of hashes.
+const MAX_NAMES: usize = 1 << 21;
+
 /// How many bytes of names are kept to tell which of those with the same hash are the same.
 const MAX_REPEATED_BYTES: usize = 1 << 20;
 
@@ -140,6 +143,7 @@ impl Judge<'_, '_> {
                         format!("rec_len {rec_len}, name_len {name_len}, at {at} of {len} bytes");
                     (judge.at_entry(here, part, &entry), message)
                 });
+                self.has_lost_entries = true;
                 return false;
             }
             end = at + rec_len;
@@ -151,6 +155,7 @@ impl Judge<'_, '_> {
                 let message = format!("the entries end at {end} of {len} bytes");
                 (judge.at(part.place), message)
             });
+            self.has_lost_entries = true;
             return false;
         }
         self.repeated_in_part(here, part);
@@ -211,6 +216,13 @@ impl Judge<'_, '_> {
         };
         known.names = known.names.saturating_add(1);
         let known = *known;
+        if self.has_idle_flags
+            && let Some(message) = self.why_never_used(ino)
+        {
+            self.expect(&DIRECTORY_INODE, false, |judge| {
+                (judge.at_entry(here, part, entry), format!("{ino}, {message}"))
+            });
+        }
         self.file_type(here, part, entry, known);
         if here.directory.has(Inode::ENCRYPT) && here.policy.is_some() {
             if has_name {
@@ -250,19 +262,20 @@ impl Judge<'_, '_> {
 
     /// Why an inode that a name leads to is not in use.
     fn why_unused(&self, ino: Ino) -> &'static str {
+        let flags = super::groups::has_flags(self.superblock);
+        let never = if flags { self.why_never_used(ino) } else { None };
+        never.unwrap_or("which is not in use")
+    }
+
+    /// Why an inode should never have been used, as its group says.
+    fn why_never_used(&self, ino: Ino) -> Option<&'static str> {
         let (group, index) = self.geometry.place(ino);
-        let descriptor = self.groups.get(group.0 as usize);
-        let Some(descriptor) = descriptor.filter(|_| super::groups::has_flags(self.superblock))
-        else {
-            return "which is not in use";
-        };
+        let descriptor = self.groups.get(group.0 as usize)?;
         let used = self.geometry.inodes_per_group.saturating_sub(descriptor.itable_unused());
         if descriptor.has(image_formats::ext4::Descriptor::INODE_UNINIT) {
-            "in a group whose inodes are not initialized"
-        } else if index >= used {
-            "in the part of the table that is not in use"
+            Some("in a group whose inodes are not initialized")
         } else {
-            "which is not in use"
+            (index >= used).then_some("in the part of the table that is not in use")
         }
     }
 
@@ -410,6 +423,9 @@ impl Judge<'_, '_> {
                 self.repeated_among(here, part, &mut names[first..first + len]);
             }
             first += len;
+        }
+        if here.names.all.len() + names.len() > MAX_NAMES {
+            here.names.keeps_all = false;
         }
         if here.names.keeps_all {
             here.names.all.extend(names.iter().map(|(hash, _)| hash));

@@ -17,6 +17,10 @@ const INCOMPATIBLE: u8 = 1;
 /// The most levels that a directory may have, the leaves included.
 const MAX_DEPTH: u32 = 4;
 
+/// How many blocks a directory with an index has: 28 MiB of what is known of them. It is 1 GiB in
+/// blocks of 1 KiB.
+pub(super) const MAX_BLOCKS: u64 = 1 << 20;
+
 /// What a block of the directory is, by what it looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Kind {
