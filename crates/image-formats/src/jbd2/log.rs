@@ -8,7 +8,7 @@ use super::{checksum_without, raw};
 use crate::ext4::{Block, checksum};
 
 /// How the blocks of a log are written: what its features say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format {
     /// Numbers of blocks have 64 bits.
     pub bits_64: bool,

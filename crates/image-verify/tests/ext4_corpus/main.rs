@@ -11,4 +11,5 @@ mod matrix;
 mod mutation;
 mod others;
 mod random;
+mod replay;
 mod rig;

@@ -122,6 +122,11 @@ impl Disk {
         self.run_e2fsck("-fn", seconds)
     }
 
+    /// What `e2fsck -fy` says, which replays the log. `None`: it did not end.
+    pub(crate) fn replay(&self, seconds: u32) -> Option<E2fsck> {
+        self.run_e2fsck("-fy", seconds)
+    }
+
     /// Lets e2fsck mend it, and again until it has nothing more to say. False: it cannot.
     pub(crate) fn mend(&self) -> bool {
         for _ in 0..3 {
