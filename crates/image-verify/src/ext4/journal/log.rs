@@ -379,3 +379,152 @@ fn is_committed(commit: &Commit, sum: u32) -> bool {
         kind => kind == (Commit::CRC32, Commit::CRC32_SIZE) && commit.checksum() == sum,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::IntoBytes as _;
+
+    use super::*;
+
+    const SIZE: usize = 1024;
+
+    /// A journal of 1100 blocks in memory, whose log starts at block 1 with transaction 7.
+    struct Journal {
+        bytes: Vec<u8>,
+        reads: u64,
+    }
+
+    impl Journal {
+        const BLOCKS: u32 = 1100;
+
+        fn new() -> Self {
+            let mut journal = Self { bytes: vec![0; SIZE * Self::BLOCKS as usize], reads: 0 };
+            let mut superblock = Superblock::new(&journal.bytes).unwrap();
+            let raw = &mut superblock.raw;
+            raw.s_header.h_blocktype.set(Header::SUPERBLOCK_V2);
+            raw.s_maxlen.set(Self::BLOCKS);
+            raw.s_first.set(1);
+            raw.s_start.set(1);
+            raw.s_sequence.set(7);
+            journal.bytes[..SIZE].copy_from_slice(superblock.raw.as_bytes());
+            journal
+        }
+
+        fn block(&mut self, at: u32) -> &mut [u8] {
+            &mut self.bytes[at as usize * SIZE..][..SIZE]
+        }
+
+        fn header(&mut self, at: u32, kind: u32, sequence: u32) {
+            for (part, number) in [Header::MAGIC, kind, sequence].into_iter().enumerate() {
+                self.block(at)[part * 4..][..4].copy_from_slice(&number.to_be_bytes());
+            }
+        }
+
+        /// A descriptor of `count` copies, all of this block.
+        fn descriptor(&mut self, at: u32, sequence: u32, count: usize, block: u32) {
+            self.header(at, Header::DESCRIPTOR, sequence);
+            for index in 0..count {
+                let tag = &mut self.block(at)[12 + index * 8..][..8];
+                tag[..4].copy_from_slice(&block.to_be_bytes());
+                tag[7] = if index + 1 == count { 10 } else { 2 };
+            }
+        }
+
+        fn revoke(&mut self, at: u32, sequence: u32, block: u32) {
+            self.header(at, Header::REVOKE, sequence);
+            self.block(at)[12..16].copy_from_slice(&20_u32.to_be_bytes());
+            self.block(at)[16..20].copy_from_slice(&block.to_be_bytes());
+        }
+
+        fn judge(&mut self) -> (Option<u32>, Vec<String>) {
+            let superblock = Superblock::new(&self.bytes).unwrap();
+            let log = Log::new(&superblock, SIZE as u32, Self::BLOCKS, 5000);
+            let (bytes, reads) = (&self.bytes, &mut self.reads);
+            let mut read = |at: u64, block: &mut [u8]| {
+                *reads += 1;
+                block.copy_from_slice(&bytes[at as usize * SIZE..][..SIZE]);
+                Ok(true)
+            };
+            match log.scan(&mut read).unwrap() {
+                Err(fault) => (None, vec![fault.message]),
+                Ok(end) => {
+                    let mut faults: Vec<_> = end.failed.into_iter().collect();
+                    faults.extend(log.replay(&mut read, end.sequence).unwrap());
+                    (Some(end.sequence), faults.into_iter().map(|fault| fault.message).collect())
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_ends_where_nothing_continues_it() {
+        let mut journal = Journal::new();
+        assert_eq!(journal.judge(), (Some(7), Vec::new()));
+        journal.descriptor(1, 7, 2, 4000);
+        // Without its commit block a transaction is none.
+        assert_eq!(journal.judge(), (Some(7), Vec::new()));
+        journal.header(4, Header::COMMIT, 7);
+        journal.descriptor(5, 9, 2, 9999);
+        journal.header(8, Header::COMMIT, 9);
+        assert_eq!(journal.judge(), (Some(8), Vec::new()));
+    }
+
+    #[test]
+    fn numbers_of_transactions_go_around() {
+        let mut journal = Journal::new();
+        journal.block(0)[0x18..0x1c].fill(0xff);
+        journal.descriptor(1, u32::MAX, 1, 4000);
+        journal.header(3, Header::COMMIT, u32::MAX);
+        journal.descriptor(4, 0, 1, 4000);
+        journal.header(6, Header::COMMIT, 0);
+        assert_eq!(journal.judge(), (Some(1), Vec::new()));
+    }
+
+    #[test]
+    fn a_copy_that_belongs_nowhere_is_a_fault_unless_it_is_revoked() {
+        let mut journal = Journal::new();
+        journal.descriptor(1, 7, 1, 9999);
+        journal.header(3, Header::COMMIT, 7);
+        let (end, faults) = journal.judge();
+        assert_eq!((end, faults.len()), (Some(8), 1));
+        // Before the copy nothing is revoked, from its own transaction on it is.
+        journal.revoke(4, 8, 9998);
+        journal.header(5, Header::COMMIT, 8);
+        assert_eq!(journal.judge().1.len(), 1);
+        journal.revoke(4, 8, 9999);
+        assert_eq!(journal.judge(), (Some(9), Vec::new()));
+    }
+
+    /// Linux goes around for ever; who judges does not, and reads each block once.
+    #[test]
+    fn a_log_that_leads_around_itself_ends() {
+        let mut journal = Journal::new();
+        // Descriptors of 99 copies each, eleven times, are all blocks of the ring but one.
+        for index in 0..11 {
+            journal.descriptor(1 + index * 100, 7, 99, 4000);
+        }
+        let (end, faults) = journal.judge();
+        assert_eq!(end, Some(7), "{faults:?}");
+        // The last one leads back to the first.
+        journal.descriptor(1001, 7, 98, 4000);
+        let (end, faults) = journal.judge();
+        assert_eq!((end, faults), (None, vec!["transaction 7 leads around itself".to_owned()]));
+        assert!(journal.reads < 10_000);
+    }
+
+    #[test]
+    fn hostile_numbers_do_not_overflow() {
+        for at in (0x10..0x24).chain(0x54..0x58) {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                for features in [0, 0x20, 0x38] {
+                    let mut journal = Journal::new();
+                    journal.descriptor(1, 7, 90, 4000);
+                    journal.header(92, Header::COMMIT, 7);
+                    journal.block(0)[at] = value;
+                    journal.block(0)[0x2b] = features;
+                    journal.judge();
+                }
+            }
+        }
+    }
+}
