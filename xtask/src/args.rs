@@ -260,9 +260,17 @@ pub(crate) enum KindName {
 
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
+    /// Compare only this; without it, finishing and verifying archives and cards.
+    #[arg(value_enum)]
+    pub(crate) what: Option<BenchWhat>,
+
     /// Size of the input in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub(crate) size: u64,
+
+    /// How many files the largest file system of `fsck` has.
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    pub(crate) files: u64,
 
     /// Runs of each, of which the median counts.
     #[arg(long, value_name = "N", default_value_t = 3)]
@@ -280,6 +288,17 @@ pub(crate) struct BenchArgs {
     /// process of its own.
     #[arg(long, hide = true, requires = "work")]
     pub(crate) part: Option<BenchPart>,
+
+    /// The file in --work that our part judges.
+    #[arg(long, hide = true, requires = "part")]
+    pub(crate) image: Option<PathBuf>,
+}
+
+/// What is compared beside the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchWhat {
+    /// The checkers of file systems with e2fsck -fn and fsck.fat -n, on many files.
+    Fsck,
 }
 
 #[derive(Args, Debug)]
@@ -316,4 +335,8 @@ pub(crate) enum BenchPart {
     Verify,
     /// Verify and hash a compressed SD card.
     Card,
+    /// Check an ext4 file system.
+    FsckExt4,
+    /// Check a FAT file system.
+    FsckFat,
 }

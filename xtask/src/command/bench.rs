@@ -3,6 +3,8 @@
 //! Everything that is timed is a whole process, ours too. Times on a shared machine say little;
 //! what counts is the ratio of two runs that follow each other, and of several ratios the median.
 
+mod fsck;
+
 use std::{
     fs::{self, File},
     io,
@@ -23,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, print, print_json};
 use crate::{
     Verdict,
-    args::{BenchArgs, BenchPart, Format},
+    args::{BenchArgs, BenchPart, BenchWhat, Format},
     failure::Failure,
     text,
 };
@@ -102,7 +104,10 @@ pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure
     let work = args.work.clone().unwrap_or_else(|| temporary.path().to_owned());
     let work = std::path::absolute(work).map_err(fail)?;
     if let Some(part) = args.part {
-        return do_part(part, &work);
+        return do_part(part, &work, args.image.as_deref());
+    }
+    if args.what == Some(BenchWhat::Fsck) {
+        return fsck::run(context, args, &work);
     }
     let size = prepare(args, &work)?;
     let rows = PEERS
@@ -188,13 +193,13 @@ fn shell(work: &Path, chain: &str) -> Result<f64, Failure> {
     Ok(began.elapsed().as_secs_f64())
 }
 
-fn ours(work: &Path, part: BenchPart) -> Result<(f64, Part), Failure> {
+fn ours(work: &Path, part: BenchPart, more: &[&str]) -> Result<(f64, Part), Failure> {
     let fail = |e| Failure::host("cannot run our part", e);
     let this = Tool::at(std::env::current_exe().map_err(fail)?);
     let name = name_of(part);
     let began = Instant::now();
     let out = this
-        .run(["bench", "--part", &name, "--work", "."])
+        .run([&["bench", "--part", &*name, "--work", "."], more].concat())
         .dir(work)
         .output()
         .map_err(|e| Failure::host("our part failed", e))?;
@@ -214,7 +219,7 @@ fn compare(peer: &Peer, work: &Path, runs: usize) -> Result<Row, Failure> {
     let (mut peak, mut output) = (0, 0);
     // The first pair warms the page cache and is not counted.
     for run in 0..=runs {
-        let (ours_seconds, part) = ours(work, peer.part)?;
+        let (ours_seconds, part) = ours(work, peer.part, &[])?;
         let peer_seconds = shell(work, peer.chain)?;
         peak = peak.max(part.peak_bytes);
         output = part.output_bytes;
@@ -269,8 +274,11 @@ fn table(rows: &[Row], size: u64) -> String {
 }
 
 /// Our part, in a process of its own.
-fn do_part(part: BenchPart, work: &Path) -> Result<Verdict, Failure> {
+fn do_part(part: BenchPart, work: &Path, image: Option<&Path>) -> Result<Verdict, Failure> {
+    let image = work.join(image.unwrap_or(Path::new("image")));
     let path = match part {
+        BenchPart::FsckExt4 => return print_json(&fsck::part(&image, image_verify::ext4::check)?),
+        BenchPart::FsckFat => return print_json(&fsck::part(&image, image_verify::fat::check)?),
         BenchPart::Finish => finish_input(work)?,
         BenchPart::Verify => work.join("image.tar.gz"),
         BenchPart::Card => work.join("card.img.zst"),

@@ -56,6 +56,25 @@ fn fuzz_says_that_it_needs_a_compiler_of_cpp() {
     project.run(&["fuzz", "ext4", "--replay", "nothing"]).exits(2).says("cannot read");
 }
 
+/// A small run: that the inputs are made, that our part judges them, and that a second run finds them.
+#[test]
+fn bench_compares_checkers_of_file_systems() {
+    let project = Project::new();
+    for format in ["human", "json"] {
+        let mut command = project.command();
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        let args = ["bench", "fsck", "--files", "400", "--runs", "1", "--work", "work"];
+        fs::create_dir_all(project.path("work")).unwrap();
+        let ran = Ran::of(command.args(args).args(["--format", format])).exits(0);
+        if format == "human" {
+            let ran = ran.says("ext4    400 files: ").says("fat      80 files: ");
+            ran.says("times the time for a file");
+        } else {
+            assert_eq!(ran.json().as_array().unwrap().len(), 6);
+        }
+    }
+}
+
 #[test]
 fn verify_and_inspect_read_what_image_made() {
     let project = Project::new();
