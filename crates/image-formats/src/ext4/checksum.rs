@@ -1,24 +1,18 @@
 //! The two checksums. Neither inverts its result, so that sums can be continued.
 
-use crc::{Algorithm, CRC_16_MODBUS, CRC_32_ISCSI, Crc, Table};
+use crc::{CRC_16_MODBUS, Crc, Table};
 
-/// crc32c without the inversion at its end.
-const CRC32C: Algorithm<u32> = Algorithm { xorout: 0, ..CRC_32_ISCSI };
-
-/// Sixteen tables: bitmaps, inodes and directories of a card are hundreds of megabytes.
-static CRC32C_TABLES: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC32C);
 static CRC16_TABLES: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&CRC_16_MODBUS);
 
 /// `ext4_chksum`: continues `seed` with `bytes`; the first seed is `!0`.
 pub fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
-    // The crate takes the register as its specification writes it, high bit first.
-    let mut digest = CRC32C_TABLES.digest_with_initial(seed.reverse_bits());
-    digest.update(bytes);
-    digest.finalize()
+    // The crate, which uses the instruction of the processor, inverts at both ends.
+    !crc32c::crc32c_append(!seed, bytes)
 }
 
 /// `crc16` of lib/crc16.c: continues `seed` with `bytes`; the first seed is `!0`.
 pub fn crc16(seed: u16, bytes: &[u8]) -> u16 {
+    // The crate takes the register as its specification writes it, high bit first.
     let mut digest = CRC16_TABLES.digest_with_initial(seed.reverse_bits());
     digest.update(bytes);
     digest.finalize()
