@@ -149,10 +149,19 @@ pub(crate) fn is_tar(head: &[u8]) -> bool {
 }
 
 /// True if a disk starts with these bytes: a boot sector, a GPT header on disks with either size of
-/// blocks, or the superblock of ext2 to ext4.
+/// blocks, the superblock of ext2 to ext4, or a boot sector of FAT or its copy, of which the end was
+/// lost.
 fn is_disk(head: &[u8]) -> bool {
-    const MAGICS: &[(usize, &[u8])] =
-        &[(510, b"\x55\xaa"), (512, b"EFI PART"), (4096, b"EFI PART"), (1080, b"\x53\xef")];
+    const MAGICS: &[(usize, &[u8])] = &[
+        (510, b"\x55\xaa"),
+        (512, b"EFI PART"),
+        (4096, b"EFI PART"),
+        (1080, b"\x53\xef"),
+        (54, b"FAT12   "),
+        (54, b"FAT16   "),
+        (82, b"FAT32   "),
+        (6 * 512 + 82, b"FAT32   "),
+    ];
     MAGICS.iter().any(|(at, magic)| head.get(*at..).is_some_and(|rest| rest.starts_with(magic)))
 }
 

@@ -2,6 +2,7 @@
 
 mod archive;
 mod disk;
+mod fat;
 
 use std::{
     fs::File,

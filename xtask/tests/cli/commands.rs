@@ -94,6 +94,57 @@ fn verify_and_inspect_read_what_image_made() {
     }
 }
 
+/// A FAT file system without a partition table, whole and with a broken boot sector: what is left of
+/// it is printed, and judged.
+#[test]
+fn a_bare_fat_is_inspected_also_where_it_is_broken() {
+    let project = Project::new();
+    let image = project.path("boot.fat");
+    fs::File::create(&image).unwrap().set_len(36 << 20).unwrap();
+    let mkfs = Command::new("mkfs.fat")
+        .args(["-F", "32", "-s", "1", "-n", "BARE", "-i", "2178694e"])
+        .arg(&image)
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .output();
+    let mkfs = mkfs.expect("mkfs.fat: run `apt-get install dosfstools`");
+    assert!(mkfs.status.success(), "{mkfs:?}");
+    let good = fs::read(&image).unwrap();
+    project.run(&["verify", "boot.fat"]).exits(0);
+    let found = |edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = good.clone();
+        edit(&mut bytes);
+        fs::write(&image, bytes).unwrap();
+        let ran = project.run(&["inspect", "boot.fat", "--format", "json"]).exits(0);
+        let lines: Vec<serde_json::Value> =
+            ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        move |structure: &str, key: &str| {
+            let of = |line: &&serde_json::Value| line["structure"] == structure;
+            lines.iter().filter(of).map(|line| line[key].to_string()).collect::<Vec<_>>()
+        }
+    };
+    let whole = found(&|_| ());
+    assert_eq!(whole("fat boot", "volumeLabel"), ["\"BARE       \""]);
+    assert_eq!(whole("fat boot", "width"), ["\"FAT32\""]);
+    assert_eq!(whole("fat backup", "equal"), ["true"]);
+    assert_eq!(whole("fat backup", "offset"), ["3072"]);
+    assert_eq!(whole("fat fsinfo", "offset"), ["512", "3584"]);
+    assert_eq!(whole("fat table", "copy"), ["0", "1"]);
+    assert_eq!(whole("fat label", "name"), ["\"BARE       \""]);
+    assert_eq!(whole("vfat", "label"), ["\"BARE\""]);
+
+    for (edit, equal) in [
+        // Without its numbers, without its signature, and without anything.
+        (&(|bytes: &mut Vec<u8>| bytes[11..36].fill(0)) as &dyn Fn(&mut Vec<u8>), "false"),
+        (&|bytes| bytes[510..512].fill(0), "false"),
+        (&|bytes| bytes[..512].fill(0), "false"),
+    ] {
+        let broken = found(edit);
+        assert_eq!(broken("fat backup", "equal"), [equal]);
+        assert_eq!(broken("fat backup", "serial"), ["\"0x2178694e\""]);
+        project.run(&["verify", "boot.fat"]).says(" fat-");
+    }
+}
+
 #[test]
 fn verify_says_what_is_wrong_with_which_file() {
     let project = Project::new();

@@ -8,6 +8,8 @@ use zerocopy::{
     transmute,
 };
 
+use crate::bytes::{ReadError, Region};
+
 /// The first 512 bytes of the volume. FAT §3.
 #[derive(
     Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
@@ -29,6 +31,11 @@ pub struct BootSector {
 impl BootSector {
     /// What ends it: `55 AA`.
     pub const SIGNATURE: u16 = 0xaa55;
+
+    /// The one at `at`, or its copy.
+    pub fn read(region: &Region, at: u64) -> Result<Self, ReadError> {
+        region.array::<{ size_of::<Self>() }>("FAT boot sector", at).map(|bytes| transmute!(bytes))
+    }
 
     /// What follows the common part in FAT12 and FAT16.
     pub fn fat16(&self) -> Fat16Part {
@@ -204,6 +211,11 @@ impl FsInfo {
     pub const STRUC_SIG: u32 = 0x6141_7272;
     /// What `FSI_TrailSig` is.
     pub const TRAIL_SIG: u32 = 0xaa55_0000;
+    /// The one at `at`, or its copy.
+    pub fn read(region: &Region, at: u64) -> Result<Self, ReadError> {
+        region.array::<{ size_of::<Self>() }>("FSInfo", at).map(|bytes| transmute!(bytes))
+    }
+
     /// A count that nobody keeps.
     pub const UNKNOWN: u32 = 0xffff_ffff;
 }

@@ -50,13 +50,19 @@ pub(super) fn sniff(region: &Region) -> Result<Content, ReadError> {
         Content::Fat
     } else if has(0x438, b"\x53\xef") {
         Content::Ext
-    } else if is_boot_sector(&head) {
+    } else if is_boot_sector(&head) || has_backup(&head) {
         Content::Fat
     } else if head.iter().all(|byte| *byte == 0) {
         Content::Empty
     } else {
         Content::Unknown
     })
+}
+
+/// True if there is the copy of a boot sector of FAT32, where mkfs.fat and Windows put it.
+fn has_backup(head: &[u8]) -> bool {
+    let copy = head.get(6 * 512..).unwrap_or_default();
+    is_boot_sector(copy) && copy.get(0x52..).is_some_and(|name| name.starts_with(b"FAT32   "))
 }
 
 /// True if the numbers of a FAT boot sector are all possible. Its name is not required to be there.

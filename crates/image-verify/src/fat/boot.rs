@@ -73,7 +73,7 @@ impl Judge<'_> {
         }) {
             return Ok(None);
         }
-        let boot: BootSector = transmute!(self.region.array::<512>("FAT boot sector", 0)?);
+        let boot = BootSector::read(self.region, 0)?;
         let signature = boot.signature.get();
         let place = sector(offset_of!(BootSector, signature), 2);
         let signed = self.expect(&SIGNATURE, signature == BootSector::SIGNATURE, &place, || {
@@ -279,7 +279,7 @@ impl Judge<'_> {
         }) {
             return Ok(None);
         }
-        let info: FsInfo = transmute!(self.region.array::<512>("FSInfo", at)?);
+        let info = FsInfo::read(self.region, at)?;
         let mut holds = true;
         for (field, found, want) in [
             (offset_of!(FsInfo, lead_sig), info.lead_sig, FsInfo::LEAD_SIG),

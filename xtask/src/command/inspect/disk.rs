@@ -11,13 +11,13 @@ use image_formats::{
 use image_host::interrupt;
 use image_verify::{
     Recorder,
-    disk::{self, Disk, Partition, PartitionType, Table},
+    disk::{self, Content, Disk, Partition, PartitionType, Table},
     tree::{Kind, NodeId, Tree},
     volume::Volume,
 };
 use serde_json::Value;
 
-use super::{Printer, Structure, hex, structure, text};
+use super::{Printer, Structure, fat, hex, structure, text};
 
 /// Prints tables first, then each partition with its file system and files.
 pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()> {
@@ -28,6 +28,11 @@ pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()
     }
     for partition in &disk.partitions {
         out.print(&describe_partition(partition))?;
+        if partition.content == Content::Fat {
+            for found in fat::describe(&partition.region).map_err(machine)? {
+                out.print(&found)?;
+            }
+        }
         if let Some(volume) = &partition.volume {
             out.print(&describe_volume(partition, volume))?;
             files(volume, out)?;
@@ -44,7 +49,7 @@ fn machine(error: ReadError) -> io::Error {
 }
 
 /// What a defect keeps from being read is left out.
-fn present<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+pub(super) fn present<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
     match read {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_defect() => Ok(None),
