@@ -191,7 +191,9 @@ impl Judge<'_, '_> {
         let mut directories = 0;
         for (ino, known) in self.inodes.range(first, Ino(first.0.saturating_add(count))) {
             set(ino.0 - first.0);
-            directories += u32::from(known.file_type() == Some(FileType::Directory));
+            // A reserved inode that says it is one is none.
+            let counts = known.file_type() == Some(FileType::Directory);
+            directories += u32::from(counts && !known.has(Known::NAMELESS));
         }
         directories
     }

@@ -31,8 +31,8 @@ pub(super) struct Map {
     /// The next run starts here, or later.
     next: u64,
     kind: MapKind,
-    /// What bad blocks may be in, once they are.
-    tables: Option<Bits>,
+    /// What no bad block may be in, once one is in metadata.
+    vital: Option<Bits>,
 }
 
 /// What the file is, as far as its blocks are concerned.
@@ -277,25 +277,22 @@ impl Judge<'_, '_> {
         })
     }
 
-    /// Where a bad block does no harm that is not known: in an inode table, of which its inodes are
-    /// lost, and in the copies of the superblock and of the descriptors.
-    fn tables(&self) -> Bits {
+    /// The metadata of groups that nobody can do without: the superblock, the descriptors and the
+    /// bitmaps. A bad block in an inode table costs its inodes, and one in a copy nothing.
+    fn vital_blocks(&self) -> Bits {
         let geometry = self.geometry;
-        let mut tables = Bits::new(geometry.clusters_count());
-        let mut set = |block: Block, len: u32| {
-            let first = geometry.cluster(block);
-            let last = geometry.cluster(Block(block.0.saturating_add(u64::from(len.max(1)) - 1)));
-            tables.set(first, last.saturating_sub(first) + 1);
-        };
-        for (group, descriptor) in (0..).map(GroupIndex).zip(self.groups) {
-            set(descriptor.inode_table(), geometry.inode_table_blocks());
-            if group.0 > 0 {
-                let layout = geometry.layout(group);
-                layout.superblock.into_iter().for_each(|block| set(block, 1));
-                layout.descriptors.into_iter().for_each(|(block, len)| set(block, len));
+        let mut vital = Bits::new(geometry.clusters_count());
+        let first = geometry.layout(GroupIndex(0)).superblock;
+        let descriptors = u64::from(geometry.descriptor_blocks());
+        for block in first.into_iter().flat_map(|Block(at)| at..=at.saturating_add(descriptors)) {
+            vital.set(geometry.cluster(Block(block)), 1);
+        }
+        for descriptor in self.groups {
+            for block in [descriptor.block_bitmap(), descriptor.inode_bitmap()] {
+                vital.set(geometry.cluster(block), 1);
             }
         }
-        tables
+        vital
     }
 
     /// Claims blocks: `logical` is the place of the first in the file, where they are content.
@@ -344,9 +341,9 @@ impl Judge<'_, '_> {
         }
         let mut claimed = self.used.claim(first, count);
         if map.kind == MapKind::Bad && logical.is_some() && claimed.is_err() {
-            let tables = map.tables.get_or_insert_with(|| self.tables());
             // What is in the rest of a cluster is not asked for.
-            claimed = if tables.has(first) { Ok(()) } else { claimed };
+            let vital = map.vital.get_or_insert_with(|| self.vital_blocks());
+            claimed = if vital.has(first) { claimed } else { Ok(()) };
         }
         let start = self.geometry.first_data_block;
         self.expect(&BLOCK_CLAIM, claimed.is_ok(), |judge| {
