@@ -44,21 +44,29 @@ impl Fs<'_> {
     /// The blocks of a file whose map was found sound: so every node of it has one parent, and is
     /// read once. What does not follow from the map comes out as nothing.
     pub(super) fn runs(&self, inode: &Inode<'_>) -> Result<Vec<Run>, ReadError> {
+        self.first_runs(inode, usize::MAX)
+    }
+
+    /// The first of them, somewhat more than `most` at most.
+    pub(super) fn first_runs(&self, inode: &Inode<'_>, most: usize) -> Result<Vec<Run>, ReadError> {
         let mut runs = Vec::new();
         if inode.has(Inode::INLINE_DATA) {
         } else if inode.has(Inode::EXTENTS) {
-            self.extents(inode.block_area(), &mut runs)?;
+            self.extents(inode.block_area(), most, &mut runs)?;
         } else {
-            self.pointers(inode.block_area(), &mut runs)?;
+            self.pointers(inode.block_area(), most, &mut runs)?;
         }
         Ok(runs)
     }
 
-    fn extents(&self, root: &[u8], runs: &mut Vec<Run>) -> Result<(), ReadError> {
+    fn extents(&self, root: &[u8], most: usize, runs: &mut Vec<Run>) -> Result<(), ReadError> {
         let mut block = vec![0; self.geometry.block_size as usize];
         // Children that wait, the last first, with their depth.
         let mut waiting: Vec<(Block, u16)> = Vec::new();
-        let mut add = |bytes: &[u8], depth: Option<u16>, waiting: &mut Vec<(Block, u16)>| {
+        let add = |bytes: &[u8],
+                   depth: Option<u16>,
+                   waiting: &mut Vec<(Block, u16)>,
+                   runs: &mut Vec<Run>| {
             let Some(node) = ExtentNode::new(bytes) else { return };
             let found = node.header.eh_depth.get();
             match depth.unwrap_or(found.min(MAX_EXTENT_DEPTH)) {
@@ -70,16 +78,16 @@ impl Fs<'_> {
                 }
             }
         };
-        add(root, None, &mut waiting);
+        add(root, None, &mut waiting, runs);
         // Bounded: the depth falls with each step down, and who judged saw each node once.
-        while let Some((child, depth)) = waiting.pop() {
+        while let Some((child, depth)) = waiting.pop().filter(|_| runs.len() <= most) {
             self.read("ext4 extent block", child, &mut block)?;
-            add(&block, Some(depth), &mut waiting);
+            add(&block, Some(depth), &mut waiting, runs);
         }
         Ok(())
     }
 
-    fn pointers(&self, root: &[u8], runs: &mut Vec<Run>) -> Result<(), ReadError> {
+    fn pointers(&self, root: &[u8], most: usize, runs: &mut Vec<Run>) -> Result<(), ReadError> {
         let per_block = u64::from(self.geometry.block_size) / 4;
         let mut block = vec![0; self.geometry.block_size as usize];
         let mut logical = 0_u64;
@@ -87,7 +95,7 @@ impl Fs<'_> {
             // The last three lead to blocks that list blocks, once, twice and three times.
             let mut waiting = vec![(root, index.saturating_sub(11))];
             // Bounded: see above.
-            while let Some((child, depth)) = waiting.pop() {
+            while let Some((child, depth)) = waiting.pop().filter(|_| runs.len() <= most) {
                 if child.0 == 0 {
                     logical = logical.saturating_add(per_block.pow(depth));
                 } else if depth == 0 {

@@ -8,6 +8,10 @@ use image_formats::{
 
 use super::{Judge, checks::*, groups::has_flags, xattr::Attributes};
 
+/// Pieces of the journal, a quota or the list of orphans that are kept in memory: 24 MiB. A journal
+/// of 1 GiB has no more, whatever happened to it.
+const MAX_RUNS: usize = 1 << 20;
+
 /// How much of an inode table is read at once.
 const PIECE: usize = 1 << 20;
 
@@ -294,7 +298,7 @@ impl Judge<'_, '_> {
         });
     }
 
-    /// A file of the file system itself, where it was found sound.
+    /// A file of the file system itself, where it was found sound and is not in too many pieces.
     pub(super) fn metafile(&self, ino: Ino) -> Result<Option<Metafile>, ReadError> {
         let sound =
             |known: &&Known| !known.has(Known::BROKEN) && known.file_type() == Some(FileType::File);
@@ -302,7 +306,7 @@ impl Judge<'_, '_> {
             return Ok(None);
         }
         let inode = self.fs().inode(ino)?;
-        let runs = self.fs().runs(&Inode::new(&inode))?;
-        Ok(Some(Metafile { ino, inode, runs }))
+        let runs = self.fs().first_runs(&Inode::new(&inode), MAX_RUNS)?;
+        Ok((runs.len() <= MAX_RUNS).then_some(Metafile { ino, inode, runs }))
     }
 }
