@@ -92,3 +92,77 @@ fn has_length(tag: &FastCommitTag<'_>, inode_size: u16) -> bool {
             _ => false,
         }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block of tags, each with its value; the checksums of tails are made.
+    fn block(tags: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut sum = 0;
+        for (tag, value) in tags {
+            let at = bytes.len();
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend((value.len() as u16).to_le_bytes());
+            bytes.extend(*value);
+            if *tag == FastCommitTag::TAIL {
+                let end = checksum::crc32c(sum, &bytes[at..at + 8]).to_le_bytes();
+                bytes[at + 8..at + 12].copy_from_slice(&end);
+                sum = 0;
+            } else {
+                sum = checksum::crc32c(sum, &bytes[at..]);
+            }
+        }
+        let rest = 1024 - 4 - bytes.len();
+        bytes.extend(FastCommitTag::PAD.to_le_bytes());
+        bytes.extend((rest as u16).to_le_bytes());
+        bytes.resize(1024, 0);
+        bytes
+    }
+
+    fn verdict(blocks: &[Vec<u8>]) -> Option<String> {
+        let mut read = |at: u64, bytes: &mut [u8]| {
+            let block = blocks.get(at as usize - 5);
+            bytes.copy_from_slice(block.map_or(&[0; 1024], |block| &block[..]));
+            Ok(true)
+        };
+        let fault = judge(&mut read, 5..9, 7, &mut [0; 1024], 256).unwrap();
+        fault.map(|fault| fault.message)
+    }
+
+    const HEAD: (u16, &[u8]) = (FastCommitTag::HEAD, &[0, 0, 0, 0, 7, 0, 0, 0]);
+    const TAIL: (u16, &[u8]) = (FastCommitTag::TAIL, &[7, 0, 0, 0, 0, 0, 0, 0]);
+    const LINK: (u16, &[u8]) = (FastCommitTag::LINK, &[2, 0, 0, 0, 12, 0, 0, 0, b'a']);
+
+    #[test]
+    fn what_is_older_than_the_log_is_no_fault() {
+        assert_eq!(verdict(&[]), None);
+        let old = (FastCommitTag::HEAD, &[0, 0, 0, 0, 6, 0, 0, 0][..]);
+        assert_eq!(verdict(&[block(&[old, LINK])]), None);
+        assert_eq!(verdict(&[block(&[HEAD, LINK, TAIL])]), None);
+        // The second is torn, or of another transaction: then there is one.
+        let mut torn = block(&[LINK, TAIL]);
+        torn[20] ^= 1;
+        assert_eq!(verdict(&[block(&[HEAD, LINK, TAIL]), torn.clone()]), None);
+    }
+
+    #[test]
+    fn a_first_one_that_is_not_complete_is_a_fault() {
+        let mut torn = block(&[HEAD, LINK, TAIL]);
+        torn[16] ^= 1;
+        assert!(verdict(&[torn]).unwrap().starts_with("tail of transaction 7, not 7"));
+        // Without a tail, zeros follow: no tag has the number 0.
+        assert_eq!(
+            verdict(&[block(&[HEAD, LINK])]).unwrap(),
+            "tag 0 with 0 bytes, before any tail"
+        );
+        let features = (FastCommitTag::HEAD, &[1, 0, 0, 0, 7, 0, 0, 0][..]);
+        assert_eq!(verdict(&[block(&[features])]).unwrap(), "unknown features 0x1");
+        let long = (FastCommitTag::LINK, &[0; 264][..]);
+        assert_eq!(
+            verdict(&[block(&[HEAD, long])]).unwrap(),
+            "tag 4 with 264 bytes, before any tail"
+        );
+    }
+}
