@@ -7,11 +7,6 @@ use image_formats::bytes::ReadAt;
 use crate::input::{Image, PAGE};
 
 impl Image {
-    /// Bytes that are no holes.
-    pub(crate) fn stored(&self) -> usize {
-        self.pages.len() * PAGE
-    }
-
     /// Fills `to` from `at` on. There are zeros beyond the end.
     pub(crate) fn get(&self, at: u64, to: &mut [u8]) {
         to.fill(0);

@@ -36,7 +36,7 @@ const MEMORY_LIMIT: usize = 64 << 20;
 const MEMORY_OF_INODE: usize = 40;
 
 /// The smallest inode, in bytes.
-const INODE: usize = 128;
+const INODE: u64 = 128;
 
 /// Writes an image as an input, as much of it as there is room for, and returns how much that is.
 pub fn store(image: &Image, room: &mut [u8]) -> usize {
@@ -46,13 +46,13 @@ pub fn store(image: &Image, room: &mut [u8]) -> usize {
     size
 }
 
-/// Judges an ext4 file system with the memory that it may take. An inode counts where its bytes
-/// are in the input: the superblock can claim any number.
+/// Judges an ext4 file system with the memory that it may take.
 pub fn judge_ext4(image: Image) {
-    let stored = image.stored();
+    // No more inodes than there is room for.
+    let most = image.length() / INODE;
     let region = region(image);
     let claimed = Superblock::read(&region).map_or(0, |found| found.raw.s_inodes_count.get());
-    let inodes = (claimed as usize).min(stored / INODE);
+    let inodes = u64::from(claimed).min(most) as usize;
     let limit = MEMORY_LIMIT + inodes * MEMORY_OF_INODE;
     judge(&region, limit, image_verify::ext4::CHECKS, image_verify::ext4::check);
 }

@@ -106,7 +106,7 @@ impl Seal<'_> {
         let mut bytes = vec![0; usize::from(self.geometry.inode_size)];
         self.image.get(at, &mut bytes);
         let inode = Inode::new(&bytes);
-        if inode.is_zero() {
+        if bytes.iter().all(|byte| *byte == 0) {
             return;
         }
         let (_, sum) = inode.checksum(self.superblock, ino);
@@ -161,7 +161,7 @@ impl Seal<'_> {
     fn directory(&mut self, block: Block, seed: u32) {
         self.blocks += 1;
         let (at, bytes) = self.block(block);
-        let all = DirectoryBlock::new(&bytes, self.geometry.block_size, true);
+        let all = DirectoryBlock::new(&bytes, self.geometry.block_size);
         if all.tail().is_some_and(|tail| tail.det_reserved_ft == 0xde) {
             let sum = all.checksum(seed).to_le_bytes();
             self.image.put(at + bytes.len() as u64 - 4, &sum);
