@@ -6,6 +6,7 @@
 
 pub mod checksum;
 mod directory;
+mod features;
 mod geometry;
 mod group;
 mod hash;
@@ -22,6 +23,7 @@ use std::fmt;
 use crate::bytes::{ReadError, Region};
 
 pub use directory::{BlockChecksum, DirectoryBlock, DirectoryEntry, DxEntries, record_len};
+pub use features::{FeatureSet, compat, incompat, ro_compat};
 pub use geometry::{Geometry, GroupLayout};
 pub use group::Descriptor;
 pub use hash::{NameHash, SIPHASH};
@@ -41,7 +43,7 @@ pub struct Block(pub u64);
 pub struct Ino(pub u32);
 
 /// The number of a group of blocks; the first is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupIndex(pub u32);
 
 impl Ino {
@@ -81,98 +83,6 @@ impl fmt::Display for GroupIndex {
     }
 }
 
-/// `s_feature_compat`: features that others may ignore.
-pub mod compat {
-    /// Blocks are preallocated for directories.
-    pub const DIR_PREALLOC: u32 = 0x1;
-    /// AFS.
-    pub const IMAGIC_INODES: u32 = 0x2;
-    /// There is a journal: ext3.
-    pub const HAS_JOURNAL: u32 = 0x4;
-    /// There are extended attributes.
-    pub const EXT_ATTR: u32 = 0x8;
-    /// Blocks are kept for more group descriptors.
-    pub const RESIZE_INODE: u32 = 0x10;
-    /// Directories have an index.
-    pub const DIR_INDEX: u32 = 0x20;
-    /// Copies of the superblock are in two groups at most.
-    pub const SPARSE_SUPER2: u32 = 0x200;
-    /// The journal may have fast commits.
-    pub const FAST_COMMIT: u32 = 0x400;
-    /// Numbers of inodes and the UUID never change.
-    pub const STABLE_INODES: u32 = 0x800;
-    /// The inodes to delete are listed in a file.
-    pub const ORPHAN_FILE: u32 = 0x1000;
-    /// Those that e2fsck 1.47 knows.
-    pub const KNOWN: u32 = 0x1e3f;
-}
-
-/// `s_feature_incompat`: features that a reader must know.
-pub mod incompat {
-    /// Entries of directories have the type of the file.
-    pub const FILETYPE: u32 = 0x2;
-    /// The journal is to be replayed.
-    pub const RECOVER: u32 = 0x4;
-    /// No file system: the journal of another one.
-    pub const JOURNAL_DEV: u32 = 0x8;
-    /// Group descriptors lie in the groups that they describe.
-    pub const META_BG: u32 = 0x10;
-    /// Files have extents: ext4.
-    pub const EXTENTS: u32 = 0x40;
-    /// Numbers of blocks have 64 bits, and group descriptors 64 bytes.
-    pub const BITS_64: u32 = 0x80;
-    /// Multi-mount protection.
-    pub const MMP: u32 = 0x100;
-    /// Bitmaps and inode tables of several groups lie together.
-    pub const FLEX_BG: u32 = 0x200;
-    /// Large extended attributes have an inode.
-    pub const EA_INODE: u32 = 0x400;
-    /// The seed of the checksums is in the superblock.
-    pub const CSUM_SEED: u32 = 0x2000;
-    /// Directories of more than 2 GiB, or with an index of three levels.
-    pub const LARGEDIR: u32 = 0x4000;
-    /// Small files and directories lie in their inodes.
-    pub const INLINE_DATA: u32 = 0x8000;
-    /// Some inodes are encrypted.
-    pub const ENCRYPT: u32 = 0x10000;
-    /// Some directories do not care for case.
-    pub const CASEFOLD: u32 = 0x20000;
-    /// Those that e2fsck 1.47 knows.
-    pub const KNOWN: u32 = 0x3e7de;
-}
-
-/// `s_feature_ro_compat`: features that a writer must know.
-pub mod ro_compat {
-    /// Not every group has a copy of the superblock.
-    pub const SPARSE_SUPER: u32 = 0x1;
-    /// There are files of more than 2 GiB.
-    pub const LARGE_FILE: u32 = 0x2;
-    /// `i_blocks` has 48 bits, and may count blocks.
-    pub const HUGE_FILE: u32 = 0x8;
-    /// Group descriptors have a crc16.
-    pub const GDT_CSUM: u32 = 0x10;
-    /// A directory may have more subdirectories than its links can count.
-    pub const DIR_NLINK: u32 = 0x20;
-    /// Inodes have more than 128 bytes.
-    pub const EXTRA_ISIZE: u32 = 0x40;
-    /// There are quotas, in inodes that have no name.
-    pub const QUOTA: u32 = 0x100;
-    /// Space is given in clusters of blocks.
-    pub const BIGALLOC: u32 = 0x200;
-    /// All metadata have a crc32c.
-    pub const METADATA_CSUM: u32 = 0x400;
-    /// There are quotas of projects.
-    pub const PROJECT: u32 = 0x2000;
-    /// Files share blocks, and nobody may write.
-    pub const SHARED_BLOCKS: u32 = 0x4000;
-    /// Some files have a hash tree.
-    pub const VERITY: u32 = 0x8000;
-    /// The file of inodes to delete lists some.
-    pub const ORPHAN_PRESENT: u32 = 0x10000;
-    /// Those that e2fsck 1.47 knows.
-    pub const KNOWN: u32 = 0x1f77b;
-}
-
 /// The superblock, read and not judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Superblock {
@@ -203,24 +113,25 @@ impl Superblock {
         self.raw.s_magic.get() == Self::MAGIC
     }
 
-    /// `s_rev_level` 1: there are features, and inodes of another size.
+    /// `s_rev_level` 1: inodes may have another size. The features count in revision 0 as well, for
+    /// Linux and for e2fsprogs.
     pub fn is_dynamic(&self) -> bool {
         self.raw.s_rev_level.get() >= 1
     }
 
     /// True if the file system has this feature of [`compat`].
     pub fn compat(&self, feature: u32) -> bool {
-        self.is_dynamic() && self.raw.s_feature_compat.get() & feature != 0
+        self.raw.s_feature_compat.get() & feature != 0
     }
 
     /// True if the file system has this feature of [`incompat`].
     pub fn incompat(&self, feature: u32) -> bool {
-        self.is_dynamic() && self.raw.s_feature_incompat.get() & feature != 0
+        self.raw.s_feature_incompat.get() & feature != 0
     }
 
     /// True if the file system has this feature of [`ro_compat`].
     pub fn ro_compat(&self, feature: u32) -> bool {
-        self.is_dynamic() && self.raw.s_feature_ro_compat.get() & feature != 0
+        self.raw.s_feature_ro_compat.get() & feature != 0
     }
 
     fn wide(&self, low: u32, high: u32) -> u64 {
@@ -231,6 +142,11 @@ impl Superblock {
     /// Number of blocks.
     pub fn blocks_count(&self) -> u64 {
         self.wide(self.raw.s_blocks_count_lo.get(), self.raw.s_blocks_count_hi.get())
+    }
+
+    /// Number of blocks that are kept for the superuser.
+    pub fn reserved_blocks_count(&self) -> u64 {
+        self.wide(self.raw.s_r_blocks_count_lo.get(), self.raw.s_r_blocks_count_hi.get())
     }
 
     /// Number of free blocks.

@@ -156,6 +156,15 @@ impl Geometry {
         (GroupIndex(first), left.min(self.descriptors_per_block()))
     }
 
+    /// Where the descriptor of a group begins, from the start of the file system.
+    pub fn descriptor(&self, group: GroupIndex) -> u64 {
+        let per_block = self.descriptors_per_block();
+        let block = self.descriptor_block(group.0.checked_div(per_block).unwrap_or(0));
+        let place = group.0.checked_rem(per_block).unwrap_or(0);
+        let within = u64::from(place).saturating_mul(u64::from(self.desc_size));
+        self.offset(block).saturating_add(within)
+    }
+
     /// `ext2fs_descriptor_block_loc2`: where the block of descriptors with this number is.
     pub fn descriptor_block(&self, index: u32) -> Block {
         if self.meta_bg.is_none_or(|first| index < first) {
@@ -165,6 +174,16 @@ impl Geometry {
         let group = GroupIndex(index.saturating_mul(self.descriptors_per_block()));
         let superblock = u64::from(self.has_superblock(group));
         Block(self.first_block(group).0.saturating_add(superblock))
+    }
+
+    /// Where the copy of this block of descriptors is that belongs to the copy of the superblock in
+    /// `group`; `None` for those that lie in their own groups.
+    pub fn descriptor_copy(&self, group: GroupIndex, index: u32) -> Option<Block> {
+        if self.meta_bg.is_some_and(|first| index >= first) {
+            return None;
+        }
+        let after = self.first_block(group).0.saturating_add(1);
+        Some(Block(after.saturating_add(u64::from(index))))
     }
 
     /// The block of the superblock. Where blocks have 1 KiB it is block 1, and with bigalloc group

@@ -26,6 +26,17 @@ checks! {
     reads "s_feature_compat, s_feature_incompat, s_feature_ro_compat";
     spec "ext4/super.rst: feature sets; e2fsprogs 1.47 lib/ext2fs/ext2fs.h: EXT2_LIB_FEATURE_…_SUPP";
 
+    /// Clusters of several blocks need files with extents. Linux does not mount them without.
+    FEATURE_NEEDS = "ext4-feature-needs", Error;
+    reads "s_feature_incompat, with bigalloc";
+    spec "Linux, fs/ext4/super.c: ext4_feature_set_ok";
+
+    /// Features that do not go together, or that make no sense alone. Linux mounts this, and e2fsck
+    /// asks whether to change it.
+    FEATURE_PAIRS = "ext4-feature-pairs", Warning;
+    reads "the features, s_reserved_gdt_blocks and s_rev_level";
+    spec "e2fsck check_super_block, check_resize_inode";
+
     /// Linux does not mount a superblock whose checksum is wrong.
     SUPERBLOCK_CHECKSUM = "ext4-superblock-checksum", Error;
     reads "s_checksum and s_checksum_type, with metadata_csum";
@@ -76,13 +87,59 @@ checks! {
     /// The file system has more blocks than there are bytes for: the card or the partition is cut
     /// short, or too small for what was copied to it.
     BLOCKS_COUNT = "ext4-blocks-count", Error;
-    reads "s_blocks_count, and the length of the partition";
+    reads "s_blocks_count_lo, s_blocks_count_hi, and the length of the partition";
     spec "ext4/super.rst: s_blocks_count; e2fsck check_super_block";
+
+    /// At most half of the blocks are kept for the superuser.
+    RESERVED_BLOCKS = "ext4-reserved-blocks", Error;
+    reads "s_r_blocks_count";
+    spec "e2fsck check_super_block";
+
+    /// The blocks that are kept for more group descriptors have room in one block of pointers.
+    RESERVED_DESCRIPTORS = "ext4-reserved-descriptors", Error;
+    reads "s_reserved_gdt_blocks";
+    spec "e2fsck check_super_block; Linux, fs/ext4/super.c";
 
     /// Every group has the same number of inodes.
     INODES_COUNT = "ext4-inodes-count", Error;
     reads "s_inodes_count, and the number of groups";
     spec "e2fsck check_super_block";
+
+    /// Where the descriptors begin to lie in their own groups, there are descriptors.
+    FIRST_META_BG = "ext4-first-meta-bg", Error;
+    reads "s_first_meta_bg, with meta_bg";
+    spec "e2fsck check_super_block; Linux, fs/ext4/super.c";
+
+    /// A flexible group has a number of groups that 32 bits can count.
+    FLEX_SIZE = "ext4-flex-size", Error;
+    reads "s_log_groups_per_flex";
+    spec "lib/ext2fs/openfs.c";
+
+    /// What every inode has beyond its first 128 bytes, and what a new one gets, ends within it.
+    /// Linux does not mount this.
+    EXTRA_SIZE = "ext4-extra-size", Error;
+    reads "s_min_extra_isize and s_want_extra_isize, with extra_isize";
+    spec "Linux, fs/ext4/super.c; e2fsck check_super_block";
+
+    /// What inodes have beyond their first 128 bytes has fields of 4 bytes.
+    EXTRA_SIZE_ODD = "ext4-extra-size-odd", Warning;
+    reads "s_min_extra_isize and s_want_extra_isize, where inodes have more than 128 bytes";
+    spec "e2fsck check_super_block";
+
+    /// There is one encoding of names that do not care for case. Linux does not mount another.
+    ENCODING = "ext4-encoding", Error;
+    reads "s_encoding, with casefold";
+    spec "ext4/super.rst: s_encoding; e2fsck main";
+
+    /// There is one version of encryption. Linux does not mount another.
+    ENCRYPTION = "ext4-encryption", Error;
+    reads "s_encryption_level, with encrypt";
+    spec "ext4/super.rst: s_encryption_level; Linux, fs/ext4/super.c";
+
+    /// New directories get an index whose hash is known.
+    HASH_VERSION = "ext4-hash-version", Warning;
+    reads "s_def_hash_version, with dir_index";
+    spec "ext4/super.rst: s_def_hash_version";
 
     /// The file system is larger than what this program judges: 2¹⁹ groups, 2³⁰ clusters,
     /// directories with an index over 2²⁰ blocks.
@@ -90,8 +147,9 @@ checks! {
     reads "the number of groups, of clusters, and of blocks of a directory with an index";
     spec "the limits are ours";
 
-    /// The kernel found errors in this file system, and nobody mended it since.
-    ERRORS = "ext4-errors", Error;
+    /// The kernel found errors in this file system, and nobody mended it since. Linux says so when
+    /// it mounts, and a check is due.
+    ERRORS = "ext4-errors", Warning;
     reads "s_state";
     spec "ext4/super.rst: s_state 2";
 
@@ -124,16 +182,38 @@ checks! {
     reads "bg_block_bitmap, bg_inode_bitmap and bg_inode_table of every group";
     spec "ext4/group_descr.rst; e2fsck check_super_block";
 
+    /// Flags of a group that mean nothing, or that e2fsck takes away.
+    GROUP_FLAGS_ODD = "ext4-group-flags-odd", Warning;
+    reads "bg_flags and bg_itable_unused of every group";
+    spec "ext4/group_descr.rst; e2fsck check_super_block";
+
+    /// The inodes at the end of a table that were never used are free, and not more than there are.
+    INODE_TABLE_UNUSED = "ext4-inode-table-unused", Warning;
+    reads "bg_itable_unused and bg_free_inodes_count of every group, with metadata_csum or uninit_bg";
+    spec "ext4/group_descr.rst; e2fsck check_super_block";
+
     /// A copy of the superblock tells of another file system. It is what a repair will use.
     BACKUP = "ext4-backup", Warning;
-    reads "the copies of the superblock: magic, size, features, UUID";
+    reads "the copies of the superblock: sizes, features, UUID, their group and checksum";
     spec "ext4/blockgroup.rst; e2fsck check_backup_super_block";
+
+    /// A copy of the descriptors has bitmaps and tables in other places. It is what a repair will
+    /// use.
+    BACKUP_DESCRIPTORS = "ext4-backup-descriptors", Warning;
+    reads "the first copy of the group descriptors";
+    spec "ext4/blockgroup.rst";
 
     /// A bitmap whose checksum is wrong makes the group unusable: Linux takes nothing from it, and
     /// remounts read-only.
     BITMAP_CHECKSUM = "ext4-bitmap-checksum", Error;
     reads "both bitmaps of every group, with metadata_csum";
     spec "ext4/checksums.rst";
+
+    /// The resize inode has the blocks that are kept for more group descriptors, in the group of each
+    /// copy. With another one the file system cannot grow while it is mounted.
+    RESIZE_INODE = "ext4-resize-inode", Warning;
+    reads "inode 7 and its blocks";
+    spec "ext4/special_inodes.rst; e2fsck check_resize_inode";
 
     /// An inode whose checksum is wrong cannot be opened.
     INODE_CHECKSUM = "ext4-inode-checksum", Error;

@@ -1,8 +1,10 @@
 //! What is counted: e2fsck's passes 4 and 5. It has a sense only where everything else is sound.
 
+use std::mem::offset_of;
+
 use image_formats::{
     bytes::ReadError,
-    ext4::{Block, Descriptor, FileType, GroupIndex, Ino, Inode, ro_compat},
+    ext4::{Block, Descriptor, FileType, GroupIndex, Ino, Inode, raw, ro_compat},
 };
 use image_model::Location;
 
@@ -98,7 +100,13 @@ impl Judge<'_, '_> {
             });
             let free = here - ones(&used, here);
             free_clusters += u64::from(free);
-            self.count(group, "free clusters", descriptor.free_clusters(), free);
+            self.count(
+                group,
+                offset_of!(raw::GroupDescriptor, bg_free_blocks_count_lo),
+                "free clusters",
+                descriptor.free_clusters(),
+                free,
+            );
 
             let count = geometry.inodes_per_group;
             inodes.clear();
@@ -120,8 +128,20 @@ impl Judge<'_, '_> {
             });
             let free = count - ones(&inodes, count);
             free_inodes += u64::from(free);
-            self.count(group, "free inodes", descriptor.free_inodes(), free);
-            self.count(group, "directories", descriptor.used_dirs(), directories);
+            self.count(
+                group,
+                offset_of!(raw::GroupDescriptor, bg_free_inodes_count_lo),
+                "free inodes",
+                descriptor.free_inodes(),
+                free,
+            );
+            self.count(
+                group,
+                offset_of!(raw::GroupDescriptor, bg_used_dirs_count_lo),
+                "directories",
+                descriptor.used_dirs(),
+                directories,
+            );
         }
         let raw = &self.superblock.raw;
         let blocks = free_clusters * u64::from(geometry.cluster_blocks);
@@ -217,14 +237,11 @@ impl Judge<'_, '_> {
         });
     }
 
-    fn count(&mut self, group: GroupIndex, what: &str, found: u32, counted: u32) {
+    fn count(&mut self, group: GroupIndex, field: usize, what: &str, found: u32, counted: u32) {
         self.note(&GROUP_COUNTS, found == counted, |judge| {
-            let size = u64::from(judge.geometry.desc_size);
-            let in_block = u64::from(judge.geometry.block_size) / size;
-            let block = judge.geometry.descriptor_block((u64::from(group.0) / in_block) as u32);
-            let at = judge.geometry.offset(block) + u64::from(group.0) % in_block * size;
             let name = format!("{}, ext4 descriptor of {group}", judge.name);
-            (structure(judge.region, name, at, size), format!("{found} {what}, not {counted}"))
+            let at = judge.geometry.descriptor(group).saturating_add(field as u64);
+            (structure(judge.region, name, at, 0), format!("{found} {what}, not {counted}"))
         });
     }
 }

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use image_formats::{
     bytes::Region,
-    ext4::{Geometry, GroupIndex, Ino, Superblock, compat, incompat, raw, ro_compat},
+    ext4::{FeatureSet, Geometry, GroupIndex, Ino, Superblock, compat, incompat, raw, ro_compat},
 };
 use image_model::{Check, Location};
 
@@ -17,11 +17,17 @@ const MAX_GROUPS: u64 = 1 << 19;
 /// The most clusters: each takes a bit of memory.
 const MAX_CLUSTERS: u64 = 1 << 30;
 
+/// The most blocks, in clusters of several: groups.rs sorts their numbers with those of groups.
+const MAX_BLOCKS: u64 = 1 << 42;
+
+/// `EXT2_MAX_CLUSTERS_PER_GROUP`: what a descriptor counts has 16 bits.
+const MAX_CLUSTERS_PER_GROUP: u32 = 65528;
+
 /// Records checks of the superblock.
-struct Judge<'a> {
+pub(super) struct Judge<'a> {
     region: &'a Region,
     name: &'a str,
-    superblock: &'a Superblock,
+    pub(super) superblock: &'a Superblock,
     out: &'a mut Recorder,
 }
 
@@ -34,9 +40,10 @@ pub(super) fn verify(
 ) -> Option<Geometry> {
     let mut judge = Judge { region, name, superblock, out };
     judge.identity()?;
-    let geometry = judge.sizes()?;
+    let geometry = judge.sizes();
+    judge.features();
     judge.state();
-    Some(geometry)
+    geometry
 }
 
 /// What blkid calls it.
@@ -59,7 +66,8 @@ macro_rules! field {
 }
 
 impl Judge<'_> {
-    fn expect(
+    /// Records a check of the field at this offset in the superblock.
+    pub(super) fn expect(
         &mut self,
         check: &'static Check,
         holds: bool,
@@ -83,39 +91,45 @@ impl Judge<'_> {
         })
         .then_some(())?;
         let known = [
-            ("compat", raw.s_feature_compat.get(), compat::KNOWN, field!(s_feature_compat)),
             (
-                "incompat",
+                FeatureSet::Compat,
+                raw.s_feature_compat.get(),
+                compat::KNOWN,
+                field!(s_feature_compat),
+            ),
+            (
+                FeatureSet::Incompat,
                 raw.s_feature_incompat.get(),
                 incompat::KNOWN & !incompat::JOURNAL_DEV,
                 field!(s_feature_incompat),
             ),
             (
-                "ro_compat",
+                FeatureSet::RoCompat,
                 raw.s_feature_ro_compat.get(),
                 ro_compat::KNOWN,
                 field!(s_feature_ro_compat),
             ),
         ];
-        let mut all_known = true;
         for (set, features, known, field) in known {
-            let unknown = if self.superblock.is_dynamic() { features & !known } else { 0 };
-            all_known &= self.expect(&FEATURES, unknown == 0, field, || {
-                format!("{set} has {unknown:#x}, which nobody knows")
+            let unknown = features & !known;
+            self.expect(&FEATURES, unknown == 0, field, || {
+                let names: Vec<_> = set.names(unknown).collect();
+                format!("{}, which is not known here", names.join(" "))
             });
         }
-        all_known.then_some(())?;
+        // What others may ignore, and what a writer must know, does not change what is read.
+        (raw.s_feature_incompat.get() & !incompat::KNOWN == 0).then_some(())?;
+        (!self.superblock.incompat(incompat::JOURNAL_DEV)).then_some(())?;
         if self.superblock.ro_compat(ro_compat::METADATA_CSUM) {
-            let (stored, computed) = (raw.s_checksum.get(), self.superblock.checksum());
             let crc32c = raw.s_checksum_type == 1;
-            let held = crc32c && stored == computed;
-            self.expect(&SUPERBLOCK_CHECKSUM, held, field!(s_checksum), || {
-                if !crc32c {
-                    return format!("s_checksum_type {}, not 1, crc32c", raw.s_checksum_type);
-                }
-                format!("stored {stored:#010x}, computed {computed:#010x}")
+            self.expect(&SUPERBLOCK_CHECKSUM, crc32c, field!(s_checksum_type), || {
+                format!("s_checksum_type {}, not 1, crc32c", raw.s_checksum_type)
             })
             .then_some(())?;
+            let (stored, computed) = (raw.s_checksum.get(), self.superblock.checksum());
+            self.expect(&SUPERBLOCK_CHECKSUM, stored == computed, field!(s_checksum), || {
+                format!("stored {stored:#010x}, computed {computed:#010x}")
+            });
         }
         Some(())
     }
@@ -129,17 +143,7 @@ impl Judge<'_> {
             format!("s_log_block_size {}, and 6 is the most", raw.s_log_block_size)
         });
         let block_size = block_size?;
-        let bigalloc = superblock.ro_compat(ro_compat::BIGALLOC);
-        let cluster_blocks = superblock.cluster_blocks();
-        let clusters = raw.s_clusters_per_group.get();
-        let same = raw.s_log_cluster_size == raw.s_log_block_size;
-        // Revision 0 had fragments there, which were as large as blocks.
-        let cluster = cluster_blocks.filter(|_| bigalloc || same);
-        self.expect(&CLUSTER_SIZE, cluster.is_some(), field!(s_log_cluster_size), || {
-            let (cluster, block) = (raw.s_log_cluster_size, raw.s_log_block_size);
-            format!("s_log_cluster_size {cluster}, which does not fit s_log_block_size {block}")
-        });
-        let cluster_blocks = cluster?;
+        let cluster_blocks = self.cluster_size()?;
         let first = u32::from(block_size == 1024 && cluster_blocks == 1);
         let mut sound = self.expect(
             &FIRST_DATA_BLOCK,
@@ -147,24 +151,65 @@ impl Judge<'_> {
             field!(s_first_data_block),
             || format!("{}, not {first}", raw.s_first_data_block),
         );
-        let blocks = raw.s_blocks_per_group.get();
-        let whole = u64::from(clusters) * u64::from(cluster_blocks) == u64::from(blocks);
-        let counted = clusters.is_multiple_of(8) && (8..=block_size * 8).contains(&clusters);
-        sound &= self.expect(&GROUP_SIZE, whole && counted, field!(s_blocks_per_group), || {
-            let most = block_size * 8;
-            format!(
-                "{blocks} blocks, {clusters} clusters of {cluster_blocks}; not 8 to {most} clusters"
-            )
+        sound &= self.group_size(block_size, cluster_blocks);
+        sound &= self.inodes(block_size);
+        let desc_size = raw.s_desc_size.get();
+        // Without 64bit nothing reads it, but e2fsck refuses a strange one all the same.
+        let least = if superblock.incompat(incompat::BITS_64) { 64 } else { 0 };
+        let room = (least..=1024).contains(&desc_size);
+        let power = desc_size == 0 || desc_size.is_power_of_two();
+        sound &= self.expect(&DESCRIPTOR_SIZE, room && power, field!(s_desc_size), || {
+            format!("{desc_size} bytes, not a power of two from {least} to 1024")
         });
-        let inode_size = superblock.inode_size();
+        sound &= self.blocks(block_size, first);
+        if !sound {
+            return None;
+        }
+        self.groups()
+    }
+
+    /// Blocks in a cluster.
+    fn cluster_size(&mut self) -> Option<u32> {
+        let raw = &self.superblock.raw;
+        let bigalloc = self.superblock.ro_compat(ro_compat::BIGALLOC);
+        let cluster_blocks = self.superblock.cluster_blocks();
+        let same = raw.s_log_cluster_size == raw.s_log_block_size;
+        // Revision 0 had fragments there, which were as large as blocks.
+        let cluster = cluster_blocks.filter(|_| bigalloc || same);
+        self.expect(&CLUSTER_SIZE, cluster.is_some(), field!(s_log_cluster_size), || {
+            let (cluster, block) = (raw.s_log_cluster_size, raw.s_log_block_size);
+            format!("s_log_cluster_size {cluster}, which does not fit s_log_block_size {block}")
+        });
+        cluster
+    }
+
+    fn group_size(&mut self, block_size: u32, cluster_blocks: u32) -> bool {
+        let raw = &self.superblock.raw;
+        let (blocks, clusters) = (raw.s_blocks_per_group.get(), raw.s_clusters_per_group.get());
+        let most = (block_size * 8).min(MAX_CLUSTERS_PER_GROUP);
+        let counted = clusters.is_multiple_of(8) && (8..=most).contains(&clusters);
+        let sound = self.expect(&GROUP_SIZE, counted, field!(s_clusters_per_group), || {
+            format!("{clusters} clusters, not a multiple of 8 from 8 to {most}")
+        });
+        let all = u64::from(clusters) * u64::from(cluster_blocks);
+        let whole = all == u64::from(blocks);
+        self.expect(&GROUP_SIZE, whole, field!(s_blocks_per_group), || {
+            format!("{blocks} blocks, not {all}: {clusters} clusters of {cluster_blocks}")
+        }) && sound
+    }
+
+    /// What it says of inodes; how many there are in all is another question.
+    fn inodes(&mut self, block_size: u32) -> bool {
+        let raw = &self.superblock.raw;
+        let inode_size = self.superblock.inode_size();
         let good = (128..=block_size).contains(&u32::from(inode_size));
-        sound &= self.expect(
+        let mut sound = self.expect(
             &INODE_SIZE,
             good && inode_size.is_power_of_two(),
             field!(s_inode_size),
             || format!("{inode_size} bytes, not a power of two from 128 to {block_size}"),
         );
-        let first_ino = superblock.first_ino();
+        let first_ino = self.superblock.first_ino();
         let inodes_count = raw.s_inodes_count.get();
         sound &= self.expect(
             &FIRST_INODE,
@@ -173,44 +218,72 @@ impl Judge<'_> {
             || format!("{}, not 11 to {inodes_count}", first_ino.0),
         );
         let inodes = raw.s_inodes_per_group.get();
-        let in_block = block_size / u32::from(inode_size.max(1));
-        let counted =
-            inodes.is_multiple_of(8) && (in_block.max(8)..=block_size * 8).contains(&inodes);
+        // `EXT2_MAX_INODES_PER_GROUP`: what a descriptor counts has 16 bits; and in a group there
+        // have to be blocks for more than inodes.
+        let in_block = block_size.checked_div(inode_size.into()).unwrap_or(1).max(1);
+        let tables = raw.s_blocks_per_group.get().saturating_sub(4).saturating_mul(in_block);
+        let most = tables.min(65536_u32.saturating_sub(in_block)).min(block_size * 8);
+        let counted = inodes.is_multiple_of(8) && (in_block.max(8)..=most).contains(&inodes);
         sound &= self.expect(&INODES_PER_GROUP, counted, field!(s_inodes_per_group), || {
-            let most = block_size * 8;
             format!("{inodes}, not a multiple of 8 from {} to {most}", in_block.max(8))
         });
-        let desc_size = superblock.desc_size();
-        let wide = superblock.incompat(incompat::BITS_64);
-        let room = !wide || (64..=1024).contains(&desc_size) && desc_size.is_power_of_two();
-        sound &= self.expect(&DESCRIPTOR_SIZE, room, field!(s_desc_size), || {
-            format!("{desc_size} bytes, not a power of two from 64 to 1024")
-        });
+        sound
+    }
+
+    fn blocks(&mut self, block_size: u32, first: u32) -> bool {
+        let raw = &self.superblock.raw;
         let len = self.region.len();
-        let count = superblock.blocks_count();
+        let count = self.superblock.blocks_count();
         let bytes = count.checked_mul(u64::from(block_size));
         let inside = count > u64::from(first) && bytes.is_some_and(|bytes| bytes <= len);
-        sound &= self.expect(&BLOCKS_COUNT, inside, field!(s_blocks_count_lo), || {
+        let sound = self.expect(&BLOCKS_COUNT, inside, field!(s_blocks_count_lo), || {
             let size = bytes_of(count, block_size);
             format!("{count} blocks of {block_size} bytes, {size}, and there are {len} bytes")
         });
-        if !sound {
-            return None;
-        }
-        let geometry = Geometry::new(superblock);
+        let high = raw.s_blocks_count_hi.get();
+        let wide = self.superblock.incompat(incompat::BITS_64);
+        let plain =
+            self.expect(&BLOCKS_COUNT, wide || high == 0, field!(s_blocks_count_hi), || {
+                format!("s_blocks_count_hi {high}, not 0: there is no 64bit, but Linux counts it")
+            });
+        let (kept, half) = (self.superblock.reserved_blocks_count(), count / 2);
+        self.expect(&RESERVED_BLOCKS, kept <= half, field!(s_r_blocks_count_lo), || {
+            format!("{kept} blocks, and {half}, half of all, are the most")
+        });
+        let (kept, most) = (u32::from(raw.s_reserved_gdt_blocks.get()), block_size / 4);
+        let room =
+            self.expect(&RESERVED_DESCRIPTORS, kept <= most, field!(s_reserved_gdt_blocks), || {
+                format!("{kept} blocks, and {most} are the most")
+            });
+        sound && plain && room
+    }
+
+    /// Are there as many groups as one can judge, with room for what has to be in them?
+    fn groups(&mut self) -> Option<Geometry> {
+        let raw = &self.superblock.raw;
+        let (count, inodes) = (self.superblock.blocks_count(), raw.s_inodes_per_group.get());
+        let geometry = Geometry::new(self.superblock);
         let groups = geometry.as_ref().map_or(u64::MAX, |geometry| u64::from(geometry.group_count));
         let clusters = geometry.as_ref().map_or(u64::MAX, Geometry::clusters_count);
-        self.expect(
-            &LIMIT,
-            groups <= MAX_GROUPS && clusters <= MAX_CLUSTERS,
-            field!(s_blocks_count_lo),
-            || format!("{groups} groups, {clusters} clusters; {MAX_GROUPS} and {MAX_CLUSTERS} are the most"),
-        )
+        let within = groups <= MAX_GROUPS && clusters <= MAX_CLUSTERS && count <= MAX_BLOCKS;
+        self.expect(&LIMIT, within, field!(s_blocks_count_lo), || {
+            format!(
+                "{groups} groups, {clusters} clusters, {count} blocks; \
+                 {MAX_GROUPS}, {MAX_CLUSTERS}, {MAX_BLOCKS} are the most"
+            )
+        })
         .then_some(())?;
         let geometry = geometry?;
         let all = groups * u64::from(inodes);
+        let inodes_count = raw.s_inodes_count.get();
         self.expect(&INODES_COUNT, all == u64::from(inodes_count), field!(s_inodes_count), || {
             format!("{inodes_count}, not {all}: {groups} groups of {inodes}")
+        })
+        .then_some(())?;
+        let (meta, most) = (raw.s_first_meta_bg.get(), geometry.descriptor_blocks());
+        let used = self.superblock.incompat(incompat::META_BG);
+        self.expect(&FIRST_META_BG, !used || meta <= most, field!(s_first_meta_bg), || {
+            format!("{meta}, and {most}, the number of blocks of descriptors, is the most")
         })
         .then_some(())?;
         // What is at the start of the group with the most of it has room there, and an inode table.
@@ -219,6 +292,7 @@ impl Judge<'_> {
         let room = u64::from(geometry.blocks_per_group) > u64::from(first) + 1
             && count > tables + u64::from(first);
         self.expect(&GROUP_SIZE, room, field!(s_blocks_per_group), || {
+            let blocks = geometry.blocks_per_group;
             format!("{blocks} blocks, which have no room for {first} blocks of descriptors")
         })
         .then_some(geometry)

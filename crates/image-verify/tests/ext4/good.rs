@@ -63,6 +63,7 @@ pub(crate) const UNREADABLE: &[Recipe] = &[
     recipe("no filetype", &["-t", "ext2", "-O", "^filetype"]),
     recipe("ea_inode", &["-t", "ext4", "-O", "ea_inode"]),
     recipe("mmp", &["-t", "ext4", "-O", "mmp"]),
+    recipe("casefold, encrypt", &["-t", "ext4", "-O", "casefold,encrypt"]),
     recipe("large_dir", &["-t", "ext4", "-O", "large_dir"]),
     Recipe { mib: 128, ..recipe("64 KiB", &["-t", "ext4", "-b", "65536", "-O", "inline_data"]) },
 ];

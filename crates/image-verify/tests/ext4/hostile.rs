@@ -126,6 +126,7 @@ fn groups_that_nobody_has_cost_nothing() {
     image.edit_superblock(|raw| {
         raw.s_blocks_per_group.set(8);
         raw.s_clusters_per_group.set(8);
+        raw.s_inodes_per_group.set(16);
         raw.s_blocks_count_hi.set(8);
     });
     let source = twins::Padded { bytes: image.bytes, len: 1 << 50 };

@@ -17,7 +17,10 @@ use image_formats::{
     ext4::{GroupIndex, Inode},
 };
 
-use super::{good::READABLE, image::*};
+use super::{
+    good::{READABLE, UNREADABLE},
+    image::*,
+};
 
 /// What e2fsck says of a twin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,17 +91,26 @@ pub(crate) enum Base {
     Log,
     /// An orphan file, quotas, and the multi-mount protection.
     Metafiles,
+    /// Descriptors in their own groups.
+    MetaBg,
 }
 
 impl Base {
-    pub(crate) const ALL: &[Self] =
-        &[Self::Usual, Self::Bigalloc, Self::Inline, Self::Names, Self::Log, Self::Metafiles];
+    pub(crate) const ALL: &[Self] = &[
+        Self::Usual,
+        Self::Bigalloc,
+        Self::Inline,
+        Self::Names,
+        Self::Log,
+        Self::Metafiles,
+        Self::MetaBg,
+    ];
 
     /// What is said of it, good as it is.
     pub(crate) fn findings(self) -> &'static [&'static str] {
         match self {
             Self::Log => &["ext4-journal-replay"],
-            Self::Inline | Self::Names | Self::Metafiles => &["ext4-unreadable"],
+            Self::Inline | Self::Names | Self::Metafiles | Self::MetaBg => &["ext4-unreadable"],
             Self::Usual | Self::Bigalloc => &[],
         }
     }
@@ -115,6 +127,7 @@ impl Base {
             Self::Names => directories::names(),
             Self::Log => journal::log(),
             Self::Metafiles => metafiles::metafiles(),
+            Self::MetaBg => unreadable("meta_bg"),
         })
     }
 }
@@ -183,6 +196,11 @@ fn inline() -> Vec<u8> {
     });
     image.edit_inode(ino, |raw| raw.i_flags.set(raw.i_flags.get() | Inode::ENCRYPT));
     image.bytes
+}
+
+fn unreadable(name: &str) -> Vec<u8> {
+    let recipe = UNREADABLE.iter().find(|recipe| recipe.name == name).unwrap();
+    recipe.make().bytes()
 }
 
 const fn twin(check: &'static str, edit: fn(&mut Image)) -> Twin {

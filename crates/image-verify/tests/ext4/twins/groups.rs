@@ -15,7 +15,27 @@ pub(crate) const TWINS: &[Twin] = &[
             let table = raw.bg_inode_table_lo.get();
             raw.bg_inode_bitmap_lo.set(table + 1);
         });
-    }),
+    })
+    .also(&["ext4-backup-descriptors"]),
+    twin("ext4-group-flags-odd", |image| {
+        image.edit_descriptor(GROUP_0, |raw| raw.bg_flags.set(raw.bg_flags.get() | 0x100));
+    })
+    .silent("it does not look"),
+    twin("ext4-inode-table-unused", |image| {
+        image.edit_descriptor(GroupIndex(2), |raw| raw.bg_itable_unused_lo.set(0xffff));
+    })
+    .silent("it says so, and then exits with 0 all the same"),
+    twin("ext4-backup-descriptors", |image| {
+        let block = image.geometry().descriptor_copy(GroupIndex(1), 0).unwrap();
+        image.block_mut(block)[0] ^= 1;
+    })
+    .silent("it looks at the copies only when it wants to write"),
+    twin("ext4-resize-inode", |image| {
+        let geometry = image.geometry();
+        let block = geometry.descriptor_block(geometry.descriptor_blocks());
+        image.block_mut(block)[0] ^= 1;
+    })
+    .silent("it says so, and then exits with 0 all the same"),
     twin("ext4-backup", |image| {
         let block = image.geometry().layout(GroupIndex(1)).superblock.unwrap();
         // +0x68 `s_uuid`.
