@@ -2,6 +2,7 @@
 
 mod archive;
 mod disk;
+mod ext4;
 mod fat;
 
 use std::{

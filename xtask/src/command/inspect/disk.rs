@@ -17,7 +17,7 @@ use image_verify::{
 };
 use serde_json::Value;
 
-use super::{Printer, Structure, fat, hex, structure, text};
+use super::{Printer, Structure, ext4, fat, hex, structure, text};
 
 /// Prints tables first, then each partition with its file system and files.
 pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()> {
@@ -28,10 +28,13 @@ pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()
     }
     for partition in &disk.partitions {
         out.print(&describe_partition(partition))?;
-        if partition.content == Content::Fat {
-            for found in fat::describe(&partition.region).map_err(machine)? {
-                out.print(&found)?;
-            }
+        let found = match partition.content {
+            Content::Fat => fat::describe(&partition.region),
+            Content::Ext => ext4::describe(&partition.region),
+            _ => Ok(Vec::new()),
+        };
+        for found in found.map_err(machine)? {
+            out.print(&found)?;
         }
         if let Some(volume) = &partition.volume {
             out.print(&describe_volume(partition, volume))?;
@@ -55,6 +58,18 @@ pub(super) fn present<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadEr
         Err(error) if error.is_defect() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// A UUID as people write it.
+pub(super) fn uuid(bytes: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text += &format!("{byte:02x}");
+    }
+    text
 }
 
 fn tables(disk: &Disk) -> Result<Vec<Structure>, ReadError> {
