@@ -53,10 +53,15 @@ impl Judge<'_, '_> {
                 (judge.at_inode(ino), "in use, and the file system has no such file".to_owned())
             });
             // What it has is not free all the same.
-            return match inode.raw.i_links_count.get() {
-                0 => Ok(true),
-                _ => self.file(ino, inode, attributes),
-            };
+            if inode.raw.i_links_count.get() > 0 {
+                return self.file(ino, inode, attributes);
+            }
+            // Of the flags e2fsck looks at these.
+            let both = inode.has(Inode::EXTENTS) && inode.has(Inode::INLINE_DATA);
+            if both || inode.has(Inode::CASEFOLD) {
+                self.flags(ino, inode, role);
+            }
+            return Ok(true);
         }
         let mode = inode.raw.i_mode.get();
         let file_type = inode.file_type();
