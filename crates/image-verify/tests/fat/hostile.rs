@@ -123,6 +123,67 @@ fn everything_is_wrong_everywhere() {
     assert!(recorded.omitted["fat-duplicate-name"] > 400);
 }
 
+/// Directories that are nested ten thousand deep: all are judged, and no path that is told is long.
+#[test]
+fn a_very_deep_tree() {
+    let mut edit = Edit::new(fat32());
+    let mut parent = edit.first(b"LEER       ");
+    let mut slot = edit.cluster(parent) + 64;
+    for cluster in edit.free().take(10_000) {
+        edit.set(cluster, edit.end());
+        edit.put(slot, &entry(b"DOWN       ", 0x10, cluster));
+        let at = edit.cluster(cluster);
+        edit.put(at, &entry(b".          ", 0x10, cluster));
+        edit.put(at + 32, &entry(b"..         ", 0x10, parent));
+        (parent, slot) = (cluster, at + 64);
+    }
+    edit.put(slot, &entry(b"BAD*       ", 0x20, 1));
+    let start = Instant::now();
+    let (recorded, volume) = judge_bytes(&edit.bytes);
+    let want = ["fat-depth", "fat-first-cluster", "fat-free-count", "fat-short-name"];
+    assert_eq!(failed(&recorded), want.map(str::to_owned).into());
+    assert!(volume.is_none());
+    for finding in &recorded.findings {
+        assert!(finding.at.path.as_ref().is_none_or(|path| path.len() < 1000), "{finding:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+/// Every file but one leads into the chain of that one, from its end to its start: no cluster is
+/// looked at again and again.
+#[test]
+fn files_that_all_end_in_another() {
+    let mut edit = Edit::new(fat32());
+    let free: Vec<u32> = edit.free().collect();
+    let (long, rest) = free.split_at(30_000);
+    for pair in long.windows(2) {
+        edit.set(pair[0], pair[1]);
+    }
+    edit.set(long[29_999], edit.end());
+    // A directory of 600 clusters, each with 14 files and more, of one cluster each.
+    let (directory, tails) = rest.split_at(600);
+    let first = edit.first(b"LEER       ");
+    edit.set(first, directory[0]);
+    for pair in directory.windows(2) {
+        edit.set(pair[0], pair[1]);
+    }
+    edit.set(directory[599], edit.end());
+    let start = edit.cluster(first) + 64;
+    edit.put(start, &entry(b"LONG       ", 0x20, long[0]));
+    for (index, tail) in tails.iter().take(600 * 16).enumerate() {
+        let name = format!("{index:011}").into_bytes().try_into().unwrap();
+        let at = edit.cluster(directory[index / 16]) + index % 16 * 32;
+        edit.put(at, &entry(&name, 0x20, *tail));
+        edit.set(*tail, long[29_999 - index]);
+    }
+    let start = Instant::now();
+    let (recorded, volume) = judge_bytes(&edit.bytes);
+    has(&failed(&recorded), &["fat-cross-link", "fat-file-size"]);
+    assert_eq!(recorded.omitted["fat-cross-link"], 600 * 16 - 16);
+    assert!(volume.is_none());
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
 /// A cut in the metadata is an error, never a panic.
 #[test]
 fn cuts() {

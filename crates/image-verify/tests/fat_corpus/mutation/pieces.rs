@@ -93,6 +93,14 @@ pub(crate) struct Edit {
     width: Width,
 }
 
+impl Edit {
+    /// True if it makes the number of sectors an odd one.
+    pub(crate) fn changes_sectors_to_odd(&self) -> bool {
+        let odd = |(at, _, new): &(u64, Vec<u8>, Vec<u8>)| matches!(at, 19 | 32) && new[0] & 1 == 1;
+        self.kind == Kind::Boot && self.writes.iter().any(odd)
+    }
+}
+
 impl fmt::Display for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {:?}+{}", self.width.as_str(), self.kind, self.field)?;
