@@ -48,6 +48,9 @@ fn verdicts_are_those_of_e2fsck() {
     let mut mended = BTreeMap::new();
     let mut totals = BTreeMap::<_, u32>::new();
     let mut endless = Vec::new();
+    // Of those that only we complain about: e2fsck prints what is wrong, answers its own question
+    // with "no", and forgets it in its exit status.
+    let mut said = 0;
     print(&format!("{:<36} {:<7} {:>9}  checks of ours", "e2fsck's image", "ours", "e2fsck -fn"));
     for case in &cases {
         let ours = if case.ours.is_empty() { "clean" } else { "error" };
@@ -61,6 +64,7 @@ fn verdicts_are_those_of_e2fsck() {
         let (name, status, checks) = (&case.name, theirs.status, case.ours.join(" "));
         print(&format!("{name:<36} {ours:<7} {status:>9} {mark} {checks}"));
         *totals.entry((case.ours.is_empty(), theirs.clean())).or_default() += 1;
+        said += u32::from(!agree && theirs.clean() && !theirs.words().is_empty());
         if !agree {
             found.insert(name.clone(), format!("{ours}, e2fsck {status}: {}", theirs.words()));
         }
@@ -79,7 +83,8 @@ fn verdicts_are_those_of_e2fsck() {
     let agreed = total(true, true) + total(false, false);
     print(&format!(
         "{} images: {agreed} of {compared} verdicts agree ({:.1} %): both clean {}, both not {}, only \
-         e2fsck complains {}, only we do {}; e2fsck does not end on {}",
+         e2fsck complains {}, only we do {}, of which it says something about {said}; it does not \
+         end on {}",
         cases.len(),
         f64::from(agreed) * 100.0 / f64::from(compared),
         total(true, true),
