@@ -198,6 +198,9 @@ impl Disk {
             (Some(Table::Mbr { .. }), _) => "mbr",
             (Some(Table::Gpt { .. }), _) => "gpt",
             (None, Some(Partition { volume: Some(volume), .. })) => volume.format,
+            // One that cannot be read is called by its family.
+            (None, Some(Partition { content: Content::Ext, .. })) => "ext",
+            (None, Some(Partition { content: Content::Fat, .. })) => "vfat",
             (None, _) => "disk",
         }
     }
