@@ -6,7 +6,7 @@
 //! or what Linux does not mount; what both accept, and Windows or a firmware does not, is a
 //! warning.
 //!
-//! In memory are at most 64 MiB of the FAT, a bit for each cluster, 40 bytes for each directory and
+//! In memory are at most 128 MiB of the FAT, a bit for each cluster, 40 bytes for each directory and
 //! 16 MiB of their names, and the names of one directory as hashes. Each cluster of a chain is
 //! looked at once, so the time is linear in what the FAT and the directories hold.
 

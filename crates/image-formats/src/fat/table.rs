@@ -29,17 +29,16 @@ impl Entry {
     }
 }
 
-/// Bytes of the table that are read at a time to look up an entry.
-const PAGE: u64 = 4096;
+/// Bytes of a page, and how many are remembered of a table that is read where it is asked: a chain
+/// mostly goes on where it is.
+const FEW: (usize, usize) = (4096, 16);
 
-/// Pages that are remembered: a chain mostly goes on where it is.
-const FEW_PAGES: usize = 16;
+/// The most bytes of a table that are kept. FAT32 with 32 million clusters has so many.
+pub const MAX_KEPT: u64 = 128 << 20;
 
-/// The most bytes of a table that are kept. FAT32 with 16 million clusters has so many.
-pub const MAX_KEPT: u64 = 64 << 20;
-
-/// Pages of a larger table that are remembered instead, as many bytes.
-const MANY_PAGES: usize = 1 << 14;
+/// Bytes of a page, and how many are remembered of a larger table that is looked at in any order:
+/// about as many bytes, and little is read for an entry that nothing near is asked after.
+const MANY: (usize, usize) = (512, 1 << 18);
 
 /// Bytes of the table that are read at a time to go through all of it: whole entries of each width.
 const PIECE: u64 = 3 << 16;
@@ -51,18 +50,67 @@ pub struct Table {
     width: Width,
     /// All of it, where it is kept.
     kept: Option<Vec<u8>>,
-    /// Number of the page and its bytes, with one of the next page: an entry of 12 bits may need
-    /// it.
-    pages: Vec<Option<(u64, Vec<u8>)>>,
-    max_pages: usize,
+    pages: Pages,
+}
+
+/// Parts of a table that were read, each in the one place where it can be.
+#[derive(Debug)]
+struct Pages {
+    /// Bytes of a page.
+    page: usize,
+    /// How many places there are.
+    places: usize,
+    /// Which page is in a place, counted from 1.
+    numbers: Vec<u32>,
+    /// The pages, each with one byte of the next page: an entry of 12 bits may need it.
+    bytes: Vec<u8>,
+}
+
+impl Pages {
+    fn new((page, places): (usize, usize)) -> Self {
+        Self { page, places, numbers: Vec::new(), bytes: Vec::new() }
+    }
+
+    /// The bytes of a table from one of them on, up to the end of its page and one more.
+    fn from(&mut self, at: u64, region: &Region) -> Result<&[u8], ReadError> {
+        let size = u64::try_from(self.page).unwrap_or(u64::MAX);
+        let (number, start) = (at.div_euclid(size), at.rem_euclid(size));
+        let place = usize::try_from(number).unwrap_or(0).checked_rem(self.places).unwrap_or(0);
+        let stride = self.page.saturating_add(1);
+        if self.numbers.is_empty() {
+            // Zeros, which cost nothing until they are written.
+            self.numbers = vec![0; self.places];
+            self.bytes = vec![0; self.places.saturating_mul(stride)];
+        }
+        let first = place.saturating_mul(stride);
+        let tag = u32::try_from(number.saturating_add(1)).unwrap_or(u32::MAX);
+        let page_at = number.saturating_mul(size);
+        let len = region.len().saturating_sub(page_at).min(size.saturating_add(1));
+        let len = usize::try_from(len).unwrap_or(0);
+        let range = first..first.saturating_add(len);
+        if self.numbers.get(place) != Some(&tag) {
+            // Where it cannot be read, what was there is gone too.
+            self.mark(place, 0);
+            let bytes = self.bytes.get_mut(range.clone()).unwrap_or_default();
+            region.fill(WHAT, page_at, bytes)?;
+            self.mark(place, tag);
+        }
+        let page = self.bytes.get(range).unwrap_or_default();
+        Ok(usize::try_from(start).ok().and_then(|start| page.get(start..)).unwrap_or_default())
+    }
+
+    fn mark(&mut self, place: usize, tag: u32) {
+        if let Some(number) = self.numbers.get_mut(place) {
+            *number = tag;
+        }
+    }
 }
 
 impl Table {
     /// The copy whose entries are in `region`, as long as [`Geometry::table_len`] says. It is read
     /// where it is asked.
     pub fn new(region: Region, geometry: &Geometry) -> Self {
-        let (kept, pages) = (None, Vec::new());
-        Self { region, width: geometry.width, kept, pages, max_pages: FEW_PAGES }
+        Self { region, width: geometry.width, kept: None, pages: Pages::new(FEW) }
     }
 
     /// The same, for who looks at all of it in any order: as much as [`MAX_KEPT`] is kept in
@@ -73,7 +121,7 @@ impl Table {
         if len <= MAX_KEPT {
             table.kept = Some(table.region.bytes(WHAT, 0, len, MAX_KEPT)?);
         } else {
-            table.max_pages = MANY_PAGES;
+            table.pages = Pages::new(MANY);
         }
         Ok(table)
     }
@@ -106,30 +154,10 @@ impl Table {
             let start = usize::try_from(at).unwrap_or(usize::MAX);
             kept.get(start..).and_then(|bytes| decode(bytes, width, odd))
         } else {
-            let start = usize::try_from(at.rem_euclid(PAGE)).unwrap_or(usize::MAX);
-            let page = self.page(at.div_euclid(PAGE))?;
-            page.get(start..).and_then(|bytes| decode(bytes, width, odd))
+            decode(self.pages.from(at, &self.region)?, width, odd)
         };
         // Past the end of the table there is nothing; the region says so.
         value.map_or_else(|| self.region.array::<4>(WHAT, at).map(u32::from_le_bytes), Ok)
-    }
-
-    fn page(&mut self, number: u64) -> Result<&[u8], ReadError> {
-        if self.pages.is_empty() {
-            self.pages.resize_with(self.max_pages, || None);
-        }
-        let pages = u64::try_from(self.max_pages).unwrap_or(1);
-        let slot = usize::try_from(number.checked_rem(pages).unwrap_or(0)).unwrap_or(0);
-        let known = matches!(self.pages.get(slot), Some(Some((kept, _))) if *kept == number);
-        if !known {
-            let at = number.saturating_mul(PAGE);
-            let len = self.region.len().saturating_sub(at).min(PAGE.saturating_add(1));
-            let bytes = self.region.bytes(WHAT, at, len, PAGE.saturating_add(1))?;
-            if let Some(slot) = self.pages.get_mut(slot) {
-                *slot = Some((number, bytes));
-            }
-        }
-        Ok(self.pages.get(slot).and_then(Option::as_ref).map_or(&[], |(_, bytes)| bytes))
     }
 
     /// Shows every entry of the table, the first two excepted, in one pass over it.
@@ -237,7 +265,9 @@ mod tests {
             bytes.truncate(usize::try_from(geometry.table_len()).unwrap());
             let region = Region::from(bytes);
             let kept = Table::kept(region.clone(), &geometry).unwrap();
-            for mut table in [Table::new(region, &geometry), kept] {
+            let mut small = Table::new(region.clone(), &geometry);
+            small.pages = Pages::new((512, 3));
+            for mut table in [Table::new(region, &geometry), kept, small] {
                 let mut seen = 0;
                 table
                     .scan(&geometry, |cluster, entry| {

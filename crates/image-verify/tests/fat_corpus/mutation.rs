@@ -43,11 +43,6 @@ impl Case {
         self.theirs.clean() == self.ours.is_empty()
     }
 
-    /// True if fsck.fat said this.
-    pub(crate) fn said(&self, words: &str) -> bool {
-        self.theirs.text.contains(words)
-    }
-
     /// True if we are the only ones who complain, and of these checks only.
     pub(crate) fn only_we(&self, checks: &[&str]) -> bool {
         self.theirs.clean()
