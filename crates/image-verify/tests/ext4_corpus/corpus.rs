@@ -1,6 +1,6 @@
 //! The images that e2fsck is tested with.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::rig::*;
 
@@ -15,7 +15,8 @@ struct Case {
     mended: Option<Vec<String>>,
 }
 
-fn cases() -> Vec<Case> {
+/// The names and the files of all images.
+pub(crate) fn images() -> Vec<(String, PathBuf)> {
     let tests = fetched("e2fsprogs/tests");
     let mut images = Vec::new();
     for name in names(&tests) {
@@ -26,7 +27,11 @@ fn cases() -> Vec<Case> {
             }
         }
     }
-    on_two_threads(&images, |(name, path)| {
+    images
+}
+
+fn cases() -> Vec<Case> {
+    on_two_threads(&images(), |(name, path)| {
         let disk = Disk::expand(reader(path));
         let ours = errors(&disk.judge()).into_iter().collect();
         let never_ends = NEVER_ENDS.contains(&name.as_str());

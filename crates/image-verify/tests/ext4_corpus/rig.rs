@@ -111,6 +111,10 @@ impl Disk {
         self.path.to_str().unwrap()
     }
 
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        fs::read(&self.path).unwrap()
+    }
+
     /// What we find.
     pub(crate) fn judge(&self) -> Vec<Finding> {
         let file = File::open(&self.path).unwrap();

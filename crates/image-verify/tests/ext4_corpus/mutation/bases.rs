@@ -4,7 +4,10 @@ use std::{fmt::Write as _, fs, os::unix::fs::FileExt as _};
 
 use image_formats::ext4::{Ino, Inode};
 
-use super::super::image::{Image, ok, pattern, run};
+use super::super::{
+    image::{Image, ok, pattern, run},
+    rig::{Disk, on_two_threads, reader},
+};
 
 /// What is put into a base.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,13 +68,27 @@ const PLANS: &[Plan] = &[
 
 /// A file system that edits are made in.
 pub(crate) struct Base {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) image: Image,
 }
 
 /// All of them.
 pub(crate) fn all() -> Vec<Base> {
-    super::super::rig::on_two_threads(PLANS, make)
+    on_two_threads(PLANS, make)
+}
+
+/// Those of e2fsprogs' own tests that are small, as e2fsck leaves them: made by hand, by old kernels, by
+/// other systems.
+pub(crate) fn of_e2fsprogs() -> Vec<Base> {
+    let images = super::super::corpus::images();
+    let bases = on_two_threads(&images, |(name, path)| {
+        let disk = Disk::expand(reader(path));
+        let small = disk.path.metadata().unwrap().len() <= 8 << 20;
+        // What is said of the next mount would be said of all edits.
+        (small && disk.mend() && disk.judge().is_empty())
+            .then(|| Base { name: name.clone(), image: Image { bytes: disk.bytes() } })
+    });
+    bases.into_iter().flatten().collect()
 }
 
 fn make(plan: &Plan) -> Base {
@@ -106,7 +123,7 @@ fn make(plan: &Plan) -> Base {
     let fixed = ["env", "E2FSCK_TIME=1700000000", "E2FSPROGS_FAKE_TIME=1700000000"];
     let output = run("e2fsprogs", &[&fixed[..], &["e2fsck", "-fyD", disk.name()]].concat());
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}: {output:?}", plan.name);
-    Base { name: plan.name, image: Image { bytes: disk.bytes() } }
+    Base { name: plan.name.to_owned(), image: Image { bytes: disk.bytes() } }
 }
 
 /// What `debugfs` is told.

@@ -111,7 +111,11 @@ impl Finder<'_> {
             Kind::InodeBitmap => self.geometry.inodes_per_group,
             _ => u32::MAX,
         };
-        let dense = range.len().min(bits as usize / 8);
+        let dense = range.len().min((bits as usize / 8).max(4));
+        // What is in an inode of another kind need not be a place.
+        if range.end > self.image.bytes.len() {
+            return;
+        }
         self.pieces.push(Piece { kind, range, dense, of, sum });
     }
 
