@@ -25,8 +25,9 @@ impl Judge<'_, '_> {
     /// The list of bad blocks: they are claimed, so that no file may have them.
     pub(super) fn bad_blocks(&mut self, ino: Ino, inode: &Inode<'_>) -> Result<bool, ReadError> {
         let raw = &inode.raw;
+        // e2fsck reads the low halves of the owners only.
         let held = raw.i_mode.get() == 0
-            && (inode.uid(), inode.gid()) == (0, 0)
+            && (raw.i_uid.get(), raw.i_gid.get()) == (0, 0)
             && raw.i_links_count.get() == 0
             && !inode.has(Inode::INLINE_DATA)
             && raw.i_file_acl_lo.get() == 0;
@@ -34,6 +35,7 @@ impl Judge<'_, '_> {
             let at = judge.at_inode(ino);
             (at, "the list of bad blocks has fields that are not 0".to_owned())
         });
+        self.flags(ino, inode, Role::BadBlocks);
         Ok(self.map(ino, inode)?.is_some())
     }
 
@@ -46,6 +48,7 @@ impl Judge<'_, '_> {
         attributes: &mut Attributes,
     ) -> Result<bool, ReadError> {
         if role == Role::Unused {
+            self.flags(ino, inode, role);
             let clear = inode.raw.i_links_count.get() == 0
                 && inode.raw.i_blocks_lo.get() == 0
                 && inode.block_area()[..4] == [0; 4];
@@ -133,9 +136,12 @@ impl Judge<'_, '_> {
         let has = |flag| inode.has(flag);
         let file_type = inode.file_type();
         let is_directory = file_type == Some(FileType::Directory);
+        // What is there for nothing is not asked for an index.
+        let judged = !matches!(role, Role::BadBlocks | Role::Unused);
         let mapped = is_directory || file_type == Some(FileType::File);
         let extents = superblock.incompat(incompat::EXTENTS);
-        let in_use = inode.raw.i_links_count.get() > 0 || matches!(ino, Ino::ROOT | Ino::JOURNAL);
+        let in_use = inode.raw.i_links_count.get() > 0
+            || matches!(ino, Ino::BAD_BLOCKS | Ino::ROOT | Ino::JOURNAL);
         // A map that looks like extents, and nobody says so.
         let looks = || {
             let node = ExtentNode::new(inode.block_area());
@@ -172,9 +178,9 @@ impl Judge<'_, '_> {
             && !superblock.compat(compat::IMAGIC_INODES)
         {
             Some("the flag of AFS, without the feature imagic_inodes")
-        } else if has(Inode::INDEX) && !superblock.compat(compat::DIR_INDEX) {
+        } else if judged && has(Inode::INDEX) && !superblock.compat(compat::DIR_INDEX) {
             Some("an index, without the feature dir_index")
-        } else if has(Inode::INDEX) && !is_directory {
+        } else if judged && has(Inode::INDEX) && !is_directory {
             Some("an index, and it is no directory")
         } else {
             None

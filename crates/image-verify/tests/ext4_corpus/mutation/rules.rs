@@ -1,6 +1,6 @@
 //! Why a verdict may differ.
 
-use super::{Case, Kind};
+use super::{Case, E2fsck, Kind};
 
 /// A reason, and the cases that it explains.
 pub(crate) struct Rule {
@@ -32,9 +32,17 @@ pub(crate) const RULES: &[Rule] = &[
         "e2fsck prints the wrong checksum of a descriptor, ignores it under -n, and exits with 0; \
          Linux does not mount that",
         |case| {
-            case.kind == Kind::Descriptor
-                && case.only_we(&["ext4-group-checksum"])
-                && case.said("descriptor checksums are invalid")
+            case.only_we(&["ext4-group-checksum"]) && case.said("descriptor checksums are invalid")
+        },
+    ),
+    rule(
+        "e2fsck takes a copy where the first superblock or the descriptors have no sense, and then \
+         finds nothing; Linux does not mount that",
+        |case| {
+            matches!(case.kind, Kind::Superblock | Kind::Descriptor)
+                && !case.ours.is_empty()
+                && case.said("trying backup blocks...")
+                && case.theirs.as_ref().is_some_and(E2fsck::clean)
         },
     ),
     rule(
