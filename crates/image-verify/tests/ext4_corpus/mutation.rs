@@ -81,14 +81,12 @@ fn edits(usual: usize) -> usize {
 }
 
 #[test]
-#[ignore = "not every check is there"]
 fn edits_are_judged_as_e2fsck_does() {
     try_edits("small file systems", &bases::all(), edits(EDITS));
 }
 
 /// The same with what e2fsck itself is tested with, once it is mended.
 #[test]
-#[ignore = "not every check is there"]
 fn edits_of_its_images_are_judged_as_e2fsck_does() {
     try_edits("images of e2fsprogs", &bases::of_e2fsprogs(), edits(EDITS_OF_IMAGES));
 }

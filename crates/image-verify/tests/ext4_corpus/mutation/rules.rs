@@ -57,4 +57,9 @@ pub(crate) const RULES: &[Rule] = &[
                 && (case.said("has bad min hash") || case.said("has bad max hash"))
         },
     ),
+    rule(
+        "e2fsck prints a size of extra fields that has no room, ignores it under -n, and exits with \
+         0; Linux does not mount that",
+        |case| case.only_we(&["ext4-extra-size"]) && case.said("extra isize in superblock"),
+    ),
 ];
