@@ -15,7 +15,7 @@ use crate::Recorder;
 
 /// Groups whose metadata is where it should be.
 pub(super) struct Groups {
-    /// In their order. `itable_unused` is never more than there are inodes.
+    /// In their order. `itable_unused` is never more than there are inodes, whatever was there.
     pub(super) descriptors: Vec<Descriptor>,
     /// The clusters with the metadata of groups.
     pub(super) used: Bits,
@@ -148,8 +148,10 @@ impl Judge<'_> {
                 });
             }
             if unused > inodes {
+                // Without checksums nothing skips them, and e2fsck then takes none for unused.
+                let most = if possible { inodes as u16 } else { 0 };
                 descriptor.raw.bg_itable_unused_hi.set(0);
-                descriptor.raw.bg_itable_unused_lo.set(inodes as u16);
+                descriptor.raw.bg_itable_unused_lo.set(most);
             }
         }
     }
