@@ -6,7 +6,8 @@
 //! is read.
 //!
 //! Every block with metadata belongs to one owner and is read once for it: a claim that fails ends
-//! the file that made it. So time and memory follow the size of the file system, whatever is in it.
+//! the file that made it. So time and memory follow the size of the file system, whatever is in it:
+//! 64 MiB, 40 bytes for each inode and two bits for each cluster are the most that it takes.
 
 mod backups;
 mod bits;

@@ -123,8 +123,7 @@ impl<'a> Inode<'a> {
 
     /// True if the first 128 bytes are 0: it was never used, and has no checksum.
     pub fn is_blank(&self) -> bool {
-        let head = self.bytes.get(..raw::Inode::SIZE).unwrap_or(self.bytes);
-        head.iter().all(|byte| *byte == 0)
+        self.bytes.get(..raw::Inode::SIZE).unwrap_or(self.bytes) == [0; raw::Inode::SIZE]
     }
 
     /// True if this flag is set.

@@ -33,13 +33,35 @@ impl Bits {
 
     /// Sets `len` bits from `start` on, if none of them is set: else it tells which is.
     pub(super) fn claim(&mut self, start: u64, len: u64) -> Result<(), u64> {
-        match (start..start.saturating_add(len)).find(|at| self.has(*at)) {
+        match self.first(start, start.saturating_add(len)) {
             Some(taken) => Err(taken),
             None => {
                 self.set(start, len);
                 Ok(())
             }
         }
+    }
+
+    /// The first bit that is set from `start` on, and before `end`. A file may claim thousands of
+    /// clusters of which only the last is taken, and so may all others.
+    fn first(&self, start: u64, end: u64) -> Option<u64> {
+        let mut at = start;
+        while at < end {
+            let rest = self.0.get((at / 8) as usize..(end / 8) as usize).unwrap_or_default();
+            if at.is_multiple_of(8) && rest.len() >= 8 {
+                let (words, _) = rest.as_chunks::<8>();
+                let free = words.iter().take_while(|word| **word == [0; 8]).count() as u64;
+                at += free * 64;
+                if free > 0 {
+                    continue;
+                }
+            }
+            if self.has(at) {
+                return Some(at);
+            }
+            at += 1;
+        }
+        None
     }
 
     /// `len` bytes of bits from `start` on, which is a multiple of 8; shorter at the end.
@@ -61,7 +83,16 @@ mod tests {
         assert_eq!(bits.claim(0, 10), Err(3));
         assert_eq!(bits.claim(0, 3), Ok(()));
         assert_eq!(bits.bytes(0, 6), [0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+        // Words that are free, around one that is not.
+        let mut bits = Bits::new(10_000);
+        bits.set(5003, 1);
+        assert_eq!(bits.claim(1, 9999), Err(5003));
+        assert_eq!(bits.claim(64, 5000), Err(5003));
+        assert_eq!(bits.claim(5004, 4996), Ok(()));
+        assert_eq!(bits.claim(3, 5000), Ok(()));
+        assert_eq!(bits.claim(0, 3), Ok(()));
         // There is nothing beyond the end.
+        let mut bits = Bits::new(100);
         assert_eq!(bits.claim(96, 20), Err(104));
     }
 }
