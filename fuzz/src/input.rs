@@ -69,7 +69,8 @@ impl Image {
     /// The image that xxd dumped: what lies between its lines are holes.
     pub fn from_xxd(text: &str) -> Option<Self> {
         let mut image = Self::default();
-        for line in text.lines() {
+        // A star stands for lines of zeros.
+        for line in text.lines().filter(|line| *line != "*") {
             let (at, rest) = line.split_once(':')?;
             let (hex, _) = rest.trim_start().split_once("  ")?;
             let digits: Vec<_> = hex.chars().filter(|c| *c != ' ').collect();
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn dumps_of_xxd_are_read() {
-        let text = "00000000: eb3c 906d  .<.m\n000001fe: 55aa  U.\n";
+        let text = "00000000: eb3c 906d  .<.m\n*\n000001fe: 55aa  U.\n";
         let image = Image::from_xxd(text).unwrap();
         assert_eq!(image.length(), 512);
         assert_eq!(image.pages[&0][..5], [0xeb, 0x3c, 0x90, 0x6d, 0]);

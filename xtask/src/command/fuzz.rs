@@ -25,7 +25,6 @@ use crate::{
     Verdict,
     args::{Format, FuzzArgs, FuzzTarget},
     failure::Failure,
-    text,
 };
 
 /// The longest input, in bytes.
@@ -57,7 +56,6 @@ struct Summary {
     edges_total: u64,
     /// Inputs that are kept, since each takes another way.
     corpus: u64,
-    peak_mib: u64,
     /// An input that makes the checker panic, or go beyond its limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     finding: Option<PathBuf>,
@@ -207,7 +205,6 @@ impl Summary {
         }
         let stat = |name: &str| line.strip_prefix(name).and_then(|value| value.trim().parse().ok());
         self.inputs = stat("stat::number_of_executed_units:").unwrap_or(self.inputs);
-        self.peak_mib = stat("stat::peak_rss_mb:").unwrap_or(self.peak_mib);
         if let Some((_, path)) = line.split_once("Test unit written to ") {
             self.finding = Some(path.trim().into());
         }
@@ -240,13 +237,10 @@ fn conclude(
 
 impl Summary {
     fn text(&self) -> String {
-        let Self { target, inputs, edges, edges_total, corpus, peak_mib, finding } = self;
+        let Self { target, inputs, edges, edges_total, corpus, finding } = self;
         let mut text = format!("{target}: {inputs} inputs");
         if *edges > 0 {
-            text += &format!(
-                ", {edges} of {edges_total} edges taken, {corpus} inputs kept, peak {}",
-                text::bytes(peak_mib << 20)
-            );
+            text += &format!(", {edges} of {edges_total} edges taken, {corpus} inputs kept");
         }
         text += &match finding {
             None => "\nno finding\n".to_owned(),
@@ -280,12 +274,10 @@ mod tests {
         let log = "INFO: Loaded 1 modules   (8100 inline 8-bit counters): 8100 [0x1, 0x2), \n\
             #32768\tpulse  cov: 2685 ft: 9731 corp: 897/52Mb lim: 131072 exec/s: 1424 rss: 541Mb\n\
             #40246\tDONE   cov: 2699 ft: 9902 corp: 940/55Mb lim: 131072 exec/s: 1298 rss: 541Mb\n\
-            stat::number_of_executed_units: 40246\n\
-            stat::peak_rss_mb:              541";
+            stat::number_of_executed_units: 40246";
         log.lines().for_each(|line| summary.hear(line));
-        let found =
-            [summary.inputs, summary.edges, summary.edges_total, summary.corpus, summary.peak_mib];
-        assert_eq!(found, [40246, 2699, 8100, 940, 541]);
+        let found = [summary.inputs, summary.edges, summary.edges_total, summary.corpus];
+        assert_eq!(found, [40246, 2699, 8100, 940]);
         assert_eq!(summary.finding, None);
         summary.hear("artifact_prefix='/x/'; Test unit written to /x/crash-fc25a1c7");
         assert_eq!(summary.finding, Some("/x/crash-fc25a1c7".into()));

@@ -3,6 +3,8 @@
 //! None of them is an image: they are made while they are read, and most are larger than any disk
 //! of whoever runs the tests.
 
+#![expect(clippy::print_stdout, reason = "what it cost is told")]
+
 mod disk;
 
 use std::{
