@@ -308,7 +308,12 @@ pub(crate) struct FuzzArgs {
     pub(crate) target: FuzzTarget,
 
     /// For how long.
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) seconds: u32,
 
     /// Judge this input alone, which another run found, and write the image that it stands for

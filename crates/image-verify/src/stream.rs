@@ -180,6 +180,10 @@ impl<'s, 'p> RawStream<'s, 'p> {
     /// The bytes are those of a disk.
     pub(crate) fn is_disk(&mut self) {
         self.limits.unchecked_raw_len = self.limits.unchecked_disk_len;
+        // A disk that is not compressed does not expand, however large it is.
+        if self.hash.is_none() {
+            self.limits.raw_len = u64::MAX;
+        }
     }
 
     /// The digest of the bytes that went by, where they have their own.

@@ -185,8 +185,10 @@ fn copy_files(from: &Path, to: &Path, limit: u64) -> io::Result<()> {
 fn shell(work: &Path, chain: &str) -> Result<f64, Failure> {
     // Pipelines are the peers' own way; nothing in them comes from outside.
     let bash = Tool::find("bash").map_err(|e| Failure::host("the peers need bash", e))?;
+    // Administrators' programs are not in everybody's path.
+    let chain = format!("PATH=$PATH:/usr/sbin:/sbin\n{chain}");
     let began = Instant::now();
-    bash.run(["-o", "errexit", "-o", "pipefail", "-c", chain])
+    bash.run(["-o", "errexit", "-o", "pipefail", "-c", &chain])
         .dir(work)
         .output()
         .map_err(|e| Failure::host("a peer failed", e))?;

@@ -20,6 +20,18 @@ const STEPS: &[&[&str]] = &[
     &["test", "--workspace", "--locked"],
     // A workspace of its own: see docs/architecture.md.
     &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"],
+    &[
+        "clippy",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--all-targets",
+        "--locked",
+        "--target-dir",
+        "target",
+        "--",
+        "--deny",
+        "warnings",
+    ],
     &["test", "--manifest-path", "fuzz/Cargo.toml", "--lib", "--locked", "--target-dir", "target"],
 ];
 

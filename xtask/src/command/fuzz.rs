@@ -67,8 +67,10 @@ pub(super) fn run(context: Context, args: &FuzzArgs) -> Result<Verdict, Failure>
     let replay = args.replay.as_deref().map(std::path::absolute).transpose();
     let replay = replay.map_err(|e| Failure::host("no current folder", e))?;
     if let Some(file) = &replay {
-        fs::metadata(file)
-            .map_err(|e| Failure::file(format!("cannot read {}", file.display()), e))?;
+        let fail = |e| Failure::file(format!("cannot read {}", file.display()), e);
+        if !fs::metadata(file).map_err(fail)?.is_file() {
+            return Err(Failure::usage(format!("{} is not a regular file", file.display())));
+        }
     }
     let programs = build(root)?;
     let name = name_of(args.target);

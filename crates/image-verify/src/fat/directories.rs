@@ -268,6 +268,8 @@ impl Walk<'_, '_> {
             && reader.slots < 2
             && self.dot(reader, &slot, &place)
         {
+            // A long name before it, which was told of, belongs to nothing that follows.
+            reader.long = LongNames::default();
             return Ok(());
         }
         if reader.ended && !reader.overrun && !matches!(slot, Slot::End | Slot::Free) {

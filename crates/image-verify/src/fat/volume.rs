@@ -138,7 +138,10 @@ impl Walk<'_> {
                 }
                 Slot::Short(entry) => {
                     let long = slots.long.finish(&entry.name).ok().flatten();
-                    if !entry.is_label() {
+                    // These were judged by where they lead, which nobody follows: a long name does
+                    // not make another file of them.
+                    let dots = matches!(entry.name, DirEntry::DOT | DirEntry::DOT_DOT);
+                    if !entry.is_label() && !dots {
                         pending.extend(self.add(directory, &entry, long, at)?);
                     }
                 }
@@ -183,7 +186,13 @@ impl Walk<'_> {
     /// Bytes of all clusters of a directory.
     fn len(&mut self, first: Cluster) -> Result<u64, ReadError> {
         let (mut len, mut at) = (self.geometry.cluster_size, first);
-        while let Entry::Next(next) = self.table.get(at)? {
+        // A chain that was judged ends. What was not ends here.
+        for _ in 0..self.geometry.clusters {
+            let Some(Entry::Next(next)) =
+                self.geometry.offset(at).map(|_| self.table.get(at)).transpose()?
+            else {
+                break;
+            };
             (len, at) = (len + self.geometry.cluster_size, next);
         }
         Ok(len)

@@ -52,8 +52,12 @@ impl Base {
         let disk = OnDisk::new(b"");
         let mib = if plan.block == "4096" { 16 } else { 6 };
         std::fs::File::create(&disk.path).unwrap().set_len(mib << 20).unwrap();
-        let args = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", plan.block, "-O", plan.features];
-        ok("e2fsprogs", &[&args[..], &[disk.name()]].concat());
+        // Nothing in it depends on a clock or on chance.
+        let fixed = ["env", "E2FSPROGS_FAKE_TIME=1700000000", "mke2fs", "-q", "-F"];
+        let uuid = ["-U", "44444444-4444-4444-8888-888888888888"];
+        let seed = ["-E", "hash_seed=55555555-5555-4555-9555-555555555555"];
+        let args = ["-t", "ext4", "-b", plan.block, "-O", plan.features, disk.name()];
+        ok("e2fsprogs", &[&fixed[..], &uuid, &seed, &args].concat());
         let size: usize = plan.block.parse().unwrap();
         let copies = OnDisk::new(&pattern(3 * size));
         // Blocks that nothing uses.

@@ -252,3 +252,26 @@ proptest! {
         prop_assert!(start.elapsed() < Duration::from_secs(20));
     }
 }
+
+/// `..` with a long name before it: who reads the files must not take it for a directory of that
+/// name, whose chain nobody judged.
+#[test]
+fn a_long_name_makes_no_file_of_dots() {
+    for loops in [false, true] {
+        let mut edit = Edit::new(fat16());
+        let start = edit.cluster(edit.first(b"A          "));
+        let lost = edit.free().next().unwrap();
+        let to = if loops { lost } else { 0xffff };
+        edit.set(lost, lost);
+        let name = *b"..         ";
+        let mut piece = vec![0xff; 32];
+        piece[0] = 0x41;
+        piece[1..5].copy_from_slice(b"e\0v\0");
+        piece[5..7].fill(0);
+        piece[11..14].copy_from_slice(&[0x0f, 0, image_formats::fat::short_checksum(&name)]);
+        piece[26..28].fill(0);
+        edit.put(start, &piece);
+        edit.put(start + 32, &entry(&name, 0x10, to));
+        has(&judge_any(edit.bytes), &["fat-dot-entries"]);
+    }
+}

@@ -13,7 +13,7 @@ use image_model::{Finding, Severity};
 use image_verify::fat;
 
 /// How long fsck.fat may run.
-const SECONDS: &str = "10";
+const SECONDS: &str = "60";
 
 /// A folder of its own for a file system.
 pub(crate) struct Volume {

@@ -92,7 +92,23 @@ struct Row {
     max_peak_bytes: u64,
 }
 
+/// What the peers and the makers of images are, and the packages that they come from.
+const TOOLS: [(&str, &str); 5] = [
+    ("mke2fs", "e2fsprogs"),
+    ("e2fsck", "e2fsprogs"),
+    ("mkfs.fat", "dosfstools"),
+    ("fsck.fat", "dosfstools"),
+    ("mcopy", "mtools"),
+];
+
 pub(super) fn run(context: Context, args: &BenchArgs, work: &Path) -> Result<Verdict, Failure> {
+    for (tool, package) in TOOLS {
+        shell(work, &format!("command -v {tool}")).map_err(|_| {
+            let text =
+                format!("bench needs {tool}, which is not in PATH: apt-get install {package}");
+            Failure::new(Verdict::Failed, text)
+        })?;
+    }
     let mut rows = Vec::new();
     for kind in &KINDS {
         let fewer = if kind.part == BenchPart::FsckFat { FEWER_IN_FAT } else { 1 };

@@ -183,6 +183,8 @@ fn label(region: &Region, geometry: &Geometry) -> Result<Option<Structure>, Read
     let mut table = Table::new(table, geometry);
     let mut slots = 0;
     while let Some(start) = at.filter(|_| slots < MAX_SLOTS) {
+        // A cluster that is smaller than a slot counts as well.
+        slots += 1;
         let Some(bytes) = present(region.bytes("FAT directory", start, len, 4 << 20))? else {
             break;
         };
