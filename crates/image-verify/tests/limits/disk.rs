@@ -77,9 +77,14 @@ impl Disk {
         1 + self.descriptor_blocks() + 2 + self.table_blocks()
     }
 
+    /// Blocks of each group that are no metadata of it.
+    pub(crate) fn free(&self) -> u64 {
+        u64::from(self.blocks_per_group) - self.taken()
+    }
+
     /// The block with this number among those that are no metadata of a group.
     pub(crate) fn data(&self, number: u64) -> u64 {
-        let free = u64::from(self.blocks_per_group) - self.taken();
+        let free = self.free();
         let start = number / free * u64::from(self.blocks_per_group) + self.first();
         start + self.taken() + number % free
     }
@@ -88,7 +93,7 @@ impl Disk {
     fn number(&self, block: u64) -> Option<u64> {
         let group = (block - self.first()) / u64::from(self.blocks_per_group);
         let within = (block - self.first()) % u64::from(self.blocks_per_group);
-        let free = u64::from(self.blocks_per_group) - self.taken();
+        let free = self.free();
         Some(group * free + within.checked_sub(self.taken())?)
     }
 

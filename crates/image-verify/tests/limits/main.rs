@@ -179,12 +179,12 @@ fn attributes_that_all_inodes_have() {
 fn groups_as_many_as_there_can_be() {
     let mut disk = Disk::new(4096, 1, 1);
     (disk.groups, disk.blocks_per_group, disk.inodes_per_group) =
-        ((1 << 19) / LESS as u32, 16384, 32);
+        ((1 << 17) / LESS as u32, 8192, 32);
     judge(disk);
     // All of them name the same bitmaps and tables.
     let mut disk = Disk::new(4096, 1, 1);
     (disk.groups, disk.blocks_per_group, disk.inodes_per_group) =
-        ((1 << 19) / LESS as u32, 16384, 32);
+        ((1 << 17) / LESS as u32, 8192, 32);
     disk.incompat = 0x200;
     disk.descriptor = Some(Box::new(|_, raw| {
         [0, 4, 8].iter().for_each(|at| raw[*at..at + 4].copy_from_slice(&9000_u32.to_le_bytes()));
@@ -247,14 +247,14 @@ fn names_without_end() {
     for flags in [EXTENTS, EXTENTS | INDEX] {
         for same in [true, false] {
             let blocks = 60_000 / LESS;
-            let mut disk = Disk::new(1024, 64, blocks + 100);
-            let place = Disk::new(1024, 64, blocks + 100);
+            let mut disk = Disk::new(1024, 30_000, blocks + 100);
+            let place = Disk::new(1024, 30_000, blocks + 100);
             disk.inode = Box::new(move |ino, raw| match ino {
                 2 => {
                     // As long as a group has room, in four runs.
                     let per = 5000_u32.min(blocks as u32 / 4);
                     let runs = [0, 1, 2, 3]
-                        .map(|n| (n * per, per as u16, place.data(u64::from(n) * 6000)));
+                        .map(|n| (n * per, per as u16, place.data(u64::from(n) * place.free())));
                     inode(raw, DIRECTORY, 2, u64::from(per) * 4096, flags, &node(4, 0, &runs));
                 }
                 11.. => inode(raw, FILE, 1, 0, EXTENTS, &node(4, 0, &[])),
