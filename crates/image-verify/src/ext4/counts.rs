@@ -60,6 +60,8 @@ impl Judge<'_, '_> {
             is_directory && links == 1 && counted > 1 && index == Some(true)
         };
         held &= links.min(MAX_COUNTED) == counted || had_many();
+        // Who reads the files knows by the links which have several names.
+        self.sound &= held || names <= u32::from(known.links);
         self.note(&LINK_COUNT, held, |judge| {
             (judge.at_inode(ino), format!("{links} links, not {names}"))
         });

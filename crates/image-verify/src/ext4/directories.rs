@@ -121,6 +121,7 @@ impl Judge<'_, '_> {
         let root = self.inodes.get(Ino::ROOT).copied();
         // A root that is broken has been told of.
         if root.is_some_and(|root| root.has(Known::BROKEN)) {
+            self.sound = false;
             return Ok(false);
         }
         let held = root

@@ -422,7 +422,9 @@ impl Judge<'_, '_> {
             let in_cluster =
                 u64::from(self.geometry.cluster_blocks) * u64::from(self.geometry.block_size);
             let inodes = u32::try_from(values + 1).unwrap_or(u32::MAX);
-            self.usage.add(inode, clusters * in_cluster, inodes);
+            let kinds = [raw.s_usr_quota_inum, raw.s_grp_quota_inum, raw.s_prj_quota_inum];
+            let kinds = kinds.map(|number| number.get() != 0);
+            self.usage.add(inode, kinds, clusters * in_cluster, inodes);
         }
     }
 }

@@ -311,13 +311,20 @@ impl Judge<'_, '_> {
 
     /// A file of the file system itself, where it was found sound and is not in too many pieces.
     pub(super) fn metafile(&self, ino: Ino) -> Result<Option<Metafile>, ReadError> {
-        let sound =
-            |known: &&Known| !known.has(Known::BROKEN) && known.file_type() == Some(FileType::File);
+        // The map of one without links may not have been judged.
+        let sound = |known: &&Known| {
+            known.links > 0
+                && !known.has(Known::BROKEN)
+                && known.file_type() == Some(FileType::File)
+        };
         if self.inodes.get(ino).filter(sound).is_none() {
             return Ok(None);
         }
         let inode = self.fs().inode(ino)?;
         let runs = self.fs().first_runs(&Inode::new(&inode), MAX_RUNS)?;
-        Ok((runs.len() <= MAX_RUNS).then_some(Metafile { ino, inode, runs }))
+        // Where files share blocks, or have those of groups, one may be there again and again.
+        let blocks: u64 = runs.iter().map(|run| u64::from(run.len)).sum();
+        let fits = runs.len() <= MAX_RUNS && blocks <= self.geometry.blocks_count;
+        Ok(fits.then_some(Metafile { ino, inode, runs }))
     }
 }

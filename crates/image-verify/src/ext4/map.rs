@@ -3,8 +3,8 @@
 use image_formats::{
     bytes::ReadError,
     ext4::{
-        Block, ExtentNode, FileType, GroupIndex, IndirectNode, Ino, Inode, MAX_EXTENT_DEPTH, Run,
-        Slot, incompat, ro_compat,
+        Block, Descriptor, ExtentNode, FileType, GroupIndex, IndirectNode, Ino, Inode,
+        MAX_EXTENT_DEPTH, Run, Slot, incompat, ro_compat,
     },
 };
 
@@ -277,8 +277,9 @@ impl Judge<'_, '_> {
         })
     }
 
-    /// The metadata of groups that nobody can do without: the superblock, the descriptors and the
-    /// bitmaps. A bad block in an inode table costs its inodes, and one in a copy nothing.
+    /// The metadata of groups that nobody can do without: the superblock, the descriptors, the
+    /// bitmaps and the first inodes. A bad block in an inode table costs its inodes, and one in a copy
+    /// nothing.
     fn vital_blocks(&self) -> Bits {
         let geometry = self.geometry;
         let mut vital = Bits::new(geometry.clusters_count());
@@ -287,6 +288,8 @@ impl Judge<'_, '_> {
         for block in first.into_iter().flat_map(|Block(at)| at..=at.saturating_add(descriptors)) {
             vital.set(geometry.cluster(Block(block)), 1);
         }
+        let table = self.groups.first().map(Descriptor::inode_table);
+        table.into_iter().for_each(|table| vital.set(geometry.cluster(table), 1));
         for descriptor in self.groups {
             for block in [descriptor.block_bitmap(), descriptor.inode_bitmap()] {
                 vital.set(geometry.cluster(block), 1);
@@ -335,7 +338,11 @@ impl Judge<'_, '_> {
         if let Some(logical) = logical {
             map.before = Some((Block(block.0 + len - 1), logical + len - 1));
         }
-        if self.superblock.ro_compat(ro_compat::SHARED_BLOCKS) && logical.is_some() {
+        // Only content is shared, and what leads to it is read for one owner.
+        if self.superblock.ro_compat(ro_compat::SHARED_BLOCKS)
+            && logical.is_some()
+            && map.kind != MapKind::Directory
+        {
             self.used.set(first, count);
             return true;
         }
@@ -389,6 +396,13 @@ impl Judge<'_, '_> {
                 }
                 map.is_flat = false;
                 // Of the resize inode, only the outermost block is not metadata of groups.
+                // More than there are: blocks that are listed again and again.
+                let count = map.clusters;
+                if !self.expect(&FILE_SIZE, count <= self.geometry.blocks_count, |judge| {
+                    (judge.at(at_inode), format!("more than {count} blocks"))
+                }) {
+                    return Ok(false);
+                }
                 let held = if map.kind == MapKind::Resize && depth != 2 {
                     map.clusters += 1;
                     depth < 2 && self.in_range(at_inode, child, 1)

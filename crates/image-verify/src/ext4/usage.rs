@@ -64,9 +64,10 @@ pub(super) struct Usage([Owners; 3]);
 
 impl Usage {
     /// Adds a file to its owners.
-    pub(super) fn add(&mut self, inode: &Inode<'_>, bytes: u64, inodes: u32) {
+    pub(super) fn add(&mut self, inode: &Inode<'_>, kinds: [bool; 3], bytes: u64, inodes: u32) {
         let owners = [inode.uid(), inode.gid(), inode.extra.i_projid.get()];
-        for (all, id) in self.0.iter_mut().zip(owners) {
+        for ((all, id), _) in self.0.iter_mut().zip(owners).zip(kinds).filter(|(_, counts)| *counts)
+        {
             all.add(Used { id, inodes, bytes });
         }
     }

@@ -198,6 +198,8 @@ impl Judge<'_, '_> {
         areas.push((0, taken));
         let (mut cost, mut policy) = (Cost::default(), None);
         let mut problem = None;
+        let beside = || Some("entries and values that are not beside each other".to_owned());
+        let mut sum = 0_usize;
         // What e2fsck counts down: where it has no room for an entry left, it does not look on.
         let mut room = len;
         while !in_inode || room >= raw::XattrEntry::SIZE {
@@ -218,8 +220,13 @@ impl Judge<'_, '_> {
                     cost.clusters += self.clusters(xattr.value_size() as u64);
                 }
                 cost.inodes += 1;
-                let users = attributes.values.entry(value).or_default();
-                *users = users.saturating_add(1);
+                // Those that are not there were told of, and need not be counted.
+                if self.superblock.incompat(incompat::EA_INODE)
+                    && value.0 <= self.geometry.inodes_count
+                {
+                    let users = attributes.values.entry(value).or_default();
+                    *users = users.saturating_add(1);
+                }
                 continue;
             }
             let start = usize::from(xattr.raw.e_value_offs.get());
@@ -230,6 +237,12 @@ impl Judge<'_, '_> {
             }
             if size > 0 {
                 areas.push((start, xattr.padded_value_size()));
+            }
+            // Values that lie on each other are not hashed again and again.
+            sum = sum.saturating_add(xattr.entry_size()).saturating_add(xattr.padded_value_size());
+            if sum > len {
+                problem = beside();
+                break;
             }
             room = room.saturating_sub(size);
             let stored = xattr.raw.e_hash.get();
@@ -249,7 +262,7 @@ impl Judge<'_, '_> {
             let beyond = areas.iter().any(|(start, size)| start.saturating_add(*size) > len);
             let overlap = areas.windows(2).any(|pair| pair[0].0 + pair[0].1 > pair[1].0);
             if beyond || overlap {
-                problem = Some("entries and values that are not beside each other".to_owned());
+                problem = beside();
             }
         }
         attributes.taken = areas;

@@ -264,8 +264,10 @@ impl<'a> Log<'a> {
         let mut suspects: Vec<Suspect> = Vec::new();
         let mut revokes = false;
         let mut cursor = self.start();
-        // Bounded: the scan came to the end.
-        while is_before(cursor.sequence, end) {
+        let mut steps = 0_u64;
+        // Bounded: a log whose start is not in the ring can lead elsewhere than the scan went.
+        while is_before(cursor.sequence, end) && steps <= self.ring() {
+            steps += 1;
             let here = cursor;
             let header = match self.step(read, &mut cursor, &mut block)? {
                 Ok(Some(header)) => header,
@@ -328,24 +330,37 @@ impl<'a> Log<'a> {
         suspects: &mut Vec<Suspect>,
     ) -> Result<(), ReadError> {
         suspects.sort_by_key(|suspect| suspect.block);
-        let mut revoked = vec![false; suspects.len()];
+        // The last transaction that takes a block back, at the first suspect that has the block.
+        let mut last: Vec<Option<u32>> = vec![None; suspects.len()];
         let mut block = vec![0; self.block_size];
         let mut cursor = self.start();
-        while is_before(cursor.sequence, end) {
+        let mut steps = 0_u64;
+        // Bounded as above.
+        while is_before(cursor.sequence, end) && steps <= self.ring() {
+            steps += 1;
             let Ok(Some(header)) = self.step(read, &mut cursor, &mut block)? else { break };
             if header.kind != Header::REVOKE {
                 continue;
             }
             for number in Revoke::new(&block, self.format).blocks() {
                 let first = suspects.partition_point(|suspect| suspect.block < number);
-                let same = suspects[first..].iter().take_while(|suspect| suspect.block == number);
-                for (suspect, revoked) in same.zip(&mut revoked[first..]) {
-                    *revoked |= !is_before(header.sequence, suspect.sequence);
+                if suspects.get(first).is_some_and(|suspect| suspect.block == number)
+                    && last[first].is_none_or(|before| is_before(before, header.sequence))
+                {
+                    last[first] = Some(header.sequence);
                 }
             }
         }
-        let mut revoked = revoked.into_iter();
-        suspects.retain(|_| !revoked.next().unwrap_or(false));
+        let mut last = last.into_iter();
+        let mut same: Option<(Block, Option<u32>)> = None;
+        suspects.retain(|suspect| {
+            let here = last.next().flatten();
+            let (_, revoked) = match same {
+                Some(group) if group.0 == suspect.block => group,
+                _ => *same.insert((suspect.block, here)),
+            };
+            revoked.is_none_or(|sequence| is_before(sequence, suspect.sequence))
+        });
         Ok(())
     }
 
