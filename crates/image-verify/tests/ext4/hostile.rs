@@ -8,7 +8,7 @@ use std::{
 
 use image_formats::{
     bytes::Region,
-    ext4::{Ino, ro_compat},
+    ext4::{Ino, Inode, ro_compat},
 };
 use image_verify::{
     Recorded,
@@ -150,6 +150,33 @@ fn what_was_never_written_is_not_shown() {
     let Err(error) = volume.open(id) else { panic!("it opens") };
     assert_eq!(error.to_string(), "cannot be read");
     assert!(e2fsck(&bytes).0);
+}
+
+/// What nobody judged is not followed: a root that is a broken fifo, a journal in an inode without
+/// links.
+#[test]
+fn maps_that_nobody_judged_are_not_followed() {
+    let mut image = Image { bytes: good().to_vec() };
+    image.edit_inode(Ino::ROOT, |raw| {
+        raw.i_mode.set(0o010_755);
+        raw.i_size_lo.set(5);
+        raw.i_flags.set(0);
+        raw.i_block.fill(0xf0);
+    });
+    let (report, volume) = judge(&image.bytes);
+    assert!(report.totals.errors > 0 && volume.is_none());
+
+    let mut image = Image { bytes: good().to_vec() };
+    image.edit_superblock(|raw| raw.s_journal_inum.set(Ino::USER_QUOTA.0));
+    image.edit_inode(Ino::USER_QUOTA, |raw| {
+        raw.i_mode.set(0o100_600);
+        raw.i_flags.set(Inode::EXTENTS);
+        // One entry of four, a level below: block 2⁴⁰.
+        raw.i_block[..8].copy_from_slice(&[0x0a, 0xf3, 1, 0, 4, 0, 1, 0]);
+        raw.i_block[20..22].copy_from_slice(&[0, 1]);
+    });
+    let report = judge_hostile(&image.bytes);
+    assert!(report.totals.errors > 0);
 }
 
 #[test]
