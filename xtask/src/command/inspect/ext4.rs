@@ -57,7 +57,7 @@ fn describe_superblock(region: &Region, superblock: &Superblock) -> Structure {
         "raw",
         region.absolute(Superblock::OFFSET).0,
         [
-            ("label", text(superblock.label())),
+            ("volumeName", text(superblock.label())),
             ("uuid", uuid(&raw.s_uuid).into()),
             ("lastMounted", text(mounted)),
             ("revision", raw.s_rev_level.get().into()),
