@@ -197,7 +197,7 @@ fn interesting(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     for path in ["/", "/etc", "/many", "/boot/sparse", "/boot/kernel", "/etc/link900", "<8>"] {
         let ino = image.ino(path);
         ranges.push(table + (ino.0 as usize - 1) * size..table + ino.0 as usize * size);
-        if image.inode(ino).has(image_formats::ext4::Inode::EXTENTS) {
+        if image.inode(ino).has(Inode::EXTENTS) {
             let at = offset(image.first_block(ino));
             ranges.push(at..at + 1024);
         }
