@@ -221,6 +221,11 @@ pub(crate) struct VerifyArgs {
     #[arg(long = "board", value_name = "NAME")]
     pub(crate) boards: Vec<String>,
 
+    /// A way in which a disc must boot: bios, uefi-x86_64, uefi-aarch64, or usb, from a stick as well;
+    /// may be given several times. Without it, what each way lacks is told.
+    #[arg(long = "boots", value_name = "NAME")]
+    pub(crate) boots: Vec<String>,
+
     /// The system they must be for; without it, the one that their own /bin/sh is for.
     #[arg(long, value_name = "SYSTEM")]
     pub(crate) system: Option<String>,
@@ -248,12 +253,14 @@ pub(crate) struct InspectArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KindName {
-    /// An archive is for WSL, a disk for a board.
+    /// An archive is for WSL, a disk for a board, a disc to boot from.
     Auto,
     /// A root file system for the Windows Subsystem for Linux.
     Wsl,
     /// An SD card, or another disk that a board boots from.
     Sd,
+    /// A disc that boots, or a USB stick of the same bytes.
+    Iso,
     /// Whatever it is: only the format is judged.
     None,
 }

@@ -5,7 +5,7 @@
 //! in a file of the work folder whose zeros take no room; a plain one stays where it is.
 //!
 //! What comes then depends on what it is, which its bytes tell. The members of an [archive] are
-//! sorted and written again. Of a [disk] no byte is changed. Both go through a compressor
+//! sorted and written again. Of a [disk] or [disc] no byte is changed. Both go through a compressor
 //! (`encode`) whose output does not depend on how many threads it has, on how the input was
 //! compressed, nor on time.
 //!
@@ -14,6 +14,7 @@
 //!
 //! [archive]: image_model::ImageKind::Wsl
 //! [disk]: image_model::ImageKind::Sd
+//! [disc]: image_model::ImageKind::Iso
 
 mod archive;
 mod bmap;
@@ -292,11 +293,12 @@ fn try_finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, F
         Err(FinishError::WrongKind { path, is, kind })
     };
     match (job.kind, format) {
-        (ImageKind::Wsl, Some(RawFormat::Disk)) => wrong_kind("a disk"),
-        (ImageKind::Sd, Some(RawFormat::Tar)) => wrong_kind("a tar archive"),
+        (ImageKind::Wsl | ImageKind::Iso, Some(RawFormat::Disk)) => wrong_kind("a disk"),
+        (ImageKind::Wsl | ImageKind::Sd, Some(RawFormat::Iso)) => wrong_kind("a disc"),
+        (ImageKind::Sd | ImageKind::Iso, Some(RawFormat::Tar)) => wrong_kind("a tar archive"),
         // What is neither has errors, which the checks name.
         (ImageKind::Wsl, _) => archive::finish(job, &input, is_plain, progress),
-        (ImageKind::Sd, _) => disk::finish(job, &input, is_plain, progress),
+        (ImageKind::Sd | ImageKind::Iso, _) => disk::finish(job, &input, is_plain, progress),
     }
 }
 

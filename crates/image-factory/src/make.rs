@@ -235,6 +235,7 @@ fn verify(
     let verification = crate::verify::Verification {
         expected: Expected::Kind(plan.definition.kind),
         boards: &plan.definition.verify.boards,
+        boots: &plan.definition.verify.boots,
         work: &plan.work,
         system: Some(&plan.definition.system),
         file_name: Some(&artifact.file),

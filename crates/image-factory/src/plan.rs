@@ -415,6 +415,7 @@ fn target(
     }
     let by_kind = match spec.kind {
         ImageKind::Sd => Some("sd-card"),
+        ImageKind::Iso => Some("iso"),
         ImageKind::Wsl => None,
     };
     let name = options.variant.as_deref().or(spec.build.variant.as_deref()).or(by_kind);

@@ -4,7 +4,7 @@ use std::{fs::File, io, path::Path, sync::Arc};
 
 use image_formats::bytes::ReadAt;
 use image_host::interrupt;
-use image_model::{Board, Digests, VerificationReport, Waiver};
+use image_model::{Board, Boot, Digests, VerificationReport, Waiver};
 use image_verify::{Expected, Request, VerifyError};
 
 use crate::event::{Event, Events, Step};
@@ -27,6 +27,8 @@ pub struct Verification<'a> {
     pub file_name: Option<&'a str>,
     /// The boards that it promises to boot on.
     pub boards: &'a [Board],
+    /// The ways in which a disc promises to boot.
+    pub boots: &'a [Boot],
     /// Checks that may fail.
     pub waivers: &'a [Waiver],
     /// Where the raw bytes of a compressed disk go: a folder with room for those that are not
@@ -65,6 +67,7 @@ pub fn file(
     let request = Request {
         expected: verification.expected,
         boards: verification.boards,
+        boots: verification.boots,
         system: verification.system,
         file_name: verification.file_name,
         waivers: verification.waivers,

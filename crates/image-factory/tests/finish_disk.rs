@@ -493,6 +493,7 @@ fn a_full_work_folder_is_told_with_numbers() {
             system: None,
             file_name: None,
             boards: &[],
+            boots: &[],
             waivers: &[],
             work,
         };

@@ -20,6 +20,6 @@ pub use report::{
     Verifier,
 };
 pub use spec::{
-    Board, BuildSpec, CompressionSpec, Driver, FinishSpec, ImageKind, ImageSpec, Route, VerifySpec,
-    Waiver,
+    Board, Boot, BuildSpec, CompressionSpec, Driver, FinishSpec, ImageKind, ImageSpec, Route,
+    VerifySpec, Waiver,
 };

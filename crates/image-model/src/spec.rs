@@ -17,6 +17,8 @@ pub enum ImageKind {
     Wsl,
     /// An SD card, or another disk that a board of the aarch64 kind boots from as it is.
     Sd,
+    /// A disc that a PC or a server boots from, or a USB stick that the same bytes were copied to.
+    Iso,
 }
 
 impl ImageKind {
@@ -25,6 +27,7 @@ impl ImageKind {
         match self {
             Self::Wsl => "wsl",
             Self::Sd => "sd",
+            Self::Iso => "iso",
         }
     }
 }
@@ -185,6 +188,7 @@ impl ImageSpec {
         self.finish.file_name.as_deref().unwrap_or(match self.kind {
             ImageKind::Wsl => "{distribution}.wsl",
             ImageKind::Sd => "{distribution}-{image}.img.zst",
+            ImageKind::Iso => "{distribution}-{image}.iso",
         })
     }
 
@@ -193,6 +197,8 @@ impl ImageSpec {
         self.finish.compression.unwrap_or(match self.kind {
             ImageKind::Wsl => CompressionSpec::Gzip { level: default_gzip_level() },
             ImageKind::Sd => CompressionSpec::Zstd { level: default_zstd_level() },
+            // What is large in it is compressed already.
+            ImageKind::Iso => CompressionSpec::None,
         })
     }
 }
@@ -262,6 +268,10 @@ pub struct VerifySpec {
     /// lacks is told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub boards: Vec<Board>,
+    /// Ways in which a disc promises to boot. What one of them lacks is an error; what another lacks
+    /// is told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub boots: Vec<Boot>,
     /// Checks that may fail, each with the reason why that is right.
     pub waive: Vec<Waiver>,
 }
@@ -340,6 +350,46 @@ impl Board {
 }
 
 impl fmt::Display for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A way in which a disc boots: by which firmware, and from what.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Boot {
+    /// By the BIOS of a PC.
+    Bios,
+    /// By UEFI firmware on x86-64.
+    #[serde(rename = "uefi-x86_64")]
+    UefiX86_64,
+    /// By UEFI firmware on AArch64.
+    #[serde(rename = "uefi-aarch64")]
+    UefiAarch64,
+    /// By each firmware that is promised, also from a USB stick or another disk that the image was
+    /// copied to, byte for byte.
+    Usb,
+}
+
+impl Boot {
+    /// All of them, in the order of this list.
+    pub const ALL: [Self; 4] = [Self::Bios, Self::UefiX86_64, Self::UefiAarch64, Self::Usb];
+
+    /// The word that definitions, flags and reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::UefiX86_64 => "uefi-x86_64",
+            Self::UefiAarch64 => "uefi-aarch64",
+            Self::Usb => "usb",
+        }
+    }
+}
+
+impl fmt::Display for Boot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -28,13 +28,13 @@ checks! {
     reads "the length of the file";
     spec "measured: bsdtar 3.6.2 exits with 0";
 
-    /// The file is none of gzip, xz, zstd, tar and a disk. What it is instead is told where its
-    /// first bytes tell it: a zip archive, a web page that was saved in its place, an ISO image, ….
+    /// The file is none of gzip, xz, zstd, tar, a disk and a disc. What it is instead is told where its
+    /// first bytes tell it: a zip archive, a web page that was saved in its place, ….
     CONTAINER = "file-container", Error;
     reads "the first bytes of the file";
     spec "microsoft/WSL #11787, #12746; src/linux/init/main.cpp hands every file to bsdtar";
 
-    /// The compression is right, but there is neither a tar archive nor a disk in it.
+    /// The compression is right, but there is neither a tar archive nor a disk or a disc in it.
     TAR_INSIDE = "file-tar-inside", Error;
     reads "the first bytes inside the compression";
     spec "POSIX.1-2017 pax, ustar Interchange Format; UEFI 2.10 §5";
@@ -88,7 +88,7 @@ const XZ_MEMORY: u64 = 128 << 20;
 const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// How many of the first bytes are looked at: up to the descriptor of ISO 9660.
-pub(crate) const HEAD_LEN: usize = 33 << 10;
+pub(crate) const HEAD_LEN: usize = 35 << 10;
 
 /// What the first bytes of a file tell.
 pub(crate) enum Head {
@@ -107,6 +107,15 @@ pub enum RawFormat {
     Tar,
     /// A disk: a partition table, or a file system without one.
     Disk,
+    /// A disc: ISO 9660, whatever is in front of it.
+    Iso,
+}
+
+impl RawFormat {
+    /// True for what can be judged only when all of it is there.
+    pub(crate) fn is_kept(self) -> bool {
+        matches!(self, Self::Disk | Self::Iso)
+    }
 }
 
 /// Looks at the first bytes of a file. Nothing else tells what it is: names lie.
@@ -119,6 +128,9 @@ pub(crate) fn sniff(head: &[u8]) -> Head {
     }
     if zstd::is_zstd(head) {
         return Head::Compressed(Compression::Zstd);
+    }
+    if is_iso(head) {
+        return Head::Raw(RawFormat::Iso);
     }
     // A block of zeros is also the end of an archive, but then nothing follows.
     let is_blank = head.iter().take(BLOCK).all(|b| *b == 0);
@@ -148,8 +160,15 @@ pub(crate) fn is_tar(head: &[u8]) -> bool {
     magic || head.get(..BLOCK).is_some_and(tar::is_block)
 }
 
+/// True if a disc starts with these bytes: a volume descriptor in the first two places, so that one
+/// of them may be damaged. A disk has whatever it likes in front of them.
+fn is_iso(head: &[u8]) -> bool {
+    let descriptor = |at: usize| head.get(at + 1..).is_some_and(|id| id.starts_with(b"CD001"));
+    descriptor(16 * 2048) || descriptor(17 * 2048)
+}
+
 /// True if a disk starts with these bytes: a boot sector, a GPT header on disks with either size of
-/// blocks, the superblock of ext2 to ext4, or a boot sector of FAT or its copy, of which the end was
+/// blocks, the superblock of ext2 to ext4 or of squashfs, or a boot sector of FAT or its copy, of which the end was
 /// lost.
 fn is_disk(head: &[u8]) -> bool {
     const MAGICS: &[(usize, &[u8])] = &[
@@ -157,6 +176,7 @@ fn is_disk(head: &[u8]) -> bool {
         (512, b"EFI PART"),
         (4096, b"EFI PART"),
         (1080, b"\x53\xef"),
+        (0, b"hsqs"),
         (54, b"FAT12   "),
         (54, b"FAT16   "),
         (82, b"FAT32   "),
@@ -186,7 +206,6 @@ fn describe(head: &[u8]) -> Description {
         (0, b"conectix", "a VHD disk; import it with --vhd"),
         (0, b"QFI\xfb", "a qcow2 disk image"),
         (0, b"KDMV", "a VMDK disk image"),
-        (0, b"hsqs", "a squashfs file system"),
         (0, b"nix-archive-1", "a Nix archive"),
         (8, b"nix-archive-1", "a Nix archive"),
         (0, b"!<arch>\n", "an ar archive, such as a Debian package"),
@@ -195,7 +214,6 @@ fn describe(head: &[u8]) -> Description {
         (0, b"070702", "a cpio archive"),
         (0, b"version https://git-lfs", "a Git LFS pointer instead of the file itself"),
         (0, b"MZ", "a Windows program"),
-        (32769, b"CD001", "an ISO 9660 image"),
     ];
     for (offset, magic, what) in MAGICS {
         if head.get(*offset..).is_some_and(|rest| rest.starts_with(magic)) {

@@ -15,7 +15,7 @@ use image_formats::{
 
 pub(crate) use crate::container::raw_at as at;
 use crate::{
-    Recorder, ext4, fat, gpt, mbr,
+    Recorder, ext4, fat, gpt, iso9660, mbr, squashfs,
     volume::{Trouble, Volume},
 };
 pub(crate) use layout::{Entry, Extent, Layout};
@@ -177,6 +177,10 @@ pub enum Content {
     Fat,
     /// ext2, ext3 or ext4.
     Ext,
+    /// ISO 9660.
+    Iso9660,
+    /// SquashFS.
+    Squashfs,
     /// Another file system or container, by the name that `blkid` has for it.
     Other(&'static str),
     /// Zeros.
@@ -201,6 +205,7 @@ impl Disk {
             // One that cannot be read is called by its family.
             (None, Some(Partition { content: Content::Ext, .. })) => "ext",
             (None, Some(Partition { content: Content::Fat, .. })) => "vfat",
+            (None, Some(Partition { content: Content::Squashfs, .. })) => "squashfs",
             (None, _) => "disk",
         }
     }
@@ -225,7 +230,7 @@ impl Partition {
     /// True if there are files in it that cannot be read: of a file system that is damaged, or that
     /// only its name is known of, or behind encryption.
     pub fn is_unread(&self) -> bool {
-        let has_files = matches!(self.content, Content::Fat | Content::Ext | Content::Other(_));
+        let has_files = !matches!(self.content, Content::Empty | Content::Unknown);
         self.volume.is_none() && has_files && self.content != Content::Other("swap")
     }
 
@@ -251,6 +256,8 @@ impl Content {
         match self {
             Self::Fat => "FAT",
             Self::Ext => "ext",
+            Self::Iso9660 => "iso9660",
+            Self::Squashfs => "squashfs",
             Self::Other(name) => name,
             Self::Empty => "nothing but zeros",
             Self::Unknown => "nothing that is known",
@@ -300,6 +307,12 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disk, ReadE
         partition.volume = match partition.content {
             Content::Fat => fat::verify(&partition.region, &partition.name(), &trouble, out)?,
             Content::Ext => ext4::verify(&partition.region, &partition.name(), &trouble, out)?,
+            Content::Iso9660 => {
+                iso9660::verify(&partition.region, &partition.name(), &trouble, out)?
+            }
+            Content::Squashfs => {
+                squashfs::verify(&partition.region, &partition.name(), &trouble, out)?
+            }
             _ => None,
         };
     }

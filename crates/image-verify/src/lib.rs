@@ -17,7 +17,7 @@ macro_rules! checks {
             $name:ident = $id:literal, $severity:ident;
             reads $reads:literal;
             spec $spec:literal;
-        )+
+        )*
     ) => {
         $(
             $(#[doc = $doc])+
@@ -28,22 +28,27 @@ macro_rules! checks {
                 spec: $spec,
                 explain: concat!($($doc, "\n"),+),
             };
-        )+
+        )*
         $(#[doc = $table_doc])*
-        pub static $table: &[&image_model::Check] = &[$(&$name),+];
+        pub static $table: &[&image_model::Check] = &[$(&$name),*];
     };
 }
 
 pub mod container;
+pub mod disc;
 pub mod disk;
+pub mod el_torito;
 pub mod ext4;
 pub mod fat;
 pub mod gpt;
 pub mod gzip;
+pub mod hybrid;
+pub mod iso9660;
 pub mod kind;
 pub mod mbr;
 mod names;
 mod record;
+pub mod squashfs;
 mod stream;
 pub mod tar;
 pub mod tree;
@@ -56,7 +61,7 @@ use image_formats::{
     units::ByteOffset,
 };
 use image_model::{
-    Board, Check, Compression, Digests, ImageKind, Location, REPORT_SCHEMA, Sha256, Subject,
+    Board, Boot, Check, Compression, Digests, ImageKind, Location, REPORT_SCHEMA, Sha256, Subject,
     VerificationReport, Verifier, Waiver,
 };
 use sha2::Digest as _;
@@ -90,9 +95,14 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         gpt::CHECKS,
         fat::CHECKS,
         ext4::CHECKS,
+        iso9660::CHECKS,
+        el_torito::CHECKS,
+        hybrid::CHECKS,
+        squashfs::CHECKS,
         kind::wsl::CHECKS,
         kind::wsl::NIXOS_CHECKS,
         kind::sd::CHECKS,
+        kind::iso::CHECKS,
         CHECKS,
     ];
     tables.into_iter().flatten().copied()
@@ -142,7 +152,8 @@ pub struct Progress {
 /// What an image is expected to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
-    /// An archive is for WSL, a disk with a partition table for a board.
+    /// An archive is for WSL, a disk with a partition table for a board, a disc to boot from where
+    /// there is something to boot.
     #[default]
     Guess,
     /// An image for this.
@@ -177,6 +188,8 @@ pub struct Request<'a> {
     pub system: Option<&'a str>,
     /// The boards that the image promises to boot on; none where nobody promised anything.
     pub boards: &'a [Board],
+    /// The ways in which a disc promises to boot; none where nobody promised anything.
+    pub boots: &'a [Boot],
     /// Checks that may fail.
     pub waivers: &'a [Waiver],
     /// What the image may cost.
@@ -197,6 +210,7 @@ impl Default for Request<'_> {
             file_name: None,
             system: None,
             boards: &[],
+            boots: &[],
             waivers: &[],
             limits: Limits::default(),
             raw_sink: None,
@@ -309,6 +323,22 @@ pub fn verify(
                 kind::sd::verify(&disk, promise, &mut out);
             }
             disk.trouble().map_err(VerifyError::Raw)?;
+        }
+        (Some(RawFormat::Iso), _) if expected == Expected::AnyImage => format = Some("iso9660"),
+        (Some(RawFormat::Iso), Some(bytes)) => {
+            let disc = disc::verify(bytes, &mut out).map_err(VerifyError::Raw)?;
+            format = Some("iso9660");
+            let is_iso = match expected {
+                Expected::Kind(kind) => kind == ImageKind::Iso,
+                Expected::Guess => !disc.boot.is_empty(),
+                Expected::AnyKind | Expected::AnyImage => false,
+            };
+            if is_iso {
+                kind = Some(ImageKind::Iso);
+                let promise = kind::iso::Promise { boots: request.boots };
+                kind::iso::verify(&disc, promise, &mut out);
+            }
+            disc.trouble().map_err(VerifyError::Raw)?;
         }
         _ => {}
     }
@@ -469,7 +499,8 @@ impl Job<'_> {
             if let Some(decoded) = decoded {
                 whole &= decoded.whole;
                 out.absorb(decoded.out);
-                if compression == Compression::Zstd && judged.format == Some(RawFormat::Disk) {
+                if compression == Compression::Zstd && judged.format.is_some_and(RawFormat::is_kept)
+                {
                     let at = decoded.unsized_frame;
                     out.expect(&container::ZSTD_CONTENT_SIZE, at.is_none(), || {
                         let message = "the frame does not tell the size of its content".to_owned();
@@ -513,12 +544,13 @@ impl Job<'_> {
             Head::Compressed(_) => (None, "compressed a second time"),
             Head::Other(what) => (None, what),
         };
-        if format == Some(RawFormat::Disk) {
+        let is_kept = format.is_some_and(RawFormat::is_kept);
+        if is_kept {
             raw.is_disk();
         }
         out.expect(&container::TAR_INSIDE, format.is_some(), || {
             let message =
-                format!("inside the compression is {what}, neither a tar archive nor a disk");
+                format!("inside the compression is {what}, not a tar archive, a disk or a disc");
             (container::raw_at("raw bytes", 0, 0), message)
         });
         let mut kept = None;
@@ -532,13 +564,13 @@ impl Job<'_> {
             // The file is what is asked for.
             (_, _, _) if !compressed => {
                 drain(raw, None)?;
-                kept = (format == Some(RawFormat::Disk)).then(|| Arc::clone(self.source));
+                kept = is_kept.then(|| Arc::clone(self.source));
             }
-            (Some(RawFormat::Disk), _, Some(scratch)) | (_, Expected::AnyImage, Some(scratch)) => {
+            (_, expected, Some(scratch)) if is_kept || expected == Expected::AnyImage => {
                 drain(raw, Some(scratch))?;
                 kept = Some(scratch.finish().map_err(VerifyError::Sink)?);
             }
-            (Some(RawFormat::Disk), expected, None) if expected != Expected::AnyImage => {
+            (_, expected, None) if is_kept && expected != Expected::AnyImage => {
                 return Err(VerifyError::NoScratch);
             }
             (_, _, _) => drain(raw, None)?,

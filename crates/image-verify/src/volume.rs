@@ -24,6 +24,10 @@ pub enum Family {
     Fat,
     /// ext2, ext3 or ext4.
     Ext,
+    /// ISO 9660: with the names of Rock Ridge, of Joliet, or its own, in this order.
+    Iso9660,
+    /// SquashFS 4.0.
+    Squashfs,
 }
 
 /// A file system whose structure was found to be safe to follow.
@@ -59,6 +63,12 @@ pub trait Files {
     /// symlink in it. By the tree it is described
     /// at `entry`, counted from the start of the image.
     fn open<'a>(&'a self, path: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>>;
+
+    /// The bytes of the same file where they lie in the image as they are, without a gap; `None`
+    /// where they do not.
+    fn region(&self, _path: &[u8], _entry: Option<u64>) -> Option<Region> {
+        None
+    }
 }
 
 /// A content cannot be read, although the tree says that it is there.
@@ -91,7 +101,9 @@ impl Volume {
     /// without a slash before it starts at the root.
     pub fn find(&self, path: &[u8]) -> Option<NodeId> {
         match self.family {
-            Family::Ext => self.tree.resolve(path).ok().map(|found| found.node),
+            Family::Ext | Family::Iso9660 | Family::Squashfs => {
+                self.tree.resolve(path).ok().map(|found| found.node)
+            }
             Family::Fat => path
                 .split(|byte| *byte == b'/')
                 .filter(|name| !matches!(*name, b"" | b"."))
@@ -117,6 +129,13 @@ impl Volume {
             }
             other => Err(ContentError::NotAFile(other.as_str())),
         }
+    }
+
+    /// The bytes of a regular file where they lie in the image as they are, without a gap.
+    pub fn region(&self, id: NodeId) -> Option<Region> {
+        let node = self.tree.node(id);
+        matches!(node.kind, Kind::File(_)).then_some(())?;
+        self.files.region(&self.tree.path(id), node.offset)
     }
 
     /// The whole content of a file that has at most `limit` bytes.

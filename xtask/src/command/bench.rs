@@ -292,6 +292,7 @@ fn do_part(part: BenchPart, work: &Path, image: Option<&Path>) -> Result<Verdict
         system: None,
         file_name: None,
         boards: &[],
+        boots: &[],
         waivers: &[],
         work,
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image_factory::{Event, Verification, definition, verify};
-use image_model::{Board, ImageKind, VerificationReport, VerifySpec};
+use image_model::{Board, Boot, ImageKind, VerificationReport, VerifySpec};
 use image_verify::{Expected, VerifyError};
 use serde_json::json;
 
@@ -22,6 +22,7 @@ pub(super) fn run(context: Context, args: &VerifyArgs) -> Result<Verdict, Failur
             KindName::Auto => Expected::Guess,
             KindName::Wsl => Expected::Kind(ImageKind::Wsl),
             KindName::Sd => Expected::Kind(ImageKind::Sd),
+            KindName::Iso => Expected::Kind(ImageKind::Iso),
             KindName::None => Expected::AnyKind,
         },
         VerifySpec::default(),
@@ -34,6 +35,7 @@ pub(super) fn run(context: Context, args: &VerifyArgs) -> Result<Verdict, Failur
         promised = spec.verify;
     }
     promised.boards.extend(boards(&args.boards)?);
+    promised.boots.extend(boots(&args.boots)?);
     let judge = |path: &Path| judge(context, args, expected, &promised, path);
     let mut verdict = Verdict::Clean;
     let mut failures = Vec::new();
@@ -76,6 +78,7 @@ fn judge(
         system: args.system.as_deref(),
         file_name,
         boards: &promised.boards,
+        boots: &promised.boots,
         waivers: &promised.waive,
         work: &work,
     };
@@ -91,13 +94,28 @@ fn judge(
 
 /// The boards of these names.
 fn boards(names: &[String]) -> Result<Vec<Board>, Failure> {
+    named("board", names, &Board::ALL, Board::as_str)
+}
+
+/// The ways to boot of these names.
+fn boots(names: &[String]) -> Result<Vec<Boot>, Failure> {
+    named("way to boot", names, &Boot::ALL, Boot::as_str)
+}
+
+/// Those of `all` that have these names; `what` is what one of them is called.
+fn named<T: Copy>(
+    what: &str,
+    names: &[String],
+    all: &[T],
+    as_str: fn(T) -> &'static str,
+) -> Result<Vec<T>, Failure> {
     let find = |name: &String| {
-        let known = Board::ALL.map(Board::as_str);
-        Board::ALL.into_iter().find(|board| board.as_str() == name).ok_or_else(|| {
-            let nearest = definition::nearest(name, known.into_iter());
+        all.iter().copied().find(|one| as_str(*one) == name).ok_or_else(|| {
+            let known: Vec<_> = all.iter().copied().map(as_str).collect();
+            let nearest = definition::nearest(name, known.iter().copied());
             let nearest = nearest.map(|name| format!("; did you mean {name:?}?"));
             let nearest = nearest.unwrap_or_default();
-            Failure::usage(format!("no board is called {name:?}{nearest}: {}", known.join(", ")))
+            Failure::usage(format!("no {what} is called {name:?}{nearest}: {}", known.join(", ")))
         })
     };
     names.iter().map(find).collect()

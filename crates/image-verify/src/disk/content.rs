@@ -11,7 +11,6 @@ const HEAD_LEN: u64 = 68 << 10;
 /// Where a name stands that nothing else has there.
 const MAGICS: &[(usize, &[u8], &str)] = &[
     (0, b"LUKS\xba\xbe", "crypto_LUKS"),
-    (0, b"hsqs", "squashfs"),
     (0, b"XFSB", "xfs"),
     (0, b"verity\0\0", "DM_verity_hash"),
     (0, b"\x45\x3d\xcd\x28", "cramfs"),
@@ -21,7 +20,6 @@ const MAGICS: &[(usize, &[u8], &str)] = &[
     (0x400, b"\xe2\xe1\xf5\xe0", "erofs"),
     (0x1000, b"\xfc\x4e\x2b\xa9", "linux_raid_member"),
     (0x1018, b"\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef", "bcachefs"),
-    (0x8001, b"CD001", "iso9660"),
     (0x10040, b"_BHRfS_M", "btrfs"),
 ];
 
@@ -37,6 +35,12 @@ pub(super) fn sniff(region: &Region) -> Result<Content, ReadError> {
     let has = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(magic));
     if let Some((.., name)) = MAGICS.iter().find(|(at, magic, _)| has(*at, magic)) {
         return Ok(Content::Other(name));
+    }
+    if has(0, b"hsqs") {
+        return Ok(Content::Squashfs);
+    }
+    if has(0x8001, b"CD001") {
+        return Ok(Content::Iso9660);
     }
     if SWAP_NAME_AT.iter().any(|at| has(*at, b"SWAPSPACE2") || has(*at, b"SWAP-SPACE")) {
         return Ok(Content::Other("swap"));

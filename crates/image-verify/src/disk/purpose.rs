@@ -80,7 +80,7 @@ impl Purpose {
             }
             // Zeros are made a file system of at the first start.
             Self::Linux => match content {
-                Content::Ext | Content::Empty => true,
+                Content::Ext | Content::Iso9660 | Content::Squashfs | Content::Empty => true,
                 Content::Other(name) => !matches!(name, "exfat" | "ntfs" | "swap"),
                 Content::Fat | Content::Unknown => false,
             },

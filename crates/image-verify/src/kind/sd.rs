@@ -253,7 +253,7 @@ impl<'a> Judge<'a, '_> {
 /// `..`.
 fn find(volume: &Volume, path: &str) -> Option<NodeId> {
     match volume.family {
-        Family::Ext => volume.find(path.as_bytes()),
+        Family::Ext | Family::Iso9660 | Family::Squashfs => volume.find(path.as_bytes()),
         Family::Fat => volume.find(lexical(path).as_bytes()),
     }
 }

@@ -178,6 +178,8 @@ impl Draft {
                     _ if part.unread => Content::Other("btrfs"),
                     Family::Fat => Content::Fat,
                     Family::Ext => Content::Ext,
+                    Family::Iso9660 => Content::Iso9660,
+                    Family::Squashfs => Content::Squashfs,
                 },
                 volume: (!part.unread).then(|| part.volume()),
             })

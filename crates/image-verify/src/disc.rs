@@ -1,0 +1,81 @@
+//! Discs: the file system, what firmware is told to boot from it, and what a machine sees that takes
+//! the same bytes for a disk.
+
+use std::sync::Arc;
+
+use image_formats::{
+    bytes::{ReadAt, ReadError, Region},
+    units::ByteOffset,
+};
+
+use crate::{
+    Recorder, el_torito,
+    el_torito::BootImage,
+    hybrid::{self, Stick},
+    iso9660, squashfs,
+    tree::{Kind, NodeId, Tree},
+    volume::{Trouble, Volume},
+};
+
+/// A disc, as far as it could be read.
+#[derive(Debug)]
+pub struct Disc {
+    /// All of its bytes.
+    pub bytes: Region,
+    /// Its files, where its structure was found safe to follow.
+    pub volume: Option<Volume>,
+    /// What firmware is told to boot from a disc, in the order of the boot catalog.
+    pub boot: Vec<BootImage>,
+    /// What firmware sees that takes the disc for a disk, because it was copied to one.
+    pub stick: Stick,
+    /// The file systems in files of it, each with the file.
+    pub squashfs: Vec<(NodeId, Volume)>,
+    trouble: Trouble,
+}
+
+impl Disc {
+    /// A disc of parts that somebody else opened.
+    pub fn new(bytes: Region, volume: Option<Volume>, boot: Vec<BootImage>, stick: Stick) -> Self {
+        let (squashfs, trouble) = (Vec::new(), Trouble::default());
+        Self { bytes, volume, boot, stick, squashfs, trouble }
+    }
+
+    /// The failure of the machine that a reader of files met, if it met one.
+    pub(crate) fn trouble(&self) -> Result<(), ReadError> {
+        self.trouble.take()
+    }
+}
+
+/// Judges a disc. An error is the machine's.
+pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadError> {
+    let bytes = Region::whole(Arc::clone(bytes)).map_err(|cause| ReadError {
+        what: "disc",
+        at: ByteOffset(0),
+        len: 0,
+        cause: cause.into(),
+    })?;
+    let trouble = Trouble::default();
+    let volume = iso9660::verify(&bytes, "disc", &trouble, out)?;
+    let boot = el_torito::verify(&bytes, volume.as_ref(), &trouble, out)?;
+    let stick = hybrid::verify(&bytes, &boot, &trouble, out)?;
+    let mut found = Vec::new();
+    for (id, region) in volume.iter().flat_map(nested) {
+        let name = volume
+            .as_ref()
+            .map_or(String::new(), |volume| crate::tree::display(&volume.tree.path(id)));
+        if let Some(inner) = squashfs::verify(&region, &name, &trouble, out)? {
+            found.push((id, inner));
+        }
+    }
+    Ok(Disc { bytes, volume, boot, stick, squashfs: found, trouble })
+}
+
+/// The files that are file systems: SquashFS names itself in its first bytes.
+fn nested(volume: &Volume) -> impl Iterator<Item = (NodeId, Region)> {
+    volume.tree.below(Tree::ROOT).filter_map(|id| {
+        matches!(volume.tree.node(id).kind, Kind::File(_)).then_some(())?;
+        let region = volume.region(id)?;
+        let magic = region.array::<4>("first bytes", 0).ok()?;
+        (magic == *b"hsqs").then_some((id, region))
+    })
+}
