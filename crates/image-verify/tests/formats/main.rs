@@ -304,6 +304,26 @@ fn a_file_that_cannot_be_read_is_an_error_of_the_machine() {
     assert_eq!(error.to_string(), "image: cannot read 262144 bytes at 0x40000");
 }
 
+/// Who hashes a disk and who judges it both see that it cannot be read; who hashes it is heard.
+#[test]
+fn a_disk_that_cannot_be_read_is_an_error_of_the_machine() {
+    struct Bad;
+    impl ReadAt for Bad {
+        fn len(&self) -> io::Result<u64> {
+            Ok(1 << 20)
+        }
+        fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+            buf.fill(0);
+            if offset == 0 && buf.len() >= 512 {
+                buf[510..512].copy_from_slice(b"\x55\xaa");
+            }
+            if offset < 1 << 18 { Ok(()) } else { Err(io::Error::other("a bad disk")) }
+        }
+    }
+    let error = image_verify::verify(Arc::new(Bad), any_kind()).unwrap_err();
+    assert_eq!(error.to_string(), "image: cannot read 262144 bytes at 0x40000");
+}
+
 #[test]
 fn other_files_are_named() {
     for (head, what) in [

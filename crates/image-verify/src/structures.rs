@@ -1,0 +1,74 @@
+//! What can be judged only when all of it is there: disks and discs.
+
+use std::sync::Arc;
+
+use image_formats::bytes::{ReadAt, ReadError};
+use image_model::{Board, Boot, ImageKind};
+
+use crate::{Expected, Recorder, container::RawFormat, disc, disk, kind};
+
+/// What a disk or a disc is expected to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) expected: Expected,
+    pub(crate) boards: &'a [Board],
+    pub(crate) boots: &'a [Boot],
+}
+
+/// What was found out about a disk or a disc, but for the findings.
+#[derive(Clone, Copy)]
+pub(crate) struct Structures {
+    /// The word for reports.
+    pub(crate) format: &'static str,
+    /// What it was judged as.
+    pub(crate) kind: Option<ImageKind>,
+}
+
+/// Judges a disk or a disc, and what it is for. An error is the machine's.
+pub(crate) fn judge(
+    bytes: &Arc<dyn ReadAt>,
+    format: RawFormat,
+    wanted: Wanted<'_>,
+    out: &mut Recorder,
+) -> Result<Structures, ReadError> {
+    match format {
+        RawFormat::Iso => disc(bytes, wanted, out),
+        RawFormat::Disk | RawFormat::Tar => disk(bytes, wanted, out),
+    }
+}
+
+fn disk(
+    bytes: &Arc<dyn ReadAt>,
+    wanted: Wanted<'_>,
+    out: &mut Recorder,
+) -> Result<Structures, ReadError> {
+    let disk = disk::verify(bytes, out)?;
+    let is_sd = match wanted.expected {
+        Expected::Kind(kind) => kind == ImageKind::Sd,
+        Expected::Guess => disk.table.is_some(),
+        Expected::AnyKind | Expected::AnyImage => false,
+    };
+    if is_sd {
+        kind::sd::verify(&disk, kind::sd::Promise { boards: wanted.boards }, out);
+    }
+    disk.trouble()?;
+    Ok(Structures { format: disk.format(), kind: is_sd.then_some(ImageKind::Sd) })
+}
+
+fn disc(
+    bytes: &Arc<dyn ReadAt>,
+    wanted: Wanted<'_>,
+    out: &mut Recorder,
+) -> Result<Structures, ReadError> {
+    let disc = disc::verify(bytes, out)?;
+    let is_iso = match wanted.expected {
+        Expected::Kind(kind) => kind == ImageKind::Iso,
+        Expected::Guess => !disc.boot.is_empty(),
+        Expected::AnyKind | Expected::AnyImage => false,
+    };
+    if is_iso {
+        kind::iso::verify(&disc, kind::iso::Promise { boots: wanted.boots }, out);
+    }
+    disc.trouble()?;
+    Ok(Structures { format: "iso9660", kind: is_iso.then_some(ImageKind::Iso) })
+}
