@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests call, on Debian 12 or later, as root; puts two more versions of Nix into
-# target/nix-versions, what SD cards are made of into target/arm64-parts, and file systems that other
-# people made for their tests into target/file-systems. Safe to run again.
+# target/nix-versions, what SD cards and discs are made of into target/arm64-parts and
+# target/x86-parts, and file systems that other people made for their tests into target/file-systems.
+# Safe to run again.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -21,21 +22,30 @@ packages='
     g++
     gcc
     gdisk
+    genisoimage
     git
+    grub-common
+    grub-efi-amd64-bin
     gzip
+    isolinux
     libarchive-tools
     libc6-dev
     mmdebstrap
     mtools
     nix-bin
     openssl
+    ovmf
+    p7zip-full
     pigz
     python3-pip
     qemu-efi-aarch64
+    squashfs-tools
+    syslinux-common
     tar
     u-boot-qemu
     uidmap
     util-linux
+    xorriso
     xz-utils
     zstd
 '
@@ -56,8 +66,8 @@ if [ -n "$missing" ]; then
 fi
 
 # Debian 12 has QEMU 7.2, which does not go together with a qemu-utils of its backports. Those may not
-# be among the sources of the machine, and need not come to be.
-if ! installed qemu-system-arm; then
+# be among the sources of the machine, and need not come to be. All machines of QEMU have one version.
+if ! installed qemu-system-arm || ! installed qemu-system-x86; then
     export DEBIAN_FRONTEND=noninteractive
     # shellcheck disable=SC1091 # a file of the machine
     suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -65,9 +75,11 @@ if ! installed qemu-system-arm; then
     apt=$(mktemp -d)
     trap 'rm -rf "$apt"' EXIT
     config=$(tests/tools/apt-conf.sh "$apt")
-    APT_CONFIG=$config apt-get install -q -y --no-install-recommends -t "$suite" qemu-system-arm
+    APT_CONFIG=$config apt-get install -q -y --no-install-recommends -t "$suite" \
+        qemu-system-arm qemu-system-x86
 fi
 
 tests/tools/fetch-nix.sh target/nix-versions
 tests/tools/fetch-arm64-parts.sh target/arm64-parts
+tests/tools/fetch-x86-parts.sh target/x86-parts
 tests/tools/fetch-file-systems.sh target/file-systems
