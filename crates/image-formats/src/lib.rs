@@ -33,6 +33,7 @@ pub mod fat;
 pub mod fdt;
 pub mod gpt;
 pub mod gzip;
+pub mod iso9660;
 pub mod jbd2;
 pub mod mbr;
 pub mod pe;
