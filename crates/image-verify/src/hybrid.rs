@@ -2,6 +2,8 @@
 //! boot record, the GPT and the Apple partition map in its first 32 KiB (its *system area*), which
 //! xorriso, SYSLINUX (`isohybrid`) and GRUB write there.
 
+use std::rc::Rc;
+
 use image_formats::bytes::{ReadError, Region};
 
 use crate::{
@@ -16,13 +18,25 @@ checks! {
 }
 
 /// What a disk of the same bytes is to firmware.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stick {
-    /// Why a PC's BIOS starts nothing from it; `None` if it starts boot code that leads to a boot
-    /// image of the disc.
-    pub bios: Option<String>,
-    /// The FAT file systems that UEFI firmware finds by a partition table.
-    pub efi: Vec<Volume>,
+    /// What a PC's BIOS does with it.
+    pub bios: Bios,
+    /// The FAT file systems that UEFI firmware finds by a partition table. One that is also an image
+    /// of the boot catalog is the same volume.
+    pub efi: Vec<Rc<Volume>>,
+}
+
+/// What a PC's BIOS does with a disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bios {
+    /// It starts boot code that leads to this image of the boot catalog, by its
+    /// [`number`](BootImage::number).
+    Starts(u32),
+    /// It starts boot code, and nobody knows what that does.
+    Unknown,
+    /// It starts nothing, or nothing that goes on: why.
+    Nothing(String),
 }
 
 /// Judges the system area of a disc whose boot catalog names these images. An error is the
@@ -34,5 +48,5 @@ pub fn verify(
     out: &mut Recorder,
 ) -> Result<Stick, ReadError> {
     out.announce(CHECKS);
-    Ok(Stick::default())
+    Ok(Stick { bios: Bios::Nothing("no master boot record".to_owned()), efi: Vec::new() })
 }
