@@ -40,4 +40,5 @@ pub mod pe;
 pub mod susp;
 pub mod tar;
 pub mod units;
+pub mod x86_image;
 pub mod zstd;

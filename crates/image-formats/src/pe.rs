@@ -18,6 +18,8 @@ pub struct Machine(pub u16);
 impl Machine {
     /// `IMAGE_FILE_MACHINE_ARM64`.
     pub const ARM64: Self = Self(0xaa64);
+    /// `IMAGE_FILE_MACHINE_AMD64`.
+    pub const X86_64: Self = Self(0x8664);
 }
 
 impl fmt::Display for Machine {
@@ -26,7 +28,7 @@ impl fmt::Display for Machine {
             Self::ARM64 => f.write_str("aarch64"),
             Self(0x14c) => f.write_str("i386"),
             Self(0x1c2) => f.write_str("arm"),
-            Self(0x8664) => f.write_str("x86_64"),
+            Self::X86_64 => f.write_str("x86_64"),
             Self(0x5064) => f.write_str("riscv64"),
             Self(other) => write!(f, "machine {other:#x}"),
         }

@@ -1,5 +1,6 @@
 //! What images are for: one module a kind, over the file trees that they have.
 
+mod boot;
 pub mod iso;
 pub mod sd;
 pub mod wsl;

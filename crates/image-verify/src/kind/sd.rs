@@ -11,10 +11,7 @@ mod config_txt;
 mod extlinux;
 mod firmware;
 mod first_boot;
-mod initrd;
-mod kernel;
 mod leaks;
-mod registration;
 mod u_boot;
 mod uefi;
 
@@ -27,14 +24,18 @@ use std::{
 
 use image_model::{Board, Check, Location};
 
+use super::boot::{
+    Processor,
+    initrd::{self, Initrd},
+    kernel,
+};
 use crate::{
     Recorder,
     container::raw_at,
     disk::{Disk, Partition},
-    tree::{Kind, Node, NodeId, display},
-    volume::{Family, MAX_TEXT, Volume},
+    tree::NodeId,
+    volume::{MAX_TEXT, Volume},
 };
-use initrd::Initrd;
 
 /// What an image promises.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +146,7 @@ impl<'a> Judge<'a, '_> {
         if let Some(known) = self.programs.get(&file) {
             return *known;
         }
-        let found = kernel::program(volume, id);
+        let found = kernel::program(Processor::Aarch64, volume, id);
         self.expect(
             check,
             found.is_ok(),
@@ -198,18 +199,9 @@ impl<'a> Judge<'a, '_> {
     }
 
     fn initrd_init(&mut self, initrds: &[Rc<Initrd>], at: impl FnOnce() -> Location) {
-        if initrds.iter().any(|i| i.broken.is_some() || i.unknown.is_some() || i.partial) {
-            return;
-        }
-        let inits = initrds.iter().filter_map(|listed| {
-            let found = listed.tree.resolve(b"/init").ok()?;
-            Some(listed.tree.node(found.node))
-        });
-        let inits: Vec<_> = inits.collect();
-        let runs = |node: &&Node| matches!(node.kind, Kind::File(_)) && node.mode & 0o111 != 0;
-        self.expect(&INITRD_INIT, inits.iter().any(runs), at, || match inits[..] {
-            [] => "no /init in it".to_owned(),
-            _ => "/init in it is no executable file".to_owned(),
+        let Some(problem) = initrd::init(initrds) else { return };
+        self.expect(&INITRD_INIT, problem.is_ok(), at, || {
+            problem.err().unwrap_or_default().to_owned()
         });
     }
 
@@ -246,40 +238,5 @@ impl<'a> Judge<'a, '_> {
             || content.as_ref().err().map(ToString::to_string).unwrap_or_default(),
         );
         content.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-    }
-}
-
-/// What is at `path`, as boot loaders look for it: from the root of one file system, with `.` and
-/// `..`.
-fn find(volume: &Volume, path: &str) -> Option<NodeId> {
-    match volume.family {
-        Family::Ext | Family::Iso9660 | Family::Squashfs => volume.find(path.as_bytes()),
-        Family::Fat => volume.find(lexical(path).as_bytes()),
-    }
-}
-
-fn find_file(volume: &Volume, path: &str) -> Option<NodeId> {
-    find(volume, path).filter(|id| matches!(volume.tree.node(*id).kind, Kind::File(_)))
-}
-
-/// A path without `.` and `..`.
-fn lexical(path: &str) -> String {
-    let mut names = Vec::new();
-    for name in path.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => _ = names.pop(),
-            name => names.push(name),
-        }
-    }
-    names.iter().flat_map(|name| ["/", name]).collect()
-}
-
-/// Where a finding about a path is: what is there, or the file system that should have it.
-fn at(volume: &Volume, path: &str) -> Location {
-    let path = format!("/{}", path.trim_start_matches('/'));
-    match find(volume, &path) {
-        Some(id) => volume.tree.location(id),
-        None => Location { path: Some(display(path.as_bytes())), ..volume.at.clone() },
     }
 }

@@ -1,19 +1,21 @@
 //! The command line of a kernel: which file system is the root, and what is started in it.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
-use image_formats::elf;
 use image_model::Location;
 
-use super::{CONSOLE, INIT, INIT_ARCHITECTURE, Judge, KERNEL_PARAMS, Place, ROOT, initrd::Initrd};
+use super::{CONSOLE, INIT, INIT_ARCHITECTURE, Judge, KERNEL_PARAMS, Place, ROOT};
 use crate::{
     disk::{Partition, PartitionType, Table},
-    tree::{Kind, NodeId, Unresolved, display},
+    kind::boot::{
+        Processor,
+        command_line::{self, Difference, unescape, words},
+        init,
+        initrd::Initrd,
+    },
+    tree::display,
     volume::{Family, MAX_TEXT, Volume},
 };
-
-/// How much of a program tells what it is.
-const HEAD: u64 = 4096;
 
 /// What a word of the command line says about the root.
 enum Reference<'a> {
@@ -38,10 +40,7 @@ impl<'a> Judge<'a, '_> {
             return;
         }
         let words = words(line);
-        let value = |key: &str| {
-            let mut values = words.iter().filter_map(|word| word.strip_prefix(key));
-            values.next_back().and_then(|rest| rest.strip_prefix('='))
-        };
+        let value = |key: &str| command_line::value(&words, key);
         let console = words.iter().any(|word| word.starts_with("console="));
         self.expect(
             &CONSOLE,
@@ -175,7 +174,7 @@ impl<'a> Judge<'a, '_> {
     }
 
     fn init(&mut self, at: &Location, root: &'a Volume, path: &str) {
-        let found = program(root, path.as_bytes());
+        let found = init::program(root, path.as_bytes());
         let problem = found.as_ref().err().cloned();
         self.expect(
             &INIT,
@@ -185,8 +184,8 @@ impl<'a> Judge<'a, '_> {
         );
         let Ok(mut id) = found else { return };
         let mut name = path.to_owned();
-        if let Some(interpreter) = script(root, id) {
-            let found = program(root, &interpreter);
+        if let Some(interpreter) = init::script(root, id) {
+            let found = init::program(root, &interpreter);
             name = display(&interpreter);
             self.expect(
                 &INIT,
@@ -200,20 +199,12 @@ impl<'a> Judge<'a, '_> {
             let Ok(found) = found else { return };
             id = found;
         }
-        let machine = root.head(id, HEAD).ok().and_then(|head| {
-            let header = elf::Header::from_prefix(&head)?;
-            Some(if header.is_elf64_le() { header.machine().to_string() } else { "32 bits".into() })
-                .filter(|_| head.starts_with(b"\x7fELF"))
-        });
-        let right = machine.as_deref() == Some("aarch64");
+        let found = init::is_for(Processor::Aarch64, root, id, &name);
         self.expect(
             &INIT_ARCHITECTURE,
-            right,
+            found.is_ok(),
             || root.tree.location(id),
-            || match machine {
-                Some(machine) => format!("{name} is for {machine}, not for aarch64"),
-                None => format!("{name} is neither a script nor an ELF program"),
-            },
+            || found.err().unwrap_or_default(),
         );
     }
 
@@ -225,25 +216,8 @@ impl<'a> Judge<'a, '_> {
         };
         let Ok(params) = root.content(id, MAX_TEXT) else { return };
         let params = String::from_utf8_lossy(&params);
-        let count = |words: Vec<String>| {
-            let mut counts = BTreeMap::new();
-            for word in words.into_iter().filter(|w| !w.starts_with("init=")) {
-                *counts.entry(word).or_insert(0_u32) += 1;
-            }
-            counts
-        };
         // Debian's and systemd's tools put words of their own in front.
-        let (ours, theirs) = (count(words(line)), count(words(&params)));
-        let lost: Vec<&str> = theirs
-            .iter()
-            .filter(|(word, n)| ours.get(*word).is_none_or(|m| m < *n))
-            .map(|(word, _)| word.as_str())
-            .collect();
-        let more: Vec<&str> = ours
-            .iter()
-            .filter(|(word, n)| theirs.get(*word).is_none_or(|m| m < *n))
-            .map(|(word, _)| word.as_str())
-            .collect();
+        let Difference { more, lost } = Difference::of(line, &params);
         let same = lost.is_empty() && more.is_empty();
         self.expect(
             &KERNEL_PARAMS,
@@ -263,50 +237,6 @@ impl<'a> Judge<'a, '_> {
     }
 }
 
-/// The executable file that a path leads to; or, in words, why there is none.
-fn program(root: &Volume, path: &[u8]) -> Result<NodeId, String> {
-    let found = root.tree.resolve(path).map_err(|error| match error {
-        Unresolved::NotFound { path: missing, .. } if missing == path => "not there".to_owned(),
-        Unresolved::NotFound { path, .. } => format!("leads to {}, not there", display(&path)),
-        Unresolved::NotADirectory(_) => "leads through a file".to_owned(),
-        Unresolved::Loop(_) => "a loop of symlinks".to_owned(),
-    })?;
-    let node = root.tree.node(found.node);
-    match &node.kind {
-        Kind::File(_) if node.mode & 0o111 == 0 => {
-            Err(format!("mode {:04o}, not executable", node.mode))
-        }
-        Kind::File(_) if node.size == 0 => Err("empty".to_owned()),
-        Kind::File(_) => Ok(found.node),
-        other => Err(format!("a {}, not a file", other.as_str())),
-    }
-}
-
-/// What runs a script; `None` for what is no script.
-fn script(root: &Volume, id: NodeId) -> Option<Vec<u8>> {
-    let head = root.head(id, HEAD).ok()?;
-    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let word = line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
-    Some(word.to_vec())
-}
-
-/// The words of a command line: double quotes keep spaces together.
-fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c.is_ascii_whitespace() && !quoted => words.push(std::mem::take(&mut word)),
-            c => word.push(c),
-        }
-    }
-    words.push(word);
-    words.retain(|word| !word.is_empty());
-    words
-}
-
 /// The number of the partition in a name such as `/dev/mmcblk0p2`, `/dev/sda2` and `/dev/vda2`.
 fn numbered(name: &str) -> Option<u32> {
     let rest = name.strip_prefix("/dev/")?;
@@ -318,27 +248,6 @@ fn numbered(name: &str) -> Option<u32> {
         rest.trim_start_matches(|c: char| c.is_ascii_lowercase())
     };
     part.parse().ok()
-}
-
-/// A name as udev writes it into a path: `\x20` is a space.
-fn unescape(name: &str) -> String {
-    let mut text = Vec::new();
-    let mut rest = name.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let digits = rest.strip_prefix(b"\\x").and_then(|digits| digits.get(..2));
-        let digits = digits.and_then(|digits| str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                text.push(byte);
-                rest = &rest[4..];
-            }
-            None => {
-                text.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -359,11 +268,5 @@ mod tests {
         ] {
             assert_eq!(numbered(name), number, "{name}");
         }
-        assert_eq!(unescape("a\\x20b\\x2"), "a b\\x2");
-    }
-
-    #[test]
-    fn quotes_keep_spaces() {
-        assert_eq!(words(" a=\"b c\"  d\n"), ["a=b c", "d"]);
     }
 }

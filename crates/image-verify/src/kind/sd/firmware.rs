@@ -8,11 +8,14 @@ use image_model::Board;
 
 use super::{
     ARMSTUB, CONFIG_FILE, CONFIG_INCLUDE, CONFIG_LINE, CONFIG_TXT, DEVICE_TREE_BOARD,
-    FIRMWARE_FILE, FIRMWARE_KERNEL, Judge, OVERLAY, Place, at,
+    FIRMWARE_FILE, FIRMWARE_KERNEL, Judge, OVERLAY, Place,
     config_txt::{self, Hardware, Settings},
-    find_file, kernel,
 };
 use crate::{
+    kind::boot::{
+        kernel,
+        paths::{at, find_file},
+    },
     tree::{NodeId, Tree},
     volume::{Family, MAX_TEXT, Volume},
 };

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 
 use super::{
     FIRMWARE_FREE, FREE_BYTES, FREE_INODES, HASH_SEED, Judge, Place, REGISTRATION,
-    REGISTRATION_COMPLETE, REGISTRATION_PRESENT, REGISTRATION_REFERENCES, RESIZE, ROOT_LAST, at,
-    registration::{self, Registration},
+    REGISTRATION_COMPLETE, REGISTRATION_PRESENT, REGISTRATION_REFERENCES, RESIZE, ROOT_LAST,
 };
 use crate::{
+    kind::boot::{
+        paths::at,
+        registration::{self, Checks},
+    },
     tree::{Kind, NodeId, display},
     volume::{Family, MAX_TEXT, Volume},
 };
@@ -136,7 +139,6 @@ impl<'a> Judge<'a, '_> {
         if !self.expect(&REGISTRATION, error.is_none(), at, || error.unwrap_or_default()) {
             return;
         }
-        let Registration { paths, references } = parsed.unwrap_or_default();
         let Some(store) = volume.tree.at(STORE) else { return };
         let present: BTreeSet<Vec<u8>> = volume
             .tree
@@ -145,21 +147,12 @@ impl<'a> Judge<'a, '_> {
             .filter(|(name, _)| *name != b".links" && !name.ends_with(b".lock"))
             .map(|(name, _)| [STORE, b"/", name].concat())
             .collect();
-        for path in &present {
-            self.expect(&REGISTRATION_COMPLETE, paths.contains(path), at, || {
-                format!("{} is in the store and not in the list", display(path))
-            });
-        }
-        for path in &paths {
-            self.expect(&REGISTRATION_PRESENT, present.contains(path), at, || {
-                format!("{} is in the list and not in the store", display(path))
-            });
-        }
-        for (path, reference) in &references {
-            self.expect(&REGISTRATION_REFERENCES, paths.contains(reference), at, || {
-                format!("{} refers to {}, not in the list", display(path), display(reference))
-            });
-        }
+        let checks = Checks {
+            complete: &REGISTRATION_COMPLETE,
+            present: &REGISTRATION_PRESENT,
+            references: &REGISTRATION_REFERENCES,
+        };
+        registration::compare(&parsed.unwrap_or_default(), &present, &checks, self.out, at);
     }
 }
 

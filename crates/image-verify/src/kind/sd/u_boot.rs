@@ -7,10 +7,11 @@ use super::{
     BOOT_FLAG, DEFAULT_LABEL, EXTLINUX_FILE, EXTLINUX_IGNORED, EXTLINUX_INCLUDE, EXTLINUX_READ,
     EXTLINUX_SYNTAX, FDTDIR_BOARD, Judge, KERNEL, Place,
     extlinux::{self, Label},
-    find, find_file, firmware,
+    firmware,
 };
 use crate::{
     disk::{Partition, PartitionType},
+    kind::boot::paths::{at, find, find_file},
     tree::{Kind, NodeId},
     volume::MAX_TEXT,
 };
@@ -53,7 +54,7 @@ impl<'a> Judge<'a, '_> {
             self.expect(
                 &BOOT_FLAG,
                 false,
-                || super::at(volume, path),
+                || at(volume, path),
                 || {
                     let looked: Vec<_> = looked.iter().map(ToString::to_string).collect();
                     let (looked, number) = (looked.join(", "), partition.number);

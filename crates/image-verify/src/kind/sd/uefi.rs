@@ -1,21 +1,21 @@
 //! What firmware with UEFI starts: the removable media path, systemd-boot, GRUB and unified kernel
 //! images. UEFI 2.10 §3.5; UAPI Group, Boot Loader Specification and Unified Kernel Image.
 
-use std::{
-    io::{self, Read as _},
-    rc::Rc,
-};
+use std::{io::Read as _, rc::Rc};
 
 use image_formats::pe;
 use image_model::Board;
 
-use super::{
-    EFI_PROGRAM, ENTRY_DEFAULT, ENTRY_FILE, GRUB_FILE, Judge, KERNEL, Place, UKI, find, find_file,
-    initrd, kernel,
-};
+use super::{EFI_PROGRAM, ENTRY_DEFAULT, ENTRY_FILE, GRUB_FILE, Judge, KERNEL, Place, UKI};
 use crate::{
+    kind::boot::{
+        Processor, grub, initrd,
+        kernel::{self, section},
+        loader::{glob, pairs, uncounted},
+        paths::{find, find_file},
+    },
     tree::{NodeId, display},
-    volume::{Family, Volume},
+    volume::Family,
 };
 
 /// What is started of a disk that nobody chose anything on.
@@ -68,7 +68,7 @@ impl<'a> Judge<'a, '_> {
 
     /// Judges a program for UEFI, once.
     fn efi_program(&mut self, (partition, volume): Place<'a>, id: NodeId) -> Option<pe::Image> {
-        let found = kernel::efi_program(volume, id);
+        let found = kernel::efi_program(Processor::Aarch64, volume, id);
         if self.efi.insert((partition.number, id)) {
             self.expect(
                 &EFI_PROGRAM,
@@ -126,7 +126,7 @@ impl<'a> Judge<'a, '_> {
         let Some(text) = self.text(&ENTRY_FILE, place, id) else { return };
         let at = || volume.tree.location(id);
         let other = |(key, value): (&str, &str)| {
-            key == "architecture" && !value.eq_ignore_ascii_case("aa64")
+            key == "architecture" && !value.eq_ignore_ascii_case(Processor::Aarch64.efi())
         };
         // systemd-boot skips what is for another processor.
         if pairs(&text).any(other) {
@@ -218,9 +218,8 @@ impl<'a> Judge<'a, '_> {
         let (_, volume) = place;
         let Some(text) = self.text(&GRUB_FILE, place, id) else { return };
         let mut followed = 0;
-        for (index, line) in text.lines().enumerate() {
-            let mut words = line.split_ascii_whitespace();
-            let key = words.next().unwrap_or_default();
+        for command in grub::commands(&text) {
+            let (key, line) = (command.name(), command.line);
             let is_kernel = matches!(key, "linux" | "linuxefi");
             if !is_kernel && !matches!(key, "initrd" | "initrdefi" | "devicetree" | "configfile") {
                 continue;
@@ -229,7 +228,8 @@ impl<'a> Judge<'a, '_> {
             if followed > MAX_LINES {
                 break;
             }
-            let rest: Vec<&str> = words.take(MAX_LINES).collect();
+            let words = command.arguments().iter().take(MAX_LINES);
+            let rest: Vec<String> = words.map(grub::Word::spelled).collect();
             let paths = if matches!(key, "initrd" | "initrdefi") {
                 &rest[..]
             } else {
@@ -237,10 +237,9 @@ impl<'a> Judge<'a, '_> {
             };
             let mut initramfs = Vec::new();
             for path in paths {
-                let path = path.trim_matches(['"', '\'']);
                 // `($drive1)/…` is a file system that was searched for.
                 let path =
-                    path.strip_prefix('(').and_then(|p| p.split_once(')')).map_or(path, |p| p.1);
+                    path.strip_prefix('(').and_then(|p| p.split_once(')')).map_or(&**path, |p| p.1);
                 if path.contains('$') || !path.starts_with('/') {
                     continue;
                 }
@@ -253,7 +252,7 @@ impl<'a> Judge<'a, '_> {
                     &GRUB_FILE,
                     found.is_some(),
                     || volume.tree.location(id),
-                    || format!("line {}, {key}: no file {path} in any file system", index + 1),
+                    || format!("line {line}, {key}: no file {path} in any file system"),
                 );
                 let Some((place, file)) = found else { continue };
                 match key {
@@ -266,114 +265,10 @@ impl<'a> Judge<'a, '_> {
             if initramfs.len() == paths.len() {
                 self.initramfs(&initramfs);
             }
-            let options = rest.get(1..).unwrap_or_default().join(" ");
+            let options = grub::line(rest.get(1..).unwrap_or_default());
             if is_kernel && !options.is_empty() && !options.contains('$') {
                 self.command_line(place, volume.tree.location(id), &options, &[]);
             }
         }
-    }
-}
-
-/// The content of a section; `None` where there is none.
-fn section<'v>(
-    volume: &'v Volume,
-    id: NodeId,
-    image: &pe::Image,
-    name: &str,
-) -> Option<io::Result<impl io::Read + 'v>> {
-    let section = image.section(name)?;
-    let start = u64::from(section.pointer_to_raw_data.get());
-    let sizes = [section.virtual_size.get(), section.size_of_raw_data.get()];
-    let len = sizes.into_iter().filter(|size| *size > 0).min().unwrap_or(0);
-    let open = || {
-        let mut file = volume.open(id).map_err(io::Error::other)?;
-        io::copy(&mut file.by_ref().take(start), &mut io::sink())?;
-        Ok(file.take(len.into()))
-    };
-    Some(open())
-}
-
-/// Lines of a key and a value.
-fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| {
-        let (key, value) = line.split_once(|c: char| c.is_ascii_whitespace())?;
-        Some((key, value.trim()))
-    })
-}
-
-/// The name of an entry without its counter: `a+3-1.conf` is `a.conf`. Boot Loader Specification,
-/// Boot counting.
-fn uncounted(name: &str) -> String {
-    let Some((stem, end)) = name.rsplit_once('.') else { return name.to_owned() };
-    let Some((base, counter)) = stem.rsplit_once('+') else { return name.to_owned() };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if counter.splitn(2, '-').all(is_number) { format!("{base}.{end}") } else { name.to_owned() }
-}
-
-/// True if a name fits a pattern with `*` and `?`. Takes no more steps than the product of the
-/// lengths.
-fn glob(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    let (mut at, mut from) = (0, 0);
-    // Where the last star is, and how much of the name it has taken.
-    let mut star = None;
-    while from < name.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, from));
-                at += 1;
-            }
-            Some(c) if *c == b'?' || *c == name[from] => {
-                at += 1;
-                from += 1;
-            }
-            _ => {
-                let Some((back, taken)) = star else { return false };
-                star = Some((back, taken + 1));
-                (at, from) = (back + 1, taken + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|c| *c == b'*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_fit() {
-        for (pattern, name, fits) in [
-            ("nixos-*", "nixos-1.conf", true),
-            ("nixos-*.conf", "nixos-1.conf", true),
-            ("*", "", true),
-            ("a?c*", "abcd", true),
-            ("a*b*c", "axxbyyc", true),
-            ("a*b*c", "axxbyy", false),
-            ("a", "ab", false),
-            ("ab", "a", false),
-        ] {
-            assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn counters_are_no_names() {
-        for (name, want) in [
-            ("nixos-1+3.conf", "nixos-1.conf"),
-            ("nixos-1+2-1.efi", "nixos-1.efi"),
-            ("nixos-1.conf", "nixos-1.conf"),
-            ("a+b.conf", "a+b.conf"),
-            ("a+1-.conf", "a+1-.conf"),
-        ] {
-            assert_eq!(uncounted(name), want);
-        }
-    }
-
-    #[test]
-    fn entries_are_pairs() {
-        let found: Vec<_> = pairs("# linux /no\ntitle  A B\nlinux\t/x\nbad\n").collect();
-        assert_eq!(found, [("title", "A B"), ("linux", "/x")]);
     }
 }

@@ -3,21 +3,25 @@
 
 use std::collections::BTreeSet;
 
+use image_model::{Check, Location};
+
+use crate::{Recorder, tree::display};
+
 /// How many references all paths have together, at most: more than any system.
 const MAX_REFERENCES: usize = 1 << 18;
 
 /// What a list says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Registration {
+pub(crate) struct Registration {
     /// The paths.
-    pub(super) paths: BTreeSet<Vec<u8>>,
+    pub(crate) paths: BTreeSet<Vec<u8>>,
     /// Which path refers to which; none to itself.
-    pub(super) references: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) references: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Reads a list: for each path a line with it, its hash, its size, who made it or nothing, the
 /// number of references, and a line for each of them.
-pub(super) fn parse(content: &[u8]) -> Result<Registration, String> {
+pub(crate) fn parse(content: &[u8]) -> Result<Registration, String> {
     let mut found = Registration::default();
     let text = content.strip_suffix(b"\n").unwrap_or(content);
     let mut lines = text.split(|byte| *byte == b'\n').enumerate();
@@ -58,6 +62,44 @@ pub(super) fn parse(content: &[u8]) -> Result<Registration, String> {
         }
     }
     Ok(found)
+}
+
+/// What is asked of a list and the store it is of.
+pub(crate) struct Checks {
+    /// All that is in the store is in the list.
+    pub(crate) complete: &'static Check,
+    /// All that is in the list is in the store.
+    pub(crate) present: &'static Check,
+    /// All that is referred to is in the list.
+    pub(crate) references: &'static Check,
+}
+
+/// Judges a list by the store paths that are `present`.
+pub(crate) fn compare(
+    found: &Registration,
+    present: &BTreeSet<Vec<u8>>,
+    checks: &Checks,
+    out: &mut Recorder,
+    at: impl Fn() -> Location,
+) {
+    let Registration { paths, references } = found;
+    for path in present {
+        out.expect(checks.complete, paths.contains(path), || {
+            (at(), format!("{} is in the store and not in the list", display(path)))
+        });
+    }
+    for path in paths {
+        out.expect(checks.present, present.contains(path), || {
+            (at(), format!("{} is in the list and not in the store", display(path)))
+        });
+    }
+    for (path, other) in references {
+        out.expect(checks.references, paths.contains(other), || {
+            let message =
+                format!("{} refers to {}, not in the list", display(path), display(other));
+            (at(), message)
+        });
+    }
 }
 
 fn number(text: &[u8]) -> Option<u64> {

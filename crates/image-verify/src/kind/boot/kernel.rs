@@ -1,10 +1,10 @@
 //! What firmware and boot loaders start, by its first bytes.
 
-use std::io::{BufReader, Read as _};
+use std::io::{self, BufReader, Read as _};
 
-use image_formats::{arm64_image, bytes::Region, elf, fdt, pe};
+use image_formats::{arm64_image, bytes::Region, elf, fdt, pe, x86_image};
 
-use super::initrd::LEGACY_MAGIC;
+use super::{Processor, initrd::LEGACY_MAGIC};
 use crate::{tree::NodeId, volume::Volume};
 
 /// How much of a file tells what it is.
@@ -15,7 +15,7 @@ const SEARCHED: u64 = 2 << 20;
 
 /// A program that can be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Program {
+pub(crate) enum Program {
     /// A Linux kernel, or what has the same header.
     Kernel,
     /// U-Boot, which goes on to read the disk.
@@ -24,10 +24,17 @@ pub(super) enum Program {
     Container(&'static str),
 }
 
-/// What a file is that U-Boot, systemd-boot or the firmware is to start; or, in words, what it is
-/// instead.
-pub(super) fn program(volume: &Volume, id: NodeId) -> Result<Program, String> {
+/// What a file is that a boot loader or the firmware of this processor is to start; or, in words,
+/// what it is instead.
+pub(crate) fn program(
+    processor: Processor,
+    volume: &Volume,
+    id: NodeId,
+) -> Result<Program, String> {
     let head = volume.head(id, HEAD).map_err(|error| error.to_string())?;
+    if processor == Processor::X86_64 {
+        return x86_kernel(&head, volume.tree.node(id).size).map(|_| Program::Kernel);
+    }
     if !head.starts_with(&[0x1f, 0x8b]) {
         let found = of_head(&head)?;
         let named = found == Program::Kernel && is_u_boot(volume, id);
@@ -81,20 +88,58 @@ fn of_head(head: &[u8]) -> Result<Program, String> {
     if arm64_image::starts_with_branch(head) {
         return Ok(Program::Kernel);
     }
+    Err(other(head))
+}
+
+/// An x86 kernel of `size` bytes; or, in words, what it is instead.
+pub(crate) fn x86_kernel(head: &[u8], size: u64) -> Result<x86_image::Header, String> {
+    let header = x86_image::Header::from_prefix(head).filter(x86_image::Header::has_magic);
+    if let Some(header) = header {
+        // Who signs a kernel adds to it, and nobody may take from it.
+        return match header.len() {
+            len if len > size => Err(format!("cut short: a kernel of {len} bytes, {size} of them")),
+            _ => Ok(header),
+        };
+    }
+    if arm64_image::Header::from_prefix(head).is_some_and(|header| header.has_magic()) {
+        return Err("an arm64 kernel".to_owned());
+    }
+    if head.starts_with(&[0x1f, 0x8b]) {
+        return Err("gzip".to_owned());
+    }
+    if pe::has_dos_magic(head) {
+        let image = pe::Image::read(&Region::from(head.to_vec()));
+        let image = image.map_err(|error| format!("a PE that is damaged: {error}"))?;
+        return Err(format!("a PE for {} without the header of a kernel", image.machine()));
+    }
+    if head.starts_with(b"\x7fELF") {
+        return Err("an ELF program".to_owned());
+    }
+    Err(other(head))
+}
+
+/// In words, what starts like this and is no program.
+fn other(head: &[u8]) -> String {
     let zimage = head.get(36..40) == Some(&0x016f_2818_u32.to_le_bytes());
-    Err(if zimage {
+    if head.is_empty() {
+        "empty".to_owned()
+    } else if zimage {
         "a 32-bit arm kernel".to_owned()
-    } else if head.get(510..512) == Some(b"\x55\xaa") && head.get(514..518) == Some(b"HdrS") {
+    } else if x86_image::Header::from_prefix(head).is_some_and(|header| header.has_magic()) {
         "an x86 kernel".to_owned()
     } else if head.iter().all(|byte| *byte == 0) {
         "zeros".to_owned()
     } else {
         "of no known format".to_owned()
-    })
+    }
 }
 
-/// A program for UEFI on AArch64; or, in words, what it is instead.
-pub(super) fn efi_program(volume: &Volume, id: NodeId) -> Result<pe::Image, String> {
+/// A program for UEFI on this processor; or, in words, what it is instead.
+pub(crate) fn efi_program(
+    processor: Processor,
+    volume: &Volume,
+    id: NodeId,
+) -> Result<pe::Image, String> {
     let head = volume.head(id, HEAD).map_err(|error| error.to_string())?;
     if !pe::has_dos_magic(&head) {
         return Err("no PE".to_owned());
@@ -104,7 +149,7 @@ pub(super) fn efi_program(volume: &Volume, id: NodeId) -> Result<pe::Image, Stri
     if !image.has_signature() {
         return Err("a program for DOS".to_owned());
     }
-    if image.machine() != pe::Machine::ARM64 {
+    if image.machine() != processor.pe() {
         return Err(format!("a PE for {}", image.machine()));
     }
     if !image.is_efi_application() {
@@ -114,7 +159,7 @@ pub(super) fn efi_program(volume: &Volume, id: NodeId) -> Result<pe::Image, Stri
 }
 
 /// A device tree: its root's `compatible`; or, in words, what is wrong with it.
-pub(super) fn device_tree(volume: &Volume, id: NodeId) -> Result<Vec<String>, String> {
+pub(crate) fn device_tree(volume: &Volume, id: NodeId) -> Result<Vec<String>, String> {
     let content = volume.content(id, fdt::MAX_BYTES).map_err(|error| error.to_string())?;
     let header = fdt::Header::from_prefix(&content).filter(|header| header.has_magic());
     let header = header.ok_or("no flattened device tree")?;
@@ -130,4 +175,23 @@ pub(super) fn device_tree(volume: &Volume, id: NodeId) -> Result<Vec<String>, St
         return Err(format!("broken at {at} of the file: {why}"));
     }
     Ok(found.compatible.iter().map(|name| crate::tree::display(name)).collect())
+}
+
+/// The content of a section; `None` where there is none.
+pub(crate) fn section<'v>(
+    volume: &'v Volume,
+    id: NodeId,
+    image: &pe::Image,
+    name: &str,
+) -> Option<io::Result<impl io::Read + 'v>> {
+    let section = image.section(name)?;
+    let start = u64::from(section.pointer_to_raw_data.get());
+    let sizes = [section.virtual_size.get(), section.size_of_raw_data.get()];
+    let len = sizes.into_iter().filter(|size| *size > 0).min().unwrap_or(0);
+    let open = || {
+        let mut file = volume.open(id).map_err(io::Error::other)?;
+        io::copy(&mut file.by_ref().take(start), &mut io::sink())?;
+        Ok(file.take(len.into()))
+    };
+    Some(open())
 }

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, BufReader, Read},
+    rc::Rc,
 };
 
 use image_formats::{
@@ -12,13 +13,13 @@ use image_formats::{
     units::ByteOffset,
 };
 
-use crate::tree::{Kind, Metadata, NodeId, Tree};
+use crate::tree::{Kind, Metadata, Node, NodeId, Tree};
 
 /// The most bytes that come out of one file.
 const MAX_OUTPUT: u64 = 1 << 30;
 
 /// The most bytes that come out of all files together.
-pub(super) const MAX_TOTAL: u64 = 8 << 30;
+pub(crate) const MAX_TOTAL: u64 = 8 << 30;
 
 /// The most files that are remembered. All are read.
 const MAX_FILES: usize = 1 << 17;
@@ -36,7 +37,7 @@ const MAX_KEPT: u64 = 64 << 10;
 const MAX_KEPT_FILES: usize = 64;
 
 /// `IH_MAGIC`, and the length of the header that it starts: U-Boot, `include/image.h`.
-pub(super) const LEGACY_MAGIC: [u8; 4] = [0x27, 0x05, 0x19, 0x56];
+pub(crate) const LEGACY_MAGIC: [u8; 4] = [0x27, 0x05, 0x19, 0x56];
 const LEGACY_LEN: u64 = 64;
 
 /// Memory that an xz archive may ask for, and the window of zstd as a power of two: as for images.
@@ -45,17 +46,17 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// What is in an initramfs.
 #[derive(Debug)]
-pub(super) struct Initrd {
+pub(crate) struct Initrd {
     /// Its files.
-    pub(super) tree: Tree,
+    pub(crate) tree: Tree,
     /// Content of the files that may say which file system is the root.
-    pub(super) kept: BTreeMap<NodeId, Vec<u8>>,
+    pub(crate) kept: BTreeMap<NodeId, Vec<u8>>,
     /// A compression that is not looked into, from some archive on.
-    pub(super) unknown: Option<&'static str>,
+    pub(crate) unknown: Option<&'static str>,
     /// Why it cannot be listed to its end.
-    pub(super) broken: Option<String>,
+    pub(crate) broken: Option<String>,
     /// It has more files than are remembered.
-    pub(super) partial: bool,
+    pub(crate) partial: bool,
 }
 
 /// What counts bytes as they are taken.
@@ -95,7 +96,7 @@ enum Start {
 }
 
 /// Lists a whole file. Of the bytes that may come out of it, `total` is what is left for others.
-pub(super) fn list(file: impl Read, total: &mut u64) -> Initrd {
+pub(crate) fn list(file: impl Read, total: &mut u64) -> Initrd {
     let mut found = Initrd {
         tree: Tree::of_volume("initramfs".to_owned(), 0),
         kept: BTreeMap::new(),
@@ -319,12 +320,12 @@ fn says_root(name: &[u8]) -> bool {
 
 impl Initrd {
     /// What the root is mounted from, where a table says so: `/dev/disk/by-label/NIXOS_SD`.
-    pub(super) fn root_device(&self) -> Option<String> {
+    pub(crate) fn root_device(&self) -> Option<String> {
         self.mounted(&["", "/sysroot"])
     }
 
     /// True if a table says that the store is in a file system of its own.
-    pub(super) fn mounts_store(&self) -> bool {
+    pub(crate) fn mounts_store(&self) -> bool {
         let places = ["/nix", "/nix/store", "/sysroot/nix", "/sysroot/nix/store"];
         self.mounted(&places).is_some()
     }
@@ -347,4 +348,23 @@ impl Initrd {
             })
         })
     }
+}
+
+/// Whether Linux finds a program to start in what these files make together; or, in words, why not.
+/// `None` where not all of it is known.
+pub(crate) fn init(initrds: &[Rc<Initrd>]) -> Option<Result<(), &'static str>> {
+    if initrds.iter().any(|i| i.broken.is_some() || i.unknown.is_some() || i.partial) {
+        return None;
+    }
+    let inits = initrds.iter().filter_map(|listed| {
+        let found = listed.tree.resolve(b"/init").ok()?;
+        Some(listed.tree.node(found.node))
+    });
+    let inits: Vec<_> = inits.collect();
+    let runs = |node: &&Node| matches!(node.kind, Kind::File(_)) && node.mode & 0o111 != 0;
+    Some(match inits[..] {
+        [] => Err("no /init in it"),
+        _ if !inits.iter().any(runs) => Err("/init in it is no executable file"),
+        _ => Ok(()),
+    })
 }
