@@ -37,6 +37,7 @@ pub mod iso9660;
 pub mod jbd2;
 pub mod mbr;
 pub mod pe;
+pub mod squashfs;
 pub mod susp;
 pub mod tar;
 pub mod units;
