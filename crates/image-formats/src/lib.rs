@@ -24,9 +24,11 @@
     )
 )]
 
+pub mod apm;
 pub mod arm64_image;
 pub mod bytes;
 pub mod cpio;
+pub mod el_torito;
 pub mod elf;
 pub mod ext4;
 pub mod fat;
@@ -34,6 +36,7 @@ pub mod fdt;
 pub mod gpt;
 pub mod gzip;
 pub mod iso9660;
+pub mod isohybrid;
 pub mod jbd2;
 pub mod mbr;
 pub mod pe;
