@@ -39,7 +39,8 @@ for board in rpi_3 rpi_4 rpi_arm64; do
     cp usr/lib/u-boot/$board/u-boot.bin "$parts/u-boot/$board.bin"
 done
 cp usr/lib/systemd/boot/efi/systemd-bootaa64.efi "$parts/efi/"
-cp usr/lib/grub/arm64-efi/*.mod usr/lib/grub/arm64-efi/*.lst "$parts/grub/arm64-efi/"
+cp usr/lib/grub/arm64-efi/kernel.img usr/lib/grub/arm64-efi/*.mod usr/lib/grub/arm64-efi/*.lst \
+    "$parts/grub/arm64-efi/"
 take_modules "$version" crc32c_generic ext4 virtio_pci virtio_mmio virtio_blk bcm2835 sdhci-iproc \
     isofs squashfs loop overlay sr_mod sd_mod virtio_scsi xhci-pci usb-storage uas
 publish
