@@ -42,9 +42,9 @@ if [ -z "$image" ]; then
     attribute=nixosConfigurations.$host.config.system.build.images.$variant
     set -- --extra-experimental-features 'nix-command flakes'
     nix build "$@" --print-build-logs --out-link "$work/result" "path:$work/flake#$attribute" >&2 9>&-
-    file=$(nix eval "$@" --raw "path:$work/flake#$attribute.passthru.filePath" 9>&-)
+    file=$(find "$work/result/iso" -name '*.iso*')
     image=$isos/$key/$name.iso${file##*.iso}
-    cp --no-preserve=mode "$work/result/$file" "$isos/$key/new"
+    cp --no-preserve=mode "$file" "$isos/$key/new"
     mv "$isos/$key/new" "$image"
 fi
 echo "$image"
