@@ -98,6 +98,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         fat::CHECKS,
         ext4::CHECKS,
         iso9660::CHECKS,
+        iso9660::rock_ridge::CHECKS,
         el_torito::CHECKS,
         hybrid::CHECKS,
         squashfs::CHECKS,

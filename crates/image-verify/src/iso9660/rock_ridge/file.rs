@@ -1,0 +1,229 @@
+//! Files: their attributes, names and targets, once all entries of a record are read.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use image_formats::susp::{MAX_NAME, MAX_TARGET, raw::Rr};
+
+use super::{
+    Attributes, DEVICE, DUPLICATE, FILE_TYPE, Found, Judge, KINDS, LINKS, LONG_NAME, NAME,
+    NAME_LENGTH, NAME_PIECES, OWN_RECORD, PX, Posix, Role, SERIAL, SYMLINK, TARGET, TARGET_TEXT,
+    is_associated,
+};
+
+/// The most bytes of a name that Linux shows all of.
+const MAX_IN_LINUX: usize = 253;
+
+/// The bits of [`Rr::KINDS`] without which Linux does not look for a target or a name.
+const LOOKED_AT: u8 = 0x04 | 0x08;
+
+impl Judge<'_, '_> {
+    /// Judges what the entries of a record say together.
+    pub(super) fn file(&mut self, mut found: Found) -> Attributes {
+        if let Some(flags) = found.rr {
+            self.rock.evaluated.all(&[&KINDS]);
+            let hidden = found.kinds & LOOKED_AT & !flags;
+            if hidden != 0 {
+                let kinds = Rr::KINDS.iter().enumerate().filter(|(bit, _)| hidden >> bit & 1 != 0);
+                let kinds: Vec<_> =
+                    kinds.map(|(_, kind)| kind.escape_ascii().to_string()).collect();
+                self.fault_of_record(&KINDS, || {
+                    format!("RR says {flags:#04x}, and there is {}", kinds.join(" and "))
+                });
+            }
+        }
+        if self.subject.role == Role::Child {
+            found.attributes.name = self.name(&found);
+            self.target(&mut found);
+        }
+        self.posix(&found.attributes);
+        self.rock.relocations.note(self.subject, &found.attributes);
+        found.attributes
+    }
+
+    /// The name, where it can be one.
+    fn name(&mut self, found: &Found) -> Option<Vec<u8>> {
+        let name = &found.name;
+        if name.pieces == 0 {
+            return None;
+        }
+        self.rock.evaluated.all(&[&NAME_PIECES, &NAME, &NAME_LENGTH, &LONG_NAME, &DUPLICATE]);
+        if name.unfinished {
+            self.fault_of_record(&NAME_PIECES, || {
+                "the last piece of the name says that another one follows".to_owned()
+            });
+        }
+        let text = name.text.as_slice();
+        let bad = text.iter().find(|byte| matches!(byte, b'/' | 0));
+        if let Some(bad) = bad {
+            self.fault_of_record(&NAME, || format!("the name has the byte {bad:#04x}"));
+        } else if matches!(text, b"" | b"." | b"..") {
+            self.fault_of_record(&NAME, || {
+                format!("the name is {:?}", text.escape_ascii().to_string())
+            });
+        }
+        let len = name.len;
+        if len > MAX_NAME {
+            self.fault_of_record(&NAME_LENGTH, || format!("the name has {len} bytes, not 255"));
+        } else if len > MAX_IN_LINUX {
+            self.fault_of_record(&LONG_NAME, || {
+                format!("the name has {len} bytes, and Linux shows names of {MAX_IN_LINUX}")
+            });
+        }
+        let sound = bad.is_none() && !matches!(text, b"" | b"." | b"..");
+        let counts = sound && !self.subject.continues && !is_associated(&self.subject.record);
+        if counts && !self.is_first(text) {
+            self.fault_of_record(&DUPLICATE, || {
+                format!("another file of the directory is {:?}", text.escape_ascii().to_string())
+            });
+        }
+        sound.then(|| text.to_vec())
+    }
+
+    /// True for a name that the directory did not have so far.
+    fn is_first(&mut self, name: &[u8]) -> bool {
+        let (directory, names) = &mut self.rock.siblings;
+        if *directory != Some(self.subject.directory) {
+            *directory = Some(self.subject.directory);
+            names.clear();
+        }
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        names.insert(hasher.finish())
+    }
+
+    fn target(&mut self, found: &mut Found) {
+        let is_symlink = found.attributes.posix.is_some_and(|px| px.file_type() == Posix::SYMLINK);
+        let target = std::mem::take(&mut found.target);
+        let has_target = target.pieces > 0;
+        if is_symlink || has_target {
+            self.rock.evaluated.all(&[&SYMLINK]);
+            if !has_target {
+                self.fault_of_record(&SYMLINK, || "a symlink without SL".to_owned());
+            } else if !is_symlink {
+                let mode = found.attributes.posix.map_or(0, |px| px.mode);
+                self.fault_of_record(&SYMLINK, || {
+                    format!("SL in the record of a file whose mode is {mode:#o}")
+                });
+            }
+        }
+        if !has_target {
+            return;
+        }
+        self.rock.evaluated.all(&[&TARGET, &TARGET_TEXT]);
+        if target.unfinished || target.open {
+            self.fault_of_record(&TARGET, || {
+                "the last piece of the target says that another one follows".to_owned()
+            });
+        }
+        let len = target.len;
+        let fault = match target.text.iter().position(|byte| *byte == 0) {
+            _ if len == 0 => Some("the target is empty".to_owned()),
+            _ if len > MAX_TARGET => {
+                Some(format!("the target has {len} bytes, not at most {MAX_TARGET}"))
+            }
+            Some(at) => Some(format!("byte {at} of the target is NUL")),
+            None => None,
+        };
+        let sound = fault.is_none();
+        if let Some(fault) = fault {
+            self.fault_of_record(&TARGET_TEXT, || fault);
+        }
+        found.attributes.target = (sound && is_symlink).then_some(target.text);
+    }
+
+    fn posix(&mut self, attributes: &Attributes) {
+        let role = self.subject.role;
+        let Some(posix) = attributes.posix else {
+            // Of a directory that is elsewhere, its own record tells.
+            if role != Role::Parent && attributes.child_link.is_none() {
+                self.rock.evaluated.all(&[&PX]);
+                self.fault_of_record(&PX, || "no PX".to_owned());
+            }
+            return;
+        };
+        if role == Role::Parent {
+            return;
+        }
+        self.rock.evaluated.all(&[&PX, &FILE_TYPE, &LINKS]);
+        let Posix { mode, links, .. } = posix;
+        let flag = self.subject.record.raw.is_directory();
+        let file_type = posix.file_type();
+        let known = mode <= 0o177_777
+            && [
+                Posix::FIFO,
+                Posix::CHARACTER,
+                Posix::DIRECTORY,
+                Posix::BLOCK,
+                Posix::REGULAR,
+                Posix::SYMLINK,
+                Posix::SOCKET,
+            ]
+            .contains(&file_type);
+        if !known {
+            self.fault_of_record(&FILE_TYPE, || format!("no file has the mode {mode:#o}"));
+        } else if attributes.child_link.is_none() && flag != (file_type == Posix::DIRECTORY) {
+            self.fault_of_record(&FILE_TYPE, || {
+                let is = if flag { "a directory's" } else { "no directory's" };
+                format!("the mode is {mode:#o}, and the record is {is}")
+            });
+        }
+        if links == 0 {
+            self.fault_of_record(&LINKS, || "st_nlink is 0".to_owned());
+        }
+        if matches!(file_type, Posix::CHARACTER | Posix::BLOCK) {
+            self.rock.evaluated.all(&[&DEVICE]);
+            if !attributes.device {
+                self.fault_of_record(&DEVICE, || "a device without PN".to_owned());
+            }
+        }
+        if role == Role::Child && file_type == Posix::REGULAR && !self.subject.continues {
+            self.serial(posix);
+        }
+        if flag {
+            self.own_record(posix);
+        }
+    }
+
+    /// The same number is the same file.
+    fn serial(&mut self, posix: Posix) {
+        let record = &self.subject.record;
+        let len = record.raw.data_len.get();
+        let counts = len > 0 && !is_associated(record);
+        let Some(serial) = posix.serial.filter(|_| counts) else { return };
+        self.rock.evaluated.all(&[&SERIAL]);
+        let content = (self.subject.extent(), len);
+        let first = *self.rock.serials.entry(serial).or_insert(content);
+        if first != content {
+            self.fault_of_record(&SERIAL, || {
+                format!(
+                    "the file has serial number {serial} and starts at block {}, and another one \
+                     with the number does at block {}",
+                    content.0, first.0
+                )
+            });
+        }
+    }
+
+    /// The two records of a directory say the same.
+    fn own_record(&mut self, posix: Posix) {
+        let role = self.subject.role;
+        let extent = self.subject.extent();
+        let (first, other) = *self.rock.owners.entry(extent).or_insert((role, posix));
+        if first == role {
+            return;
+        }
+        self.rock.evaluated.all(&[&OWN_RECORD]);
+        let told = |posix: Posix| (posix.mode, posix.uid, posix.gid);
+        let (own, parents) = if role == Role::Own { (posix, other) } else { (other, posix) };
+        if told(own) != told(parents) {
+            let show = |Posix { mode, uid, gid, .. }: Posix| format!("{mode:#o} {uid}:{gid}");
+            self.fault_of_record(&OWN_RECORD, || {
+                format!(
+                    "the directory is {} by its own record, and {} by the one in its parent",
+                    show(own),
+                    show(parents)
+                )
+            });
+        }
+    }
+}
