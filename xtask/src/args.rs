@@ -271,7 +271,7 @@ pub(crate) struct BenchArgs {
     #[arg(value_enum)]
     pub(crate) what: Option<BenchWhat>,
 
-    /// Size of the input in MiB.
+    /// Size of the input in MiB; of `iso`, about that.
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub(crate) size: u64,
 
@@ -287,7 +287,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "DIR", default_value = "/usr")]
     pub(crate) tree: PathBuf,
 
-    /// Keep the input and the outputs in this folder, and use an input that is there.
+    /// Keep the input and the outputs in this folder, and use an input that is there. The ISO is
+    /// kept in target/bench where no other folder is named.
     #[arg(long, value_name = "DIR")]
     pub(crate) work: Option<PathBuf>,
 
@@ -306,6 +307,8 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchWhat {
     /// The checkers of file systems with e2fsck -fn and fsck.fat -n, on many files.
     Fsck,
+    /// Verifying an ISO with xorriso -check_media, unsquashfs into memory and sha256sum.
+    Iso,
 }
 
 #[derive(Args, Debug)]
@@ -347,6 +350,8 @@ pub(crate) enum BenchPart {
     Verify,
     /// Verify and hash a compressed SD card.
     Card,
+    /// Verify and hash an ISO.
+    Iso,
     /// Check an ext4 file system.
     FsckExt4,
     /// Check a FAT file system.

@@ -4,6 +4,7 @@
 //! what counts is the ratio of two runs that follow each other, and of several ratios the median.
 
 mod fsck;
+mod iso;
 
 use std::{
     fs::{self, File},
@@ -101,13 +102,21 @@ impl Row {
 pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure> {
     let fail = |e| Failure::host("cannot use the work folder", e);
     let temporary = tempfile::tempdir_in("/var/tmp").map_err(fail)?;
-    let work = args.work.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
+    let work = args.work.clone().unwrap_or_else(|| match args.what {
+        // An ISO takes a minute to make, and is the same each time.
+        Some(BenchWhat::Iso) => root.join("target/bench"),
+        _ => temporary.path().to_owned(),
+    });
     let work = std::path::absolute(work).map_err(fail)?;
+    fs::create_dir_all(&work).map_err(fail)?;
     if let Some(part) = args.part {
         return do_part(part, &work, args.image.as_deref());
     }
-    if args.what == Some(BenchWhat::Fsck) {
-        return fsck::run(context, args, &work);
+    match args.what {
+        Some(BenchWhat::Fsck) => return fsck::run(context, args, &work),
+        Some(BenchWhat::Iso) => return iso::run(context, args, &work),
+        None => {}
     }
     let size = prepare(args, &work)?;
     let rows = PEERS
@@ -116,7 +125,7 @@ pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure
         .collect::<Result<Vec<_>, _>>()?;
     match context.format {
         Format::Json => print_json(&rows),
-        Format::Human => print(&table(&rows, size)),
+        Format::Human => print(&table(&rows, "real files", size)),
     }
 }
 
@@ -252,8 +261,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn table(rows: &[Row], size: u64) -> String {
-    let mut text = format!("input: {} of real files; medians of pairs\n", text::bytes(size));
+fn table(rows: &[Row], input: &str, size: u64) -> String {
+    let mut text = format!("input: {input}, {}; medians of pairs\n", text::bytes(size));
     for row in rows {
         let verdict = if row.reached() { "reached" } else { "MISSED" };
         text += &format!(
@@ -279,6 +288,7 @@ fn table(rows: &[Row], size: u64) -> String {
 fn do_part(part: BenchPart, work: &Path, image: Option<&Path>) -> Result<Verdict, Failure> {
     let image = work.join(image.unwrap_or(Path::new("image")));
     let path = match part {
+        BenchPart::Iso => image,
         BenchPart::FsckExt4 => return print_json(&fsck::part(&image, image_verify::ext4::check)?),
         BenchPart::FsckFat => return print_json(&fsck::part(&image, image_verify::fat::check)?),
         BenchPart::Finish => finish_input(work)?,
