@@ -7,6 +7,7 @@
 //! directory, relocation and serial number. Of a record at most 33 areas are read, and of all
 //! records not more bytes of them than the volume has, so the time is linear in its length.
 
+mod attributes;
 mod checks;
 mod entries;
 mod file;
@@ -17,13 +18,15 @@ use std::collections::{HashMap, HashSet};
 use image_formats::{
     bytes::{ReadError, Region},
     iso9660::{Record, raw::DirectoryRecord},
-    susp::{Budget, Entry, Name, SystemUse, Target, raw::Header},
+    susp::{Budget, Entry, SystemUse, raw::Header},
 };
 use image_model::{Check, ImageSpace, Location};
 
+pub(super) use attributes::{Attributes, Posix};
 pub use checks::*;
 
 use crate::Recorder;
+use attributes::Found;
 use relocation::Relocations;
 
 /// What comes before the entries of a record on a disc of CD-ROM XA: bytes 6 and 7 say `XA`.
@@ -61,67 +64,46 @@ impl Subject<'_> {
     }
 }
 
-/// What Rock Ridge says of a file.
-#[derive(Debug, Default)]
-pub(super) struct Attributes {
-    /// Its name, where there is one that a file can have.
-    pub(super) name: Option<Vec<u8>>,
-    /// Mode and owner.
-    pub(super) posix: Option<Posix>,
-    /// Where a symlink leads to.
-    pub(super) target: Option<Vec<u8>>,
-    /// When its content was changed, in seconds since 1970.
-    pub(super) modified: Option<i64>,
-    /// It is a directory that is elsewhere: at this block.
-    pub(super) child_link: Option<u32>,
-    /// It is a directory that belongs elsewhere.
-    pub(super) relocated: bool,
-    /// Its bytes once they are not compressed.
-    pub(super) uncompressed: Option<u32>,
-    parent_link: Option<u32>,
-    device: bool,
-}
-
-/// Mode and owner of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Posix {
-    /// Type and permissions.
-    pub(super) mode: u32,
-    pub(super) links: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// Files with the same number are the same. Old writers do not have it.
-    pub(super) serial: Option<u32>,
-}
-
-impl Posix {
-    /// The bits of the mode that say what a file is.
-    pub(super) const TYPE: u32 = 0o170_000;
-    pub(super) const FIFO: u32 = 0o010_000;
-    pub(super) const CHARACTER: u32 = 0o020_000;
-    pub(super) const DIRECTORY: u32 = 0o040_000;
-    pub(super) const BLOCK: u32 = 0o060_000;
-    pub(super) const REGULAR: u32 = 0o100_000;
-    pub(super) const SYMLINK: u32 = 0o120_000;
-    pub(super) const SOCKET: u32 = 0o140_000;
-
-    /// What the file is.
-    pub(super) fn file_type(&self) -> u32 {
-        self.mode & Self::TYPE
-    }
-}
-
-/// The Rock Ridge of a volume.
-pub(super) struct RockRidge {
+/// Reads what records say, without an opinion.
+pub(super) struct Reader {
     region: Region,
-    /// What people call the volume.
-    name: String,
     block_size: u64,
     /// Where the own record of the root directory is, and the bytes before its entries.
     root: (u64, usize),
     /// The bytes before the entries of all other records.
     skip: usize,
     budget: Budget,
+    /// First blocks of the directories that are elsewhere, and that something leads to.
+    relocated: HashSet<u32>,
+}
+
+impl Reader {
+    /// What a record says of its file. An error is the machine's.
+    pub(super) fn attributes(&mut self, record: &Record<'_>) -> Result<Attributes, ReadError> {
+        let mut found = Found::default();
+        self.system_use(record)?.entries().for_each(|entry| found.note(&entry, |_| ()));
+        Ok(found.finish())
+    }
+
+    /// True if a directory starts at this block that may be followed from a `CL`.
+    pub(super) fn is_relocated(&self, block: u32) -> bool {
+        self.relocated.contains(&block)
+    }
+
+    fn system_use(&mut self, record: &Record<'_>) -> Result<SystemUse, ReadError> {
+        let (root, before) = self.root;
+        let before = if record.offset == root { before } else { self.skip };
+        let area = record.system_use.get(before..).unwrap_or_default();
+        let at = record.system_use_offset.saturating_add(before as u64);
+        SystemUse::read(&self.region, self.block_size, area, at, &mut self.budget)
+    }
+}
+
+/// The Rock Ridge of a volume.
+pub(super) struct RockRidge {
+    reader: Reader,
+    /// What people call the volume.
+    name: String,
     /// The directory whose names are collected, and hashes of them.
     siblings: (Option<u32>, HashSet<u64>),
     /// What files with a serial number are: first block and bytes.
@@ -202,13 +184,17 @@ impl RockRidge {
             };
             (locate(region.absolute(at).0, area.len() as u64), message)
         });
-        Ok(Some(Self {
+        let reader = Reader {
             region: region.clone(),
-            name: name.to_owned(),
             block_size,
             root: (root.offset, before),
             skip: skip.into(),
             budget: Budget::new(region),
+            relocated: HashSet::new(),
+        };
+        Ok(Some(Self {
+            reader,
+            name: name.to_owned(),
             siblings: (None, HashSet::new()),
             serials: HashMap::new(),
             owners: HashMap::new(),
@@ -223,32 +209,31 @@ impl RockRidge {
         subject: &Subject<'_>,
         out: &mut Recorder,
     ) -> Result<Attributes, ReadError> {
-        let record = &subject.record;
-        let (root, before) = self.root;
-        let before = if record.offset == root { before } else { self.skip };
-        let area = record.system_use.get(before..).unwrap_or_default();
-        let at = record.system_use_offset.saturating_add(before as u64);
-        let read = SystemUse::read(&self.region, self.block_size, area, at, &mut self.budget)?;
+        let read = self.reader.system_use(&subject.record)?;
         let mut judge = Judge { rock: self, subject, out };
         judge.areas(&read);
         let mut found = Found::default();
         for entry in read.entries() {
             judge.entry(&entry, &mut found);
         }
-        Ok(judge.file(found))
+        judge.file(&found);
+        let attributes = found.finish();
+        self.relocations.note(subject, &attributes);
+        Ok(attributes)
     }
 
-    /// Judges what only all records together tell.
-    pub(super) fn finish(mut self, out: &mut Recorder) {
+    /// Judges what only all records together tell. What is left reads them again.
+    pub(super) fn finish(mut self, out: &mut Recorder) -> Reader {
         let relocations = std::mem::take(&mut self.relocations);
-        relocations.judge(&self, out);
+        self.reader.relocated = relocations.judge(&self, out);
         for check in &self.evaluated.0 {
             out.expect(check, true, || (self.location("", 0, 0, None), String::new()));
         }
+        // Each has its own: what was asked for in circles is not asked for again.
+        self.reader.budget = Budget::new(&self.reader.region);
+        self.reader
     }
-}
 
-impl RockRidge {
     /// A place in the volume, at this offset of the image: an entry, or the whole record.
     fn location(&self, entry: &str, offset: u64, len: u64, path: Option<String>) -> Location {
         let structure = match entry {
@@ -257,18 +242,6 @@ impl RockRidge {
         };
         Location { structure: structure.into(), space: ImageSpace::Raw, offset, len, path }
     }
-}
-
-/// What the entries of a record say.
-#[derive(Default)]
-struct Found {
-    attributes: Attributes,
-    name: Name,
-    target: Target,
-    /// Bits of [`KINDS`](image_formats::susp::raw::Rr::KINDS) that there are.
-    kinds: u8,
-    /// Bits that `RR` has.
-    rr: Option<u8>,
 }
 
 /// Judges a record.
@@ -293,7 +266,7 @@ impl Judge<'_, '_> {
     /// Records that a check does not hold, for all of a record.
     fn fault_of_record(&mut self, check: &'static Check, message: impl FnOnce() -> String) {
         let record = &self.subject.record;
-        let at = self.rock.region.absolute(record.offset).0;
+        let at = self.rock.reader.region.absolute(record.offset).0;
         self.fault_at(check, "", at, record.raw.len.into(), message);
     }
 

@@ -11,7 +11,7 @@ use image_formats::{
 use super::{
     BOTH_ENDIAN, CONTINUATION, CONTINUATION_BLOCK, CONTINUATION_LOOP, CONTINUATION_ONCE,
     CONTINUATION_OVERLAP, ENTRY_LENGTH, ENTRY_SIZE, ENTRY_VERSION, Found, Judge, NAME_PIECES,
-    Posix, REPEATED, TARGET, TIME, ZISOFS,
+    REPEATED, TARGET, TIME, ZISOFS, attributes::PieceFault,
 };
 
 /// The entries that a record has only once.
@@ -100,7 +100,7 @@ fn numbers(entry: &Entry<'_>) -> Vec<(&'static str, Both32)> {
 impl Judge<'_, '_> {
     /// Judges the areas that the entries of a record are in.
     pub(super) fn areas(&mut self, read: &SystemUse) {
-        let block_size = self.rock.block_size;
+        let block_size = self.rock.reader.block_size;
         if !read.continuations.is_empty() {
             self.rock.evaluated.all(&[
                 &CONTINUATION,
@@ -135,7 +135,7 @@ impl Judge<'_, '_> {
                     });
                 }
                 Fault::PastEnd(ce) => {
-                    let end = self.rock.region.len();
+                    let end = self.rock.reader.region.len();
                     self.fault_of_ce(&CONTINUATION, ce, || {
                         let (start, len) = (ce.start(block_size), ce.length());
                         format!("{len} bytes at byte {start:#x} of a volume of {end:#x}")
@@ -211,44 +211,18 @@ impl Judge<'_, '_> {
         if repeated && ONCE.contains(&entry.header.signature) {
             self.fault(&REPEATED, entry, || "the record has another one".to_owned());
         }
-        found.kinds |= kind.map_or(0, |bit| 1 << bit);
-        self.note(entry, found);
-    }
-
-    /// Notes what an entry says; the last one counts, as in Linux.
-    fn note(&mut self, entry: &Entry<'_>, found: &mut Found) {
-        let attributes = &mut found.attributes;
-        if let Some((Px { mode, links, uid, gid }, serial)) = entry.px() {
-            let serial = serial.map(|serial| serial.serial.get());
-            let (mode, links) = (mode.get(), links.get());
-            attributes.posix = Some(Posix { mode, links, uid: uid.get(), gid: gid.get(), serial });
-        }
-        attributes.device |= entry.pn().is_some();
-        attributes.child_link = entry.cl().map(|link| link.block.get()).or(attributes.child_link);
-        attributes.parent_link = entry.pl().map(|link| link.block.get()).or(attributes.parent_link);
-        attributes.relocated |= entry.header.signature == Header::RE;
-        found.rr = entry.rr().map(|rr| rr.flags).or(found.rr);
-        let mut faults = Vec::new();
-        found.name.piece(entry, |fault| faults.push((&NAME_PIECES, name_fault(fault))));
-        found.target.piece(entry, |fault| faults.push((&TARGET, target_fault(fault))));
-        for (check, message) in faults {
-            self.fault(check, entry, || message);
-        }
+        found.note(entry, |fault| match fault {
+            PieceFault::Name(fault) => self.fault(&NAME_PIECES, entry, || name_fault(fault)),
+            PieceFault::Target(fault) => self.fault(&TARGET, entry, || target_fault(fault)),
+        });
         if let Some(times) = entry.tf() {
             self.rock.evaluated.all(&[&TIME]);
-            for (kind, moment) in times.iter() {
-                if moment == Moment::Invalid {
-                    self.fault(&TIME, entry, || {
-                        format!("the time of {} is no date", of_time(kind))
-                    });
-                }
+            for (kind, _) in times.iter().filter(|(_, moment)| *moment == Moment::Invalid) {
+                self.fault(&TIME, entry, || format!("the time of {} is no date", of_time(kind)));
             }
-            let modified = times.get(Tf::MODIFY).and_then(Moment::seconds);
-            found.attributes.modified = modified.or(found.attributes.modified);
         }
         if let Some(zf) = entry.zf() {
             self.zisofs(entry, &zf);
-            found.attributes.uncompressed = Some(zf.size.get());
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use image_formats::susp::{MAX_NAME, MAX_TARGET, raw::Rr};
+use image_formats::susp::{MAX_NAME, MAX_TARGET, Name, raw::Rr};
 
 use super::{
-    Attributes, DEVICE, DUPLICATE, FILE_TYPE, Found, Judge, KINDS, LINKS, LONG_NAME, NAME,
-    NAME_LENGTH, NAME_PIECES, OWN_RECORD, PX, Posix, Role, SERIAL, SYMLINK, TARGET, TARGET_TEXT,
+    Attributes, DEVICE, DUPLICATE, FILE_TYPE, Judge, KINDS, LINKS, LONG_NAME, NAME, NAME_LENGTH,
+    NAME_PIECES, OWN_RECORD, PX, Posix, Role, SERIAL, SYMLINK, TARGET, TARGET_TEXT,
+    attributes::{Found, is_name, is_target},
     is_associated,
 };
 
@@ -18,7 +19,7 @@ const LOOKED_AT: u8 = 0x04 | 0x08;
 
 impl Judge<'_, '_> {
     /// Judges what the entries of a record say together.
-    pub(super) fn file(&mut self, mut found: Found) -> Attributes {
+    pub(super) fn file(&mut self, found: &Found) {
         if let Some(flags) = found.rr {
             self.rock.evaluated.all(&[&KINDS]);
             let hidden = found.kinds & LOOKED_AT & !flags;
@@ -32,19 +33,15 @@ impl Judge<'_, '_> {
             }
         }
         if self.subject.role == Role::Child {
-            found.attributes.name = self.name(&found);
-            self.target(&mut found);
+            self.name(&found.name);
+            self.target(found);
         }
         self.posix(&found.attributes);
-        self.rock.relocations.note(self.subject, &found.attributes);
-        found.attributes
     }
 
-    /// The name, where it can be one.
-    fn name(&mut self, found: &Found) -> Option<Vec<u8>> {
-        let name = &found.name;
+    fn name(&mut self, name: &Name) {
         if name.pieces == 0 {
-            return None;
+            return;
         }
         self.rock.evaluated.all(&[&NAME_PIECES, &NAME, &NAME_LENGTH, &LONG_NAME, &DUPLICATE]);
         if name.unfinished {
@@ -52,31 +49,25 @@ impl Judge<'_, '_> {
                 "the last piece of the name says that another one follows".to_owned()
             });
         }
-        let text = name.text.as_slice();
-        let bad = text.iter().find(|byte| matches!(byte, b'/' | 0));
-        if let Some(bad) = bad {
-            self.fault_of_record(&NAME, || format!("the name has the byte {bad:#04x}"));
-        } else if matches!(text, b"" | b"." | b"..") {
-            self.fault_of_record(&NAME, || {
-                format!("the name is {:?}", text.escape_ascii().to_string())
-            });
+        let Name { ref text, len, .. } = *name;
+        let shown = || format!("\"{}\"", text.escape_ascii());
+        let sound = is_name(text);
+        if !sound {
+            self.fault_of_record(&NAME, || format!("{}, which is no name of a file", shown()));
         }
-        let len = name.len;
         if len > MAX_NAME {
             self.fault_of_record(&NAME_LENGTH, || format!("the name has {len} bytes, not 255"));
         } else if len > MAX_IN_LINUX {
             self.fault_of_record(&LONG_NAME, || {
-                format!("the name has {len} bytes, and Linux shows names of {MAX_IN_LINUX}")
+                format!("the name has {len} bytes, and Linux shows {MAX_IN_LINUX} at most")
             });
         }
-        let sound = bad.is_none() && !matches!(text, b"" | b"." | b"..");
         let counts = sound && !self.subject.continues && !is_associated(&self.subject.record);
         if counts && !self.is_first(text) {
             self.fault_of_record(&DUPLICATE, || {
-                format!("another file of the directory is {:?}", text.escape_ascii().to_string())
+                format!("another file of the directory is {}", shown())
             });
         }
-        sound.then(|| text.to_vec())
     }
 
     /// True for a name that the directory did not have so far.
@@ -91,23 +82,19 @@ impl Judge<'_, '_> {
         names.insert(hasher.finish())
     }
 
-    fn target(&mut self, found: &mut Found) {
-        let is_symlink = found.attributes.posix.is_some_and(|px| px.file_type() == Posix::SYMLINK);
-        let target = std::mem::take(&mut found.target);
-        let has_target = target.pieces > 0;
-        if is_symlink || has_target {
-            self.rock.evaluated.all(&[&SYMLINK]);
-            if !has_target {
-                self.fault_of_record(&SYMLINK, || "a symlink without SL".to_owned());
-            } else if !is_symlink {
-                let mode = found.attributes.posix.map_or(0, |px| px.mode);
-                self.fault_of_record(&SYMLINK, || {
-                    format!("SL in the record of a file whose mode is {mode:#o}")
-                });
-            }
-        }
-        if !has_target {
+    fn target(&mut self, found: &Found) {
+        let target = &found.target;
+        let (is_symlink, has_target) = (found.is_symlink(), target.pieces > 0);
+        if !is_symlink && !has_target {
             return;
+        }
+        self.rock.evaluated.all(&[&SYMLINK]);
+        if !has_target {
+            return self.fault_of_record(&SYMLINK, || "a symlink without SL".to_owned());
+        }
+        if !is_symlink {
+            let mode = found.attributes.posix.map_or(0, |posix| posix.mode);
+            self.fault_of_record(&SYMLINK, || format!("SL, and the mode is {mode:#o}"));
         }
         self.rock.evaluated.all(&[&TARGET, &TARGET_TEXT]);
         if target.unfinished || target.open {
@@ -115,20 +102,13 @@ impl Judge<'_, '_> {
                 "the last piece of the target says that another one follows".to_owned()
             });
         }
-        let len = target.len;
-        let fault = match target.text.iter().position(|byte| *byte == 0) {
-            _ if len == 0 => Some("the target is empty".to_owned()),
-            _ if len > MAX_TARGET => {
-                Some(format!("the target has {len} bytes, not at most {MAX_TARGET}"))
-            }
-            Some(at) => Some(format!("byte {at} of the target is NUL")),
-            None => None,
-        };
-        let sound = fault.is_none();
-        if let Some(fault) = fault {
-            self.fault_of_record(&TARGET_TEXT, || fault);
+        if !is_target(target) {
+            let len = target.len;
+            self.fault_of_record(&TARGET_TEXT, || match target.text.contains(&0) {
+                true => "the target has a NUL".to_owned(),
+                false => format!("the target has {len} bytes, not 1 to {MAX_TARGET}"),
+            });
         }
-        found.attributes.target = (sound && is_symlink).then_some(target.text);
     }
 
     fn posix(&mut self, attributes: &Attributes) {

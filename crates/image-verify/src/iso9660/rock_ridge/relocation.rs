@@ -63,17 +63,19 @@ impl Relocations {
         Link { directory, holder: subject.directory, offset, len, path }
     }
 
-    pub(super) fn judge(&self, rock: &RockRidge, out: &mut Recorder) {
+    /// Judges them, and returns the directories that something leads to.
+    pub(super) fn judge(&self, rock: &RockRidge, out: &mut Recorder) -> HashSet<u32> {
         let mut expect =
             |check: &'static Check, holds, link: &Link, message: &dyn Fn() -> String| {
                 out.expect(check, holds, || {
-                    let offset = rock.region.absolute(link.offset).0;
+                    let offset = rock.reader.region.absolute(link.offset).0;
                     let at = rock.location("", offset, link.len.into(), link.path.clone());
                     (at, message())
                 });
             };
         let marked: HashSet<_> = self.marked.iter().map(|link| link.directory).collect();
         let mut linked = HashSet::new();
+        let mut sound = HashSet::new();
         for link in &self.links {
             let Link { directory, holder, .. } = *link;
             let there = self.directories.contains(&directory);
@@ -85,6 +87,7 @@ impl Relocations {
             if !there {
                 continue;
             }
+            sound.insert(directory);
             let parent = self.parents.get(&directory).copied();
             expect(&PARENT_LINK, parent == Some(holder), link, &|| match parent {
                 Some(parent) => {
@@ -101,5 +104,6 @@ impl Relocations {
                 "RE, and no CL leads to the directory".to_owned()
             });
         }
+        sound
     }
 }
