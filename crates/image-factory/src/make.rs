@@ -217,9 +217,7 @@ fn build(plan: &Plan, work: &Path, events: Events<'_>) -> Result<BuildOutput, Ma
             Ok(built.map_err(DriverError::from)?)
         }
         Input::NixImage(input) | Input::NixosGenerators(input) => {
-            let boots = &plan.definition.verify.boots;
-            let purpose = nix_image::Purpose { system, boots };
-            let built = nix_image::build(plan.input.driver(), input, purpose, work, events);
+            let built = nix_image::build(plan.input.driver(), input, system, work, events);
             Ok(built.map_err(DriverError::from)?)
         }
     }

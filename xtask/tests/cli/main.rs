@@ -3,6 +3,5 @@
 mod commands;
 mod common;
 mod image;
-mod inspect;
 mod nix;
 mod sd;

@@ -116,6 +116,25 @@ pub(super) struct RockRidge {
     evaluated: Evaluated,
 }
 
+/// Reads the names of a volume with Rock Ridge, for paths in findings.
+pub(super) struct Naming {
+    block_size: u64,
+    skip: usize,
+}
+
+impl Naming {
+    /// The name of a file, as far as it can be read.
+    pub(super) fn name(&self, region: &Region, record: &Record<'_>) -> Option<Vec<u8>> {
+        let area = record.system_use.get(self.skip..)?;
+        let at = record.system_use_offset.saturating_add(self.skip as u64);
+        let mut budget = Budget::new(region);
+        let read = SystemUse::read(region, self.block_size, area, at, &mut budget).ok()?;
+        let mut found = Found::default();
+        read.entries().for_each(|entry| found.note(&entry, |_| ()));
+        found.finish().name
+    }
+}
+
 /// Which checks were evaluated.
 #[derive(Default)]
 struct Evaluated(Vec<&'static Check>);
@@ -220,6 +239,11 @@ impl RockRidge {
         let attributes = found.finish();
         self.relocations.note(subject, &attributes);
         Ok(attributes)
+    }
+
+    /// What reads names and nothing else.
+    pub(super) fn naming(&self) -> Naming {
+        Naming { block_size: self.reader.block_size, skip: self.reader.skip }
     }
 
     /// Judges what only all records together tell. What is left reads them again.

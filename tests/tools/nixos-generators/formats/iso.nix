@@ -1,4 +1,4 @@
 {
-  formatAttr = "isoImage";
+  formatAttr = "iso";
   fileExtension = ".iso";
 }

@@ -1,0 +1,118 @@
+//! Contents of files, by their extents.
+
+use std::io::{self, Read};
+
+use image_formats::{
+    bytes::{ReadError, Region},
+    iso9660::{Block, BlockSize, MAX_RECORD, Record, SECTOR, raw::DirectoryRecord},
+};
+
+use super::sections::MAX_SECTIONS;
+use crate::volume::{Files, RegionReader, Trouble};
+
+/// A piece of a file: bytes of the volume.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub(super) start: u64,
+    pub(super) len: u64,
+}
+
+/// A volume whose directories can be read.
+pub(super) struct IsoFiles {
+    pub(super) region: Region,
+    pub(super) block: BlockSize,
+    pub(super) trouble: Trouble,
+}
+
+/// Where the content is that a record speaks of.
+pub(super) fn piece(raw: &DirectoryRecord, block: BlockSize) -> Piece {
+    let before = u64::from(raw.extended_attribute_len) * block.bytes();
+    let start = block.offset(Block(raw.extent.get())) + before;
+    Piece { start, len: raw.data_len.get().into() }
+}
+
+/// The record at `at`, as far as its sector goes, given to who wants to look at it.
+pub(super) fn with_record<T>(
+    region: &Region,
+    at: u64,
+    look: impl FnOnce(&Record<'_>) -> T,
+) -> Result<Option<T>, ReadError> {
+    let sector_end = (at / SECTOR + 1) * SECTOR;
+    let end = sector_end.min(region.len());
+    let mut bytes = [0; MAX_RECORD];
+    let len = end.saturating_sub(at).min(MAX_RECORD as u64) as usize;
+    region.fill("directory record", at, &mut bytes[..len])?;
+    Ok(Record::parse(&bytes[..len], at).ok().flatten().map(|record| look(&record)))
+}
+
+impl IsoFiles {
+    /// The pieces of the file whose first record is at `at`; `None` where they are interleaved, on
+    /// another disc, or not all there.
+    fn pieces(&self, mut at: u64) -> Result<Option<Vec<Piece>>, ReadError> {
+        let mut pieces = Vec::new();
+        for _ in 0..MAX_SECTIONS {
+            let found = with_record(&self.region, at, |record| record.raw)?;
+            let raw = match found {
+                Some(raw) => raw,
+                // It goes on in the next sector.
+                None if !pieces.is_empty() && !at.is_multiple_of(SECTOR) => {
+                    at = at.next_multiple_of(SECTOR);
+                    continue;
+                }
+                None => return Ok(None),
+            };
+            if raw.interleave_gap_size != 0 || raw.is_directory() {
+                return Ok(None);
+            }
+            pieces.push(piece(&raw, self.block));
+            if !raw.has_more() {
+                return Ok(Some(pieces));
+            }
+            at += u64::from(raw.len);
+        }
+        Ok(None)
+    }
+
+    fn of_entry(&self, entry: Option<u64>) -> io::Result<Vec<Piece>> {
+        let at = entry.and_then(|entry| entry.checked_sub(self.region.start().0));
+        let at = at.ok_or(io::ErrorKind::NotFound)?;
+        let pieces = self.pieces(at).map_err(|error| self.trouble.io_error(error))?;
+        pieces.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+impl Files for IsoFiles {
+    fn open<'a>(&'a self, _: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
+        let mut pieces = self.of_entry(entry)?;
+        pieces.reverse();
+        let reader = RegionReader::new(self.region.clone(), self.trouble.clone());
+        Ok(Box::new(Content { reader, pieces }))
+    }
+
+    fn region(&self, _: &[u8], entry: Option<u64>) -> Option<Region> {
+        let pieces = self.of_entry(entry).ok()?;
+        let first = *pieces.first()?;
+        let end = pieces.iter().try_fold(first.start, |end, piece| {
+            (piece.start == end || piece.len == 0).then_some(end + piece.len)
+        })?;
+        self.region.sub("content", first.start, end - first.start).ok()
+    }
+}
+
+/// A file that is being read.
+struct Content {
+    reader: RegionReader,
+    /// What was not read yet, the next piece last.
+    pieces: Vec<Piece>,
+}
+
+impl Read for Content {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.pieces.pop_if(|piece| piece.len == 0).is_some() {}
+        let Some(piece) = self.pieces.last_mut() else { return Ok(0) };
+        let len = piece.len.min(buf.len() as u64);
+        self.reader.fill(piece.start, &mut buf[..len as usize])?;
+        *piece = Piece { start: piece.start + len, len: piece.len - len };
+        Ok(len as usize)
+    }
+}
