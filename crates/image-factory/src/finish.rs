@@ -71,7 +71,7 @@ pub const MENDED: &[&str] = &[
     "tar-root-usable",
 ];
 
-/// The same for a disk.
+/// The same for a disk or disc.
 pub const MENDED_DISK: &[&str] = &[
     // The data of all members, and of all frames, is one stream.
     "gzip-single-member",
@@ -84,7 +84,7 @@ pub const MENDED_DISK: &[&str] = &[
 pub struct FinishJob<'a> {
     /// What it is for: it decides what is done to it, and an input of another kind is refused.
     pub kind: ImageKind,
-    /// A tar archive or a disk: plain, or in gzip, xz or zstd.
+    /// A tar archive, a disk or a disc: plain, or in gzip, xz or zstd.
     pub input: &'a Path,
     /// A folder for temporary files. There must be room for the raw bytes of a compressed input,
     /// but for its zeros.
@@ -93,7 +93,7 @@ pub struct FinishJob<'a> {
     pub output: &'a Path,
     /// What is put around the raw bytes.
     pub compression: CompressionSpec,
-    /// Write a block map of a disk beside it, under the name where `bmaptool copy` looks for it.
+    /// Write a block map of a disk or disc beside it, under the name where `bmaptool copy` looks for it.
     pub bmap: bool,
     /// How many threads compress. The output does not depend on it.
     pub threads: usize,

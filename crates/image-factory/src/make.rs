@@ -217,7 +217,9 @@ fn build(plan: &Plan, work: &Path, events: Events<'_>) -> Result<BuildOutput, Ma
             Ok(built.map_err(DriverError::from)?)
         }
         Input::NixImage(input) | Input::NixosGenerators(input) => {
-            let built = nix_image::build(plan.input.driver(), input, system, work, events);
+            let boots = &plan.definition.verify.boots;
+            let purpose = nix_image::Purpose { system, boots };
+            let built = nix_image::build(plan.input.driver(), input, purpose, work, events);
             Ok(built.map_err(DriverError::from)?)
         }
     }

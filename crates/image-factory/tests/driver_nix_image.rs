@@ -16,7 +16,7 @@ use image_factory::{
     Event, Fault, NixImageInput, NixOptions, Target,
     driver::{
         BuildOutput, Event as DriverEvent,
-        nix_image::{self, NixImageError, formats},
+        nix_image::{self, NixImageError, Purpose, formats},
     },
 };
 use image_host::tool::Tool;
@@ -52,6 +52,7 @@ each_release! {
 }
 
 const SYSTEM: &str = "aarch64-linux";
+const PURPOSE: Purpose<'_> = Purpose { system: SYSTEM, boots: &[] };
 
 struct Rig {
     nix: rig::Rig,
@@ -133,7 +134,7 @@ impl Rig {
         let _ = fs::remove_dir_all(&self.work);
         fs::create_dir(&self.work).unwrap();
         let events = Mutex::new(Vec::new());
-        let built = nix_image::build(asked.driver, &input, SYSTEM, &self.work, &|event| {
+        let built = nix_image::build(asked.driver, &input, PURPOSE, &self.work, &|event| {
             events.lock().unwrap().push(event);
         });
         (built, events.into_inner().unwrap())
@@ -293,7 +294,8 @@ fn a_folder_without_a_flake_is_told_with_the_flag() {
         nix: rig.called_nix(),
         generator: None,
     };
-    let error = nix_image::build(Driver::NixImage, &input, SYSTEM, &rig.work, &|_| ()).unwrap_err();
+    let error =
+        nix_image::build(Driver::NixImage, &input, PURPOSE, &rig.work, &|_| ()).unwrap_err();
     let expected = format!(
         "there is no flake at {}: name the one to build with --flake REF#NAME",
         rig.work.display()

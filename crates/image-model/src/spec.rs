@@ -185,11 +185,20 @@ pub struct FinishSpec {
 impl ImageSpec {
     /// The template of the file's name.
     pub fn file_name(&self) -> &str {
-        self.finish.file_name.as_deref().unwrap_or(match self.kind {
-            ImageKind::Wsl => "{distribution}.wsl",
-            ImageKind::Sd => "{distribution}-{image}.img.zst",
-            ImageKind::Iso => "{distribution}-{image}.iso",
-        })
+        use Compression::{Gzip, None, Xz, Zstd};
+        let by_kind = match (self.kind, self.compression().format()) {
+            // Windows knows the file by this ending, and looks into it for what is around it.
+            (ImageKind::Wsl, _) => "{distribution}.wsl",
+            (ImageKind::Sd, None) => "{distribution}-{image}.img",
+            (ImageKind::Sd, Gzip) => "{distribution}-{image}.img.gz",
+            (ImageKind::Sd, Xz) => "{distribution}-{image}.img.xz",
+            (ImageKind::Sd, Zstd) => "{distribution}-{image}.img.zst",
+            (ImageKind::Iso, None) => "{distribution}-{image}.iso",
+            (ImageKind::Iso, Gzip) => "{distribution}-{image}.iso.gz",
+            (ImageKind::Iso, Xz) => "{distribution}-{image}.iso.xz",
+            (ImageKind::Iso, Zstd) => "{distribution}-{image}.iso.zst",
+        };
+        self.finish.file_name.as_deref().unwrap_or(by_kind)
     }
 
     /// What is put around the raw bytes.

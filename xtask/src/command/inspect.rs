@@ -1,9 +1,12 @@
 //! `inspect FILE`: every structure of an image as text, without an opinion.
 
 mod archive;
+mod disc;
 mod disk;
 mod ext4;
 mod fat;
+mod iso9660;
+mod squashfs;
 
 use std::{
     fs::File,
@@ -43,10 +46,11 @@ pub(super) fn run(context: Context, args: &InspectArgs) -> Result<Verdict, Failu
 
 fn inspect(path: &Path, work: &Path, out: &mut Printer) -> io::Result<()> {
     let open = || File::open(path).map(|file| BufReader::with_capacity(BUFFER, file));
-    if container::raw_format(open()?) == Some(RawFormat::Disk) {
-        disk::inspect(&verify::raw(open()?.into_inner(), work)?, out)?;
-    } else {
-        archive::inspect(open()?, out)?;
+    let raw = || verify::raw(open()?.into_inner(), work);
+    match container::raw_format(open()?) {
+        Some(RawFormat::Disk) => disk::inspect(&raw()?, out)?,
+        Some(RawFormat::Iso) => disc::inspect(&raw()?, out)?,
+        Some(RawFormat::Tar) | None => archive::inspect(open()?, out)?,
     }
     out.out.flush()
 }

@@ -3,5 +3,6 @@
 mod commands;
 mod common;
 mod image;
+mod inspect;
 mod nix;
 mod sd;

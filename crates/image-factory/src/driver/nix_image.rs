@@ -6,13 +6,14 @@
 
 pub mod formats;
 mod locate;
+mod promise;
 mod question;
 mod resolve;
 
 use std::path::{Path, PathBuf};
 
 use image_host::interrupt::{self, Interrupted};
-use image_model::{Driver, ManifestTool, Source};
+use image_model::{Boot, Driver, ManifestTool, Source};
 use image_nix::{
     BuildRequest, Failure, FlakeRef, GenerateError, GenerateRequest, Nix, NixError, Options,
     generator::PROGRAM,
@@ -22,12 +23,14 @@ use image_nix::{
 
 pub(crate) use self::resolve::HOSTS;
 use self::{
+    formats::GENERIC,
     locate::Store,
     question::{Derivation, Host},
     resolve::{Chosen, Facts, Wanted, Way},
 };
 pub use self::{
     locate::{NoImage, Unreadable},
+    promise::Unkept,
     resolve::NoWay,
 };
 use super::{BuildOutput, Event, Fault, machine, platform, preflight::Missing};
@@ -88,6 +91,9 @@ pub enum NixImageError {
         /// The system that the definition says.
         wanted: String,
     },
+    /// The configuration does not make what the definition promises.
+    #[error(transparent)]
+    Unkept(#[from] Unkept),
     /// No machine that Nix knows can build it.
     #[error("nothing here can build for {system}: {}", lacks(missing))]
     CannotBuild {
@@ -128,12 +134,22 @@ impl NixImageError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::OtherStore { .. } | Self::NoFlake { .. } | Self::NoAttribute { .. } => {
-                Fault::Usage
-            }
+            Self::OtherStore { .. }
+            | Self::NoFlake { .. }
+            | Self::NoAttribute { .. }
+            | Self::Unkept(_) => Fault::Usage,
             _ => Fault::Host,
         }
     }
+}
+
+/// What the definition says of the image.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose<'a> {
+    /// The system that it is for.
+    pub system: &'a str,
+    /// The ways in which it promises to boot, if it is a disc.
+    pub boots: &'a [Boot],
 }
 
 /// What is to be built, and what the flake says of it.
@@ -148,11 +164,11 @@ struct Resolved {
     promised: Option<String>,
 }
 
-/// Asks the flake, builds, and finds the image. `system` is the one that the image is for.
+/// Asks the flake, builds, and finds the image.
 pub fn build(
     driver: Driver,
     input: &NixImageInput,
-    system: &str,
+    purpose: Purpose<'_>,
     work: &Path,
     events: Events<'_>,
 ) -> Result<BuildOutput, NixImageError> {
@@ -162,7 +178,7 @@ pub fn build(
     tell(Event::Step(format!("asking {flake} for its images")));
     let metadata =
         nix.metadata(flake, options).map_err(|error| no_flake(flake.to_string(), error))?;
-    let resolved = resolve(driver, input, system, &metadata)?;
+    let resolved = resolve(driver, input, purpose, &metadata)?;
     for notice in &resolved.chosen.notices {
         events(event::Event::Notice(notice.clone()));
     }
@@ -170,7 +186,7 @@ pub fn build(
     check_machine(&resolved, input, &tell)?;
     let made = match &resolved.chosen.way {
         Way::Attribute(attribute) => build_attribute(attribute, input, metadata, work, events)?,
-        Way::Program(format) => run_program(format, input, system, metadata, work, &tell)?,
+        Way::Program(format) => run_program(format, input, purpose.system, metadata, work, &tell)?,
     };
     let store = Store::of(&made.store_path, &made.physical);
     let listing = store.list(&made.store_path)?;
@@ -217,9 +233,10 @@ fn is_absent(error: &NixError) -> bool {
 fn resolve(
     driver: Driver,
     input: &NixImageInput,
-    system: &str,
+    purpose: Purpose<'_>,
     metadata: &FlakeMetadata,
 ) -> Result<Resolved, NixImageError> {
+    let system = purpose.system;
     let (host, name, format) = match &input.target {
         Target::Attribute(attribute) => {
             let way = Way::Attribute(attribute.clone());
@@ -256,9 +273,28 @@ fn resolve(
         return resolve_derivation(chosen, &attribute, input, system);
     };
     same_system(host, answer.system.as_deref(), system)?;
+    keeps_promises(&chosen, &answer, purpose)?;
     let promised = answer.file_path.filter(|_| chosen.route.starts_with("images."));
     let build_system = answer.build_system.unwrap_or_else(|| system.to_owned());
     Ok(Resolved { chosen, build_system, in_vm: format.in_vm, promised })
+}
+
+/// Compares what is promised of an ISO image with what the configuration sets, where that is known.
+fn keeps_promises(chosen: &Chosen, host: &Host, purpose: Purpose<'_>) -> Result<(), NixImageError> {
+    let variant = chosen.route.strip_prefix("images.");
+    let (iso, place) = match (variant, chosen.route.as_str()) {
+        (Some(variant), _) => {
+            (host.variant_iso, format!("in image.modules.{variant} of the configuration"))
+        }
+        (None, "isoImage" | GENERIC) => (host.iso, "in the configuration".to_owned()),
+        _ => return Ok(()),
+    };
+    let (boots, options) = promise::unkept(purpose.boots, purpose.system, &iso.unwrap_or_default());
+    if boots.is_empty() {
+        return Ok(());
+    }
+    let image = chosen.way.to_string();
+    Err(Unkept { image, boots, options, place }.into())
 }
 
 /// What is built is a derivation and not a part of a configuration, so that is what can be asked.

@@ -14,7 +14,7 @@ use super::{BuildOutput, Fault};
 
 /// Endings that say what is around or inside an image, and nothing about what it holds.
 const ENDINGS: &[&str] =
-    &["wsl", "img", "tar", "gz", "tgz", "xz", "txz", "zst", "tzst", "bz2", "tbz2"];
+    &["wsl", "img", "iso", "tar", "gz", "tgz", "xz", "txz", "zst", "tzst", "bz2", "tbz2"];
 
 /// The longest distribution name that WSL takes.
 const MAX_NAME: usize = 256;
@@ -126,6 +126,11 @@ mod tests {
             ("rootfs.TAR.GZ", "rootfs"),
             ("arch.tzst", "arch"),
             ("nixos-sd.img.zst", "nixos-sd"),
+            (
+                "nixos-minimal-26.05.9f0c42f-x86_64-linux.iso",
+                "nixos-minimal-26.05.9f0c42f-x86_64-linux",
+            ),
+            ("memtest.ISO.xz", "memtest"),
             ("no ending", "no-ending"),
             ("caf\u{e9}.tar.xz", "caf--"),
             (".wsl", "image"),

@@ -1,4 +1,5 @@
-//! Finishing of disks: the same raw bytes, compressed as the definition says, and their block map.
+//! Finishing of disks and discs: the same raw bytes, compressed as the definition says, and their
+//! block map.
 
 use std::{
     fs::File,
@@ -10,7 +11,7 @@ use std::{
 
 use image_formats::bytes::ReadAt;
 use image_host::{disk::Needed, interrupt};
-use image_model::{Artifact, Compression, Digests, Sha256};
+use image_model::{Artifact, Compression, Digests, ImageKind, Sha256};
 use sha2::Digest as _;
 
 use super::{
@@ -25,7 +26,7 @@ const STEP: usize = 1 << 20;
 /// Blocks of disks have 512 bytes or a multiple.
 const BLOCK: u64 = 512;
 
-/// Makes `job.output` from a disk. `is_plain`: its raw bytes are the file itself.
+/// Makes `job.output` from a disk or disc. `is_plain`: its raw bytes are the file itself.
 pub(super) fn finish(
     job: &FinishJob<'_>,
     input: &File,
@@ -58,8 +59,9 @@ pub(super) fn finish(
         let (path, written) = (job.input.to_owned(), written.image.raw);
         return Err(FinishError::Changed { path, judged, written });
     }
+    let format = if job.kind == ImageKind::Iso { "iso9660" } else { "disk" };
     let mut artifacts =
-        vec![super::artifact(job, "disk", written.image.compressed, written.image.raw)];
+        vec![super::artifact(job, format, written.image.compressed, written.image.raw)];
     if let Some(map) = written.map {
         artifacts.push(publish(job, &map)?);
     }
@@ -82,13 +84,19 @@ fn write(
         super::stopped(&cause).unwrap_or(FinishError::Input { path, cause })
     };
     let len = raw.len().map_err(input_error)?;
-    if len % BLOCK != 0 {
+    // Where a disc ends, it says itself, and the checks compare.
+    if job.kind != ImageKind::Iso && len % BLOCK != 0 {
         return Err(FinishError::WrongSize { path: job.input.to_owned(), len });
     }
     // Compressors add something to what they cannot compress.
     let needed = Needed::AtMost(len + len / 100 + (1 << 20));
     let output_error = |cause| super::output_error(job, needed, cause);
-    let free = job.bmap.then(|| free::free(raw)).transpose().map_err(input_error)?;
+    let free = || match job.kind {
+        // All of a disc is files, also where an EFI system partition in it has free space.
+        ImageKind::Iso => Ok(Vec::new()),
+        _ => free::free(raw),
+    };
+    let free = job.bmap.then(free).transpose().map_err(input_error)?;
     let mut map = free.map(BlockMap::new);
     let output = File::create(job.output).map_err(output_error)?;
     let encoder = Encoder::new(output, job.compression, len, job.threads);

@@ -141,7 +141,25 @@ fn ids_are_well_formed() {
         );
         let format = check.id.split('-').next().unwrap();
         let formats = [
-            "file", "gzip", "xz", "zstd", "tar", "disk", "mbr", "gpt", "fat", "ext4", "wsl", "sd",
+            "file",
+            "gzip",
+            "xz",
+            "zstd",
+            "tar",
+            "disk",
+            "mbr",
+            "gpt",
+            "fat",
+            "ext4",
+            "iso9660",
+            "rock",
+            "joliet",
+            "el",
+            "isohybrid",
+            "squashfs",
+            "wsl",
+            "sd",
+            "iso",
             "verify",
         ];
         assert!(formats.contains(&format), "{}", check.id);

@@ -1,4 +1,4 @@
 {
-  formatAttr = "iso";
+  formatAttr = "isoImage";
   fileExtension = ".iso";
 }

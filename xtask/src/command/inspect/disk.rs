@@ -17,7 +17,7 @@ use image_verify::{
 };
 use serde_json::Value;
 
-use super::{Printer, Structure, ext4, fat, hex, structure, text};
+use super::{Printer, Structure, ext4, fat, hex, iso9660, squashfs, structure, text};
 
 /// Prints tables first, then each partition with its file system and files.
 pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()> {
@@ -31,20 +31,26 @@ pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()
         let found = match partition.content {
             Content::Fat => fat::describe(&partition.region),
             Content::Ext => ext4::describe(&partition.region),
+            Content::Iso9660 => iso9660::describe(&partition.region),
             _ => Ok(Vec::new()),
         };
         for found in found.map_err(machine)? {
             out.print(&found)?;
         }
         if let Some(volume) = &partition.volume {
-            out.print(&describe_volume(partition, volume))?;
-            files(volume, out)?;
+            out.print(&describe_volume(partition.number, volume))?;
+        }
+        match (partition.content, &partition.volume) {
+            (Content::Iso9660, _) => drop(iso9660::files(&partition.region, out)?),
+            (Content::Squashfs, _) => squashfs::inspect(&partition.region, out)?,
+            (_, Some(volume)) => files(volume, out)?,
+            (_, None) => {}
         }
     }
     Ok(())
 }
 
-fn machine(error: ReadError) -> io::Error {
+pub(super) fn machine(error: ReadError) -> io::Error {
     match error.cause {
         ReadCause::Io(cause) => cause,
         cause => io::Error::other(cause.to_string()),
@@ -73,15 +79,34 @@ pub(super) fn uuid(bytes: &[u8; 16]) -> String {
 }
 
 fn tables(disk: &Disk) -> Result<Vec<Structure>, ReadError> {
-    let (bytes, size) = (&disk.bytes, disk.block_size);
-    let mut found = Vec::new();
     if disk.table.is_none() {
-        return Ok(found);
+        return Ok(Vec::new());
     }
+    let is_gpt = matches!(disk.table, Some(Table::Gpt { .. }));
+    describe_tables(&disk.bytes, disk.block_size, is_gpt)
+}
+
+/// Whatever tables a disc has in front of its file system, and the copy of a GPT at its end.
+pub(super) fn boot_records(disc: &Region) -> Result<Vec<Structure>, ReadError> {
+    let mut found = describe_tables(disc, BlockSize::B512, true)?;
+    let is_empty = |found: &Structure| {
+        let value = |key| found.fields.iter().find(|(name, _)| *name == key).map(|(_, v)| v);
+        found.name == "mbr" && value("signature") == Some(&hex(0))
+    };
+    found.retain(|found| !is_empty(found));
+    Ok(found)
+}
+
+fn describe_tables(
+    bytes: &Region,
+    size: BlockSize,
+    is_gpt: bool,
+) -> Result<Vec<Structure>, ReadError> {
+    let mut found = Vec::new();
     if let Some(record) = present(mbr::raw::BootRecord::read(bytes, Lba(0), BlockSize::B512))? {
         found.push(boot_record(0, &record));
     }
-    if let Some(Table::Gpt { .. }) = disk.table {
+    if is_gpt {
         let last = Lba((bytes.len() / size.bytes()).saturating_sub(1));
         for lba in [Lba(1), last] {
             let header = present(gpt::Header::read(bytes, lba, size))?;
@@ -188,14 +213,14 @@ fn describe_partition(partition: &Partition) -> Structure {
     )
 }
 
-fn describe_volume(partition: &Partition, volume: &Volume) -> Structure {
+pub(super) fn describe_volume(number: u32, volume: &Volume) -> Structure {
     let inodes = volume.free_inodes.map_or(Value::Null, Value::from);
     structure(
         volume.format,
         "raw",
         volume.at.offset,
         [
-            ("partition", partition.number.into()),
+            ("partition", number.into()),
             ("label", text(volume.label.as_bytes())),
             ("uuid", text(volume.uuid.as_bytes())),
             ("freeBytes", volume.free_bytes.into()),
@@ -205,7 +230,7 @@ fn describe_volume(partition: &Partition, volume: &Volume) -> Structure {
     )
 }
 
-fn files(volume: &Volume, out: &mut Printer) -> io::Result<()> {
+pub(super) fn files(volume: &Volume, out: &mut Printer) -> io::Result<()> {
     for id in volume.tree.below(Tree::ROOT) {
         interrupt::check()?;
         out.print(&describe_file(volume, id))?;

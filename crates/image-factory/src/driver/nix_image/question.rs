@@ -22,6 +22,22 @@ pub(crate) struct Host {
     pub(crate) attributes: Vec<String>,
     /// `passthru.filePath` of the variant that was asked for.
     pub(crate) file_path: Option<String>,
+    /// What the host's own configuration says of the ISO image that its module makes.
+    pub(crate) iso: Option<Iso>,
+    /// What the configuration of the variant that was asked for says of its ISO image.
+    pub(crate) variant_iso: Option<Iso>,
+}
+
+/// What a configuration sets of `isoImage`; `None` where it cannot be evaluated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Iso {
+    /// It starts by BIOS.
+    pub(crate) make_bios_bootable: Option<bool>,
+    /// It starts by UEFI.
+    pub(crate) make_efi_bootable: Option<bool>,
+    /// Where it starts by BIOS, it does so from USB sticks as well.
+    pub(crate) make_usb_bootable: Option<bool>,
 }
 
 /// The names of a set.
@@ -67,20 +83,27 @@ const COMMON: &str = r#"
     let tried = builtins.tryEval (builtins.attrNames set);
     in if tried.success then tried.value else false;
   first = a: b: if a != null then a else b;
+  truth = value:
+    let tried = builtins.tryEval value;
+    in if tried.success && builtins.isBool tried.value then tried.value else null;
+  iso = config:
+    if truth (config ? isoImage) == true then builtins.listToAttrs (map
+      (name: { inherit name; value = truth (config.isoImage.${name} or null); })
+      [ "makeBiosBootable" "makeEfiBootable" "makeUsbBootable" ]) else null;
 "#;
 
 /// A function of a NixOS configuration that returns a [`Host`]. `variant` is the one to ask the
-/// path of.
+/// path of, and what it sets.
 pub(crate) fn about_host(variant: Option<&str>) -> String {
     let quoted = |name: &str| format!("\"{name}\"");
     let known: Vec<_> = formats::attributes().into_iter().map(quoted).collect();
-    let file_path = match variant {
+    let passthru = match variant {
         // A promise of another variant would force that one.
         Some(name) => format!(
             "if build ? images && builtins.isList images && builtins.elem \"{name}\" images \
-             then text (build.images.\"{name}\".passthru.filePath or null) else null"
+             then build.images.\"{name}\".passthru or {{ }} else {{ }}"
         ),
-        None => "null".to_owned(),
+        None => "{ }".to_owned(),
     };
     format!(
         "host: let{COMMON}
@@ -90,13 +113,16 @@ pub(crate) fn about_host(variant: Option<&str>) -> String {
     (text (config.nixpkgs.${{name}}.system or null))
     (text (host.pkgs.stdenv.${{name}}.system or null));
   images = names build.images;
+  passthru = {passthru};
 in {{
   system = platform \"hostPlatform\";
   buildSystem = platform \"buildPlatform\";
   images = if build ? images then images else null;
   formats = if config ? formats then names config.formats else null;
   attributes = builtins.filter (name: builtins.hasAttr name build) [ {} ];
-  filePath = {file_path};
+  filePath = text (passthru.filePath or null);
+  iso = iso config;
+  variantIso = iso (passthru.config or {{ }});
 }}",
         known.join(" ")
     )
@@ -144,11 +170,16 @@ mod tests {
     fn answers_are_read() {
         let host: Host = serde_json::from_value(json!({
             "system": "aarch64-linux", "buildSystem": null, "images": ["iso", "sd-card"],
-            "formats": false, "attributes": ["sdImage"], "filePath": null,
+            "formats": false, "attributes": ["sdImage"], "filePath": null, "iso": null,
+            "variantIso": {
+                "makeBiosBootable": true, "makeEfiBootable": false, "makeUsbBootable": null,
+            },
         }))
         .unwrap();
         assert!(host.images.as_ref().is_some_and(|names| names.may_have("iso")));
         assert!(!host.images.is_some_and(|names| names.may_have("oci")));
         assert_eq!(host.formats, Some(Names::Broken(false)));
+        assert_eq!(host.iso, None);
+        assert!(host.variant_iso.is_some_and(|iso| iso.make_efi_bootable == Some(false)));
     }
 }
