@@ -10,7 +10,7 @@ use image_formats::{
 
 use crate::{
     Recorder, el_torito,
-    el_torito::BootImage,
+    el_torito::{BootImage, Fats},
     hybrid::{self, Stick},
     iso9660, squashfs,
     tree::{Kind, NodeId, Tree},
@@ -56,8 +56,9 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadE
     })?;
     let trouble = Trouble::default();
     let volume = iso9660::verify(&bytes, "disc", &trouble, out)?;
-    let boot = el_torito::verify(&bytes, volume.as_ref(), &trouble, out)?;
-    let stick = hybrid::verify(&bytes, &boot, &trouble, out)?;
+    let mut fats = Fats::new(&trouble);
+    let boot = el_torito::verify(&bytes, volume.as_ref(), &mut fats, out)?;
+    let stick = hybrid::verify(&bytes, &boot, &mut fats, out)?;
     let mut found = Vec::new();
     for (id, region) in volume.iter().flat_map(nested) {
         let name = volume

@@ -18,6 +18,7 @@ use crate::{
     Recorder, ext4, fat, gpt, iso9660, mbr, squashfs,
     volume::{Trouble, Volume},
 };
+pub(crate) use content::sniff;
 pub(crate) use layout::{Entry, Extent, Layout};
 use purpose::Purpose;
 
@@ -341,7 +342,7 @@ fn tables(disk: &Region, out: &mut Recorder) -> Result<Found, ReadError> {
         }
         Err(error) => return Err(error),
     };
-    let content = content::sniff(disk)?;
+    let content = sniff(disk)?;
     let headers = gpt::find(disk)?;
     // A boot sector of FAT has the same two bytes at its end, and code or text where a table would
     // be. Linux tells them apart in the same way.
@@ -387,7 +388,7 @@ fn read_partition(disk: &Region, entry: Entry) -> Result<Partition, ReadError> {
     let start = extent.start.min(disk.len());
     let len = extent.end.min(disk.len()).saturating_sub(start);
     let region = disk.sub("partition", start, len)?;
-    let content = content::sniff(&region)?;
+    let content = sniff(&region)?;
     Ok(Partition {
         number,
         kind,

@@ -1,23 +1,34 @@
 //! Checks of the boot catalog. El Torito Bootable CD-ROM Format Specification 1.0; UEFI 2.10
 //! §13.3.2.1.
+//!
+//! Top to bottom in the way that firmware goes: the boot record among the volume descriptors
+//! (`record`), the catalog that it leads to (`catalog`), the entries in it and their images
+//! (`image`), and the table by which an image for a PC's BIOS finds the rest of itself (`info`).
+//! An error is what SeaBIOS, EDK II, ISOLINUX or GRUB stop at.
+
+mod catalog;
+mod checks;
+mod image;
+mod info;
+mod record;
 
 use std::rc::Rc;
 
 use image_formats::{
     bytes::{ReadError, Region},
+    iso9660::{Descriptor, Descriptors, raw::DescriptorHeader},
     units::ByteOffset,
 };
+use image_model::{Check, Location, Severity};
+
+pub use checks::*;
 
 use crate::{
     Recorder,
     tree::NodeId,
-    volume::{Trouble, Volume},
+    volume::Volume,
 };
-
-checks! {
-    /// All checks of this format.
-    CHECKS:
-}
+pub(crate) use image::Fats;
 
 /// Something that firmware is told to boot.
 #[derive(Debug)]
@@ -47,6 +58,13 @@ pub struct BootImage {
     pub volume: Option<Rc<Volume>>,
 }
 
+impl BootImage {
+    /// Platform ID of a PC's BIOS.
+    pub const BIOS: u8 = 0;
+    /// Platform ID of UEFI.
+    pub const UEFI: u8 = 0xef;
+}
+
 /// What is known about how an image for a PC's BIOS goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loader {
@@ -60,12 +78,67 @@ pub enum Loader {
 
 /// Judges the boot catalog of a disc, and opens the file systems that it leads to. An error is the
 /// machine's.
-pub fn verify(
-    _disc: &Region,
-    _volume: Option<&Volume>,
-    _trouble: &Trouble,
+pub(crate) fn verify(
+    disc: &Region,
+    volume: Option<&Volume>,
+    fats: &mut Fats<'_>,
     out: &mut Recorder,
 ) -> Result<Vec<BootImage>, ReadError> {
+    let Some(record) = record::find(disc)? else { return Ok(Vec::new()) };
     out.announce(CHECKS);
-    Ok(Vec::new())
+    let mut judge = Judge { disc, out, sound: true };
+    let Some(at) = judge.record(&record) else { return Ok(Vec::new()) };
+    let entries = judge.catalog(at)?;
+    let files = image::Files::of(volume);
+    let size = volume_size(disc)?;
+    let mut images = Vec::new();
+    for entry in entries {
+        judge.sound = entry.sound;
+        images.extend(judge.image(&entry, &files, size, fats)?);
+    }
+    Ok(images)
+}
+
+/// The bytes of the volume by its primary volume descriptor, where there is one.
+pub(crate) fn volume_size(disc: &Region) -> Result<Option<u64>, ReadError> {
+    for descriptor in Descriptors::new(disc) {
+        match descriptor {
+            Ok(descriptor) => {
+                let volume = descriptor.volume();
+                if is_primary(&descriptor) {
+                    let blocks = u64::from(volume.volume_space_size.get());
+                    let size = volume.block_size().map(|size| size.bytes());
+                    return Ok(size.map(|size| blocks.saturating_mul(size)));
+                }
+            }
+            Err(error) if error.is_defect() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn is_primary(descriptor: &Descriptor) -> bool {
+    descriptor.is_one() && descriptor.header().kind == DescriptorHeader::PRIMARY
+}
+
+/// What all steps share.
+struct Judge<'a> {
+    disc: &'a Region,
+    out: &'a mut Recorder,
+    /// No check of severity error failed so far.
+    sound: bool,
+}
+
+impl Judge<'_> {
+    /// Records whether a check holds.
+    fn expect(
+        &mut self,
+        check: &'static Check,
+        holds: bool,
+        finding: impl FnOnce() -> (Location, String),
+    ) -> bool {
+        self.sound &= holds || check.severity != Severity::Error;
+        self.out.expect(check, holds, finding)
+    }
 }

@@ -8,8 +8,8 @@ use image_formats::bytes::{ReadError, Region};
 
 use crate::{
     Recorder,
-    el_torito::BootImage,
-    volume::{Trouble, Volume},
+    el_torito::{BootImage, Fats},
+    volume::Volume,
 };
 
 checks! {
@@ -41,10 +41,10 @@ pub enum Bios {
 
 /// Judges the system area of a disc whose boot catalog names these images. An error is the
 /// machine's.
-pub fn verify(
+pub(crate) fn verify(
     _disc: &Region,
     _boot: &[BootImage],
-    _trouble: &Trouble,
+    _fats: &mut Fats<'_>,
     out: &mut Recorder,
 ) -> Result<Stick, ReadError> {
     out.announce(CHECKS);

@@ -30,7 +30,7 @@ const SWAP_NAME_AT: [usize; 3] = [(4 << 10) - 10, (16 << 10) - 10, (64 << 10) - 
 const LVM_LABEL_AT: [usize; 4] = [0, 0x200, 0x400, 0x600];
 
 /// Looks at the first bytes of `region`.
-pub(super) fn sniff(region: &Region) -> Result<Content, ReadError> {
+pub(crate) fn sniff(region: &Region) -> Result<Content, ReadError> {
     let head = region.bytes("first bytes", 0, region.len().min(HEAD_LEN), HEAD_LEN)?;
     let has = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(magic));
     if let Some((.., name)) = MAGICS.iter().find(|(at, magic, _)| has(*at, magic)) {
