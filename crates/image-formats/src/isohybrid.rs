@@ -3,6 +3,8 @@
 //!
 //! Both kinds of boot code have 432 bytes; then follows where the boot image is.
 
+mod known;
+
 use std::mem::{offset_of, size_of};
 
 use zerocopy::{
@@ -15,6 +17,8 @@ use crate::{
     bytes::{ReadError, Region},
     mbr::raw::BootRecord,
 };
+
+pub use known::{Build, KNOWN, Known};
 
 /// The first 440 bytes of the disc: what the master boot record has for code, as these programs
 /// divide it.
@@ -54,8 +58,15 @@ impl BootCode {
         Ok(transmute!(bytes))
     }
 
-    /// Whose it is, by its messages.
+    /// Whose it is: by its bytes, where it is known, or by its messages.
     pub fn kind(&self) -> Kind {
+        match self.build() {
+            Build::Is(name) | Build::Damaged(name, ..) => {
+                let known = KNOWN.iter().find(|known| known.name == name);
+                return known.map_or(Kind::Other, |known| known.kind);
+            }
+            Build::Unknown => {}
+        }
         let says = |words: &[u8]| self.code.windows(words.len()).any(|part| part == words);
         if self.code.iter().all(|byte| *byte == 0) {
             Kind::None

@@ -58,7 +58,7 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadE
     let volume = iso9660::verify(&bytes, "disc", &trouble, out)?;
     let mut fats = Fats::new(&trouble);
     let boot = el_torito::verify(&bytes, volume.as_ref(), &mut fats, out)?;
-    let stick = hybrid::verify(&bytes, &boot, &mut fats, out)?;
+    let stick = hybrid::verify(&bytes, volume.as_ref(), &boot, &mut fats, out)?;
     let mut found = Vec::new();
     for (id, region) in volume.iter().flat_map(nested) {
         let name = volume

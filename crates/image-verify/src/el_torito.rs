@@ -23,11 +23,7 @@ use image_model::{Check, Location, Severity};
 
 pub use checks::*;
 
-use crate::{
-    Recorder,
-    tree::NodeId,
-    volume::Volume,
-};
+use crate::{Recorder, tree::NodeId, volume::Volume};
 pub(crate) use image::Fats;
 
 /// Something that firmware is told to boot.

@@ -209,6 +209,67 @@ pub(crate) fn judge(
         mbr::judge_boot_indicators(record, Lba(0), protective::NAME, out);
         protective::judge(record, last, out);
     }
+    let copies = judge_copies(disk, size, out)?;
+    let Some(copy) = copies.best() else { return Ok(None) };
+    let entries = judge_entries(copy, size, Ranges::Usable, out);
+    if record.has_signature() {
+        protective::judge_hybrid(record, &entries, size, out);
+    }
+    let mut reserved = vec![("MBR".into(), Extent::of_blocks(Lba(0), 1, size))];
+    copies.each().for_each(|copy| reserved.extend(copy.extents(size)));
+    let table = Table::Gpt { guid: Guid(copy.header.raw.disk_guid) };
+    Ok(Some(Layout { table, block_size: size, entries, extended: Vec::new(), reserved }))
+}
+
+/// The partitions of a disc whose first block is `record`, and which is also a disk. A table that no
+/// master boot record announces is for who looks for nothing else, and its partitions may overlap
+/// and start at the first block. Returns those that firmware would read, with the blocks that may
+/// be used; `None` if there is no table that could be read.
+pub(crate) fn judge_disc(
+    disc: &Region,
+    record: &BootRecord,
+    out: &mut Recorder,
+) -> Result<Option<(Vec<Entry>, Extent)>, ReadError> {
+    out.announce(CHECKS);
+    let size = BlockSize::B512;
+    let is_announced = mbr::announces_gpt(record);
+    if is_announced {
+        let last = (disc.len() / size.bytes()).saturating_sub(1);
+        protective::judge(record, last, out);
+    }
+    let copies = judge_copies(disc, size, out)?;
+    let Some(copy) = copies.best() else { return Ok(None) };
+    let ranges = if is_announced { Ranges::Usable } else { Ranges::Any };
+    let entries = judge_entries(copy, size, ranges, out);
+    if is_announced {
+        protective::judge_hybrid(record, &entries, size, out);
+    }
+    let header = &copy.header.raw;
+    let (first, last) = (header.first_usable_lba.get(), header.last_usable_lba.get());
+    let usable = Extent::of_blocks(Lba(first), last.saturating_add(1).saturating_sub(first), size);
+    Ok(Some((entries, usable)))
+}
+
+/// Both copies of a table.
+struct Copies {
+    primary: Option<Copy>,
+    backup: Option<Copy>,
+}
+
+impl Copies {
+    fn each(&self) -> impl Iterator<Item = &Copy> {
+        self.primary.iter().chain(&self.backup)
+    }
+
+    /// The one that firmware takes.
+    fn best(&self) -> Option<&Copy> {
+        let readable = || self.each().filter(|copy| copy.entries.is_some());
+        readable().find(|copy| copy.holds()).or_else(|| readable().next())
+    }
+}
+
+fn judge_copies(disk: &Region, size: BlockSize, out: &mut Recorder) -> Result<Copies, ReadError> {
+    let last = (disk.len() / size.bytes()).saturating_sub(1);
     let primary = Copy::judge(Role::Primary, Lba(1), disk, size, out)?;
     let alternate = match &primary {
         Some(primary) if primary.header_holds => primary.header.raw.alternate_lba.get(),
@@ -225,19 +286,16 @@ pub(crate) fn judge(
     {
         judge_agreement(&primary.header.raw, backup, out);
     }
-    let copies = || primary.iter().chain(&backup);
-    let readable = || copies().filter(|copy| copy.entries.is_some());
-    let Some(copy) = readable().find(|copy| copy.holds()).or_else(|| readable().next()) else {
-        return Ok(None);
-    };
-    let entries = judge_entries(copy, size, out);
-    if record.has_signature() {
-        protective::judge_hybrid(record, &entries, size, out);
-    }
-    let mut reserved = vec![("MBR".into(), Extent::of_blocks(Lba(0), 1, size))];
-    copies().for_each(|copy| reserved.extend(copy.extents(size)));
-    let table = Table::Gpt { guid: Guid(copy.header.raw.disk_guid) };
-    Ok(Some(Layout { table, block_size: size, entries, extended: Vec::new(), reserved }))
+    Ok(Copies { primary, backup })
+}
+
+/// Where partitions may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ranges {
+    /// In the blocks that the header calls usable.
+    Usable,
+    /// Anywhere.
+    Any,
 }
 
 /// Judges what both headers say.
@@ -267,7 +325,7 @@ fn judge_agreement(primary: &raw::Header, backup: &Copy, out: &mut Recorder) {
 }
 
 /// Judges the entries in use.
-fn judge_entries(copy: &Copy, size: BlockSize, out: &mut Recorder) -> Vec<Entry> {
+fn judge_entries(copy: &Copy, size: BlockSize, ranges: Ranges, out: &mut Recorder) -> Vec<Entry> {
     let header = &copy.header.raw;
     let disk_guid = Guid(header.disk_guid);
     out.expect(&GUIDS, disk_guid != Guid::ZERO, || {
@@ -282,7 +340,9 @@ fn judge_entries(copy: &Copy, size: BlockSize, out: &mut Recorder) -> Vec<Entry>
         }
         let number = (index + 1) as u32;
         let place = copy.entry_at(index, size);
-        judge_range(number, &entry, header, &place, out);
+        if ranges == Ranges::Usable {
+            judge_range(number, &entry, header, &place, out);
+        }
         let unique = Guid(entry.unique_partition_guid);
         let other = owners.get(&unique).copied();
         out.expect(&GUIDS, unique != Guid::ZERO && other.is_none(), || {

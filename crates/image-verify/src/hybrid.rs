@@ -1,29 +1,45 @@
 //! Checks of what a disc looks like to a machine that takes it for a disk: the boot code, the master
 //! boot record, the GPT and the Apple partition map in its first 32 KiB (its *system area*), which
 //! xorriso, SYSLINUX (`isohybrid`) and GRUB write there.
+//!
+//! The tables of such discs describe the same bytes several times, each for another reader: what is
+//! an error in one on a disk may be right here. A GPT behind a master boot record that does not
+//! announce it is seen by few; its partitions overlap, and start at the first block. A partition
+//! record of type 0 covers the disc: Linux and BIOSes take it for one, and UEFI firmware skips it.
+
+mod apm;
+mod checks;
+mod code;
+mod records;
+mod table;
 
 use std::rc::Rc;
 
-use image_formats::bytes::{ReadError, Region};
+use image_formats::{
+    bytes::{ReadError, Region},
+    isohybrid::{BootCode, Build, Kind},
+    mbr::raw::{BootRecord, PartitionRecord},
+    units::{BlockSize, Lba},
+};
+
+pub use checks::*;
 
 use crate::{
     Recorder,
-    el_torito::{BootImage, Fats},
+    disk::{Content, Extent, at, sniff},
+    el_torito::{BootImage, Fats, volume_size},
+    gpt, mbr,
+    tree::{Kind as Node, Tree},
     volume::Volume,
 };
-
-checks! {
-    /// All checks of this format.
-    CHECKS:
-}
 
 /// What a disk of the same bytes is to firmware.
 #[derive(Debug)]
 pub struct Stick {
     /// What a PC's BIOS does with it.
     pub bios: Bios,
-    /// The FAT file systems that UEFI firmware finds by a partition table. One that is also an image
-    /// of the boot catalog is the same volume.
+    /// The FAT file systems that UEFI firmware finds by a partition table, as EDK II does. One that
+    /// is also an image of the boot catalog is the same volume.
     pub efi: Vec<Rc<Volume>>,
 }
 
@@ -39,14 +55,125 @@ pub enum Bios {
     Nothing(String),
 }
 
+impl Stick {
+    fn nothing(why: &str) -> Self {
+        Self { bios: Bios::Nothing(why.to_owned()), efi: Vec::new() }
+    }
+}
+
 /// Judges the system area of a disc whose boot catalog names these images. An error is the
 /// machine's.
 pub(crate) fn verify(
-    _disc: &Region,
-    _boot: &[BootImage],
-    _fats: &mut Fats<'_>,
+    disc: &Region,
+    volume: Option<&Volume>,
+    boot: &[BootImage],
+    fats: &mut Fats<'_>,
     out: &mut Recorder,
 ) -> Result<Stick, ReadError> {
-    out.announce(CHECKS);
-    Ok(Stick { bios: Bios::Nothing("no master boot record".to_owned()), efi: Vec::new() })
+    if disc.len() < BootRecord::SIZE as u64 {
+        return Ok(Stick::nothing("the disc has no first block"));
+    }
+    let record = BootRecord::read(disc, Lba(0), BlockSize::B512)?;
+    let code = BootCode::read(disc)?;
+    let mut judge = Judge { disc, boot, record, code, fats, out };
+    judge.apm()?;
+    if !judge.is_disk() {
+        return Ok(Stick::nothing("no master boot record"));
+    }
+    judge.out.announce(CHECKS);
+    let signed = judge.signature();
+    let bios = judge.boot_code(signed)?;
+    let data = data_end(disc, volume)?;
+    let mut efi = judge.records(data)?;
+    let announced = mbr::announces_gpt(&judge.record);
+    if announced || has_gpt(disc)? {
+        let found = judge.gpt()?;
+        if announced {
+            efi = found;
+        }
+    }
+    if !signed {
+        efi.clear();
+    }
+    Ok(Stick { bios, efi })
+}
+
+/// True if there is a GPT. One whose first header is zeros is what is left of an older one.
+fn has_gpt(disc: &Region) -> Result<bool, ReadError> {
+    let Some(headers) = gpt::find(disc)? else { return Ok(false) };
+    if headers.is_primary {
+        return Ok(true);
+    }
+    let block = disc.array::<512>("GPT header", headers.block_size.bytes())?;
+    Ok(block.iter().any(|byte| *byte != 0))
+}
+
+/// Where the last file of the volume ends, or the volume itself without the padding at its end.
+fn data_end(disc: &Region, volume: Option<&Volume>) -> Result<u64, ReadError> {
+    /// What xorriso adds to a volume, in bytes.
+    const PADDING: u64 = 300 << 10;
+
+    if let Some(volume) = volume {
+        let files = volume.tree.below(Tree::ROOT);
+        let files = files.filter(|id| matches!(volume.tree.node(*id).kind, Node::File(_)));
+        let ends = files.filter_map(|id| volume.region(id)).map(|r| r.absolute(r.len()).0);
+        return Ok(ends.max().unwrap_or_default());
+    }
+    Ok(volume_size(disc)?.map_or(0, |size| size.min(disc.len()).saturating_sub(PADDING)))
+}
+
+/// What all steps share.
+struct Judge<'a, 'b> {
+    disc: &'a Region,
+    boot: &'a [BootImage],
+    record: BootRecord,
+    code: BootCode,
+    fats: &'a mut Fats<'b>,
+    out: &'a mut Recorder,
+}
+
+impl Judge<'_, '_> {
+    /// True if somebody made a disk of it, or tried to: firmware takes no other first block for a
+    /// master boot record.
+    fn is_disk(&self) -> bool {
+        let known = matches!(self.code.build(), Build::Is(_) | Build::Damaged(..))
+            || matches!(self.code.kind(), Kind::Syslinux | Kind::Grub);
+        let used = self.record.partition_record.iter().any(PartitionRecord::is_used);
+        self.record.has_signature() || known || used && mbr::is_plausible(&self.record)
+    }
+
+    fn signature(&mut self) -> bool {
+        self.out.expect(&SIGNATURE, self.record.has_signature(), || {
+            let [first, second] = self.record.signature;
+            let place = at("MBR", std::mem::offset_of!(BootRecord, signature) as u64, 2);
+            (place, format!("{first:02x} {second:02x}, not 55 aa"))
+        })
+    }
+
+    /// The boot images for UEFI.
+    fn efi_images(&self) -> impl Iterator<Item = &BootImage> {
+        self.boot.iter().filter(|image| image.platform == BootImage::UEFI)
+    }
+
+    /// The boot image for UEFI that starts where the extent does.
+    fn efi_image_at(&self, extent: Extent) -> Option<&BootImage> {
+        self.efi_images()
+            .find(|image| image.region.start().0 == extent.start && !image.region.is_empty())
+    }
+
+    /// What is in these bytes, if they are in the disc.
+    fn content(&self, extent: Extent) -> Result<Option<(Region, Content)>, ReadError> {
+        if extent.end > self.disc.len() || extent.start >= extent.end {
+            return Ok(None);
+        }
+        let region = self.disc.sub("partition", extent.start, extent.len())?;
+        let content = sniff(&region)?;
+        Ok(Some((region, content)))
+    }
+}
+
+/// True if a partition of the one length can be an image of the other: tables round up to sectors of
+/// the disc.
+fn same_length(partition: u64, image: u64) -> bool {
+    partition.next_multiple_of(2048) == image.next_multiple_of(2048)
 }

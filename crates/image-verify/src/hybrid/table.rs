@@ -1,0 +1,60 @@
+//! The GPT of a disc.
+
+use std::rc::Rc;
+
+use image_formats::bytes::ReadError;
+
+use super::{EFI_SIZE, GPT_EFI, GPT_INSIDE, Judge, at, same_length};
+use crate::{
+    disk::{Content, Entry, Extent},
+    gpt,
+    volume::Volume,
+};
+
+/// The most partitions whose contents are looked at: discs have less than ten.
+const MAX_PARTITIONS: usize = 128;
+
+impl Judge<'_, '_> {
+    /// Judges the GPT. Returns the file systems that UEFI firmware finds by it.
+    pub(super) fn gpt(&mut self) -> Result<Vec<Rc<Volume>>, ReadError> {
+        let Some((mut entries, usable)) = gpt::judge_disc(self.disc, &self.record, self.out)?
+        else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        entries.truncate(MAX_PARTITIONS);
+        let mut has_efi = false;
+        for entry in &entries {
+            let Entry { number, extent, .. } = entry;
+            let holds = extent.end <= self.disc.len() && extent.start < extent.end;
+            self.out.expect(&GPT_INSIDE, holds, || {
+                let whole = Extent { start: 0, end: self.disc.len() };
+                let message = format!("partition {number} is {extent}, and the disc {whole}");
+                (entry.at.clone(), message)
+            });
+            if let Some(len) = self.efi_image_at(*extent).map(|image| image.region.len()) {
+                has_efi = true;
+                self.out.expect(&EFI_SIZE, same_length(extent.len(), len), || {
+                    let have = extent.len();
+                    (entry.at.clone(), format!("{have} bytes, and the boot image has {len}"))
+                });
+            }
+            let Some((region, Content::Fat)) = self.content(*extent)? else { continue };
+            has_efi = true;
+            // What is not in the blocks that may be used, or not alone, EDK II does not look at.
+            let alone = !entries
+                .iter()
+                .any(|other| other.number != *number && other.extent.overlaps(*extent));
+            let name = format!("partition {number}");
+            let volume = self.fats.open(&region, &name, self.out)?;
+            found.extend(volume.filter(|_| alone && usable.contains(*extent)));
+        }
+        if self.efi_images().next().is_some() {
+            self.out.expect(&GPT_EFI, has_efi, || {
+                let place = entries.first().map_or(at("GPT", 512, 0), |entry| entry.at.clone());
+                (place, "no partition is a boot image for UEFI, or another FAT".to_owned())
+            });
+        }
+        Ok(found)
+    }
+}
