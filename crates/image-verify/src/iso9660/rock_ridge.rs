@@ -230,8 +230,8 @@ impl RockRidge {
     ) -> Result<Attributes, ReadError> {
         let read = self.reader.system_use(&subject.record)?;
         let mut judge = Judge { rock: self, subject, out };
-        judge.areas(&read);
-        let mut found = Found::default();
+        let cut = judge.areas(&read);
+        let mut found = Found { cut, ..Found::default() };
         for entry in read.entries() {
             judge.entry(&entry, &mut found);
         }

@@ -68,6 +68,8 @@ pub(super) struct Found {
     pub(super) kinds: u8,
     /// Bits that `RR` has.
     pub(super) rr: Option<u8>,
+    /// Some entries could not be read, which was told: what is not there may be in them.
+    pub(super) cut: bool,
 }
 
 /// What is wrong with something that is in several entries.

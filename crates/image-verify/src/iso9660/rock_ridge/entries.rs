@@ -98,8 +98,8 @@ fn numbers(entry: &Entry<'_>) -> Vec<(&'static str, Both32)> {
 }
 
 impl Judge<'_, '_> {
-    /// Judges the areas that the entries of a record are in.
-    pub(super) fn areas(&mut self, read: &SystemUse) {
+    /// Judges the areas that the entries of a record are in. True if some could not be read.
+    pub(super) fn areas(&mut self, read: &SystemUse) -> bool {
         let block_size = self.rock.reader.block_size;
         if !read.continuations.is_empty() {
             self.rock.evaluated.all(&[
@@ -155,6 +155,7 @@ impl Judge<'_, '_> {
                 }
             }
         }
+        read.faults.iter().any(|fault| !matches!(fault, Fault::SecondContinuation(_)))
     }
 
     fn fault_of_ce(

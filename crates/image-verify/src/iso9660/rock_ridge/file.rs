@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use image_formats::susp::{MAX_NAME, MAX_TARGET, Name, raw::Rr};
 
 use super::{
-    Attributes, DEVICE, DUPLICATE, FILE_TYPE, Judge, KINDS, LINKS, LONG_NAME, NAME, NAME_LENGTH,
-    NAME_PIECES, OWN_RECORD, PX, Posix, Role, SERIAL, SYMLINK, TARGET, TARGET_TEXT,
+    DEVICE, DUPLICATE, FILE_TYPE, Judge, KINDS, LINKS, LONG_NAME, NAME, NAME_LENGTH, NAME_PIECES,
+    OWN_RECORD, PX, Posix, Role, SERIAL, SYMLINK, TARGET, TARGET_TEXT,
     attributes::{Found, is_name, is_target},
     is_associated,
 };
@@ -33,18 +33,19 @@ impl Judge<'_, '_> {
             }
         }
         if self.subject.role == Role::Child {
-            self.name(&found.name);
+            self.name(found);
             self.target(found);
         }
-        self.posix(&found.attributes);
+        self.posix(found);
     }
 
-    fn name(&mut self, name: &Name) {
+    fn name(&mut self, found: &Found) {
+        let name = &found.name;
         if name.pieces == 0 {
             return;
         }
         self.rock.evaluated.all(&[&NAME_PIECES, &NAME, &NAME_LENGTH, &LONG_NAME, &DUPLICATE]);
-        if name.unfinished {
+        if name.unfinished && !found.cut {
             self.fault_of_record(&NAME_PIECES, || {
                 "the last piece of the name says that another one follows".to_owned()
             });
@@ -89,6 +90,9 @@ impl Judge<'_, '_> {
             return;
         }
         self.rock.evaluated.all(&[&SYMLINK]);
+        if !has_target && found.cut {
+            return;
+        }
         if !has_target {
             return self.fault_of_record(&SYMLINK, || "a symlink without SL".to_owned());
         }
@@ -97,7 +101,7 @@ impl Judge<'_, '_> {
             self.fault_of_record(&SYMLINK, || format!("SL, and the mode is {mode:#o}"));
         }
         self.rock.evaluated.all(&[&TARGET, &TARGET_TEXT]);
-        if target.unfinished || target.open {
+        if (target.unfinished || target.open) && !found.cut {
             self.fault_of_record(&TARGET, || {
                 "the last piece of the target says that another one follows".to_owned()
             });
@@ -111,11 +115,12 @@ impl Judge<'_, '_> {
         }
     }
 
-    fn posix(&mut self, attributes: &Attributes) {
+    fn posix(&mut self, found: &Found) {
+        let attributes = &found.attributes;
         let role = self.subject.role;
         let Some(posix) = attributes.posix else {
             // Of a directory that is elsewhere, its own record tells.
-            if role != Role::Parent && attributes.child_link.is_none() {
+            if role != Role::Parent && attributes.child_link.is_none() && !found.cut {
                 self.rock.evaluated.all(&[&PX]);
                 self.fault_of_record(&PX, || "no PX".to_owned());
             }
@@ -152,7 +157,7 @@ impl Judge<'_, '_> {
         }
         if matches!(file_type, Posix::CHARACTER | Posix::BLOCK) {
             self.rock.evaluated.all(&[&DEVICE]);
-            if !attributes.device {
+            if !attributes.device && !found.cut {
                 self.fault_of_record(&DEVICE, || "a device without PN".to_owned());
             }
         }
