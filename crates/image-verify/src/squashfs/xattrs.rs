@@ -1,0 +1,161 @@
+//! Extended attributes: the entries of the table, and the names and values they lead to.
+
+use std::{collections::HashSet, mem::size_of};
+
+use image_formats::{
+    bytes::ReadError,
+    squashfs::{
+        MetadataError, MetadataRef,
+        raw::{XattrEntry, XattrId, XattrValue},
+    },
+};
+use zerocopy::little_endian::U64;
+
+use super::{
+    Fs, Judge, Place, Whose, XATTR, XATTR_PREFIX, XATTR_SIZE,
+    tables::{XATTR_TABLE, Xattrs},
+};
+
+/// `XATTR_NAME_MAX`.
+const MAX_NAME: usize = 255;
+/// `XATTR_SIZE_MAX`.
+const MAX_VALUE: u32 = 1 << 16;
+
+/// What attributes may still take: entries that share what they lead to would make little much.
+struct Budget {
+    /// Bytes of entries and of values that are with them.
+    near: u64,
+    /// Bytes of values that are elsewhere.
+    far: u64,
+    /// Where those are that were read: many inodes may share one.
+    seen: HashSet<MetadataRef>,
+}
+
+impl Judge<'_> {
+    /// Judges all of them, whether an inode has them or not.
+    pub(super) fn xattrs(&mut self, fs: &mut Fs) -> Result<(), ReadError> {
+        const STRUCTURE: &str = "SquashFS xattr id table";
+        let Some(xattrs) = fs.layout.tables.xattrs.take() else { return Ok(()) };
+        if xattrs.values.whole {
+            self.evaluated(&[&XATTR, &XATTR_PREFIX, &XATTR_SIZE]);
+            let len = xattrs.values.len;
+            let mut budget = Budget { near: len, far: len, seen: HashSet::new() };
+            for number in 0..xattrs.ids.index.len() {
+                let ids = self.table_block::<XattrId>(fs, STRUCTURE, &xattrs.ids, number)?;
+                for id in ids.unwrap_or_default() {
+                    let at =
+                        xattrs.values.start.saturating_add(MetadataRef::of(id.xattr.get()).block);
+                    let place = self.place(XATTR_TABLE, at.min(xattrs.values.end), 0);
+                    if let Err(error) = self.set(fs, &xattrs, &id, place, &mut budget) {
+                        self.unreadable(&XATTR, XATTR_TABLE, Whose::Nobody, error)?;
+                    }
+                }
+            }
+        }
+        fs.layout.tables.xattrs = Some(xattrs);
+        Ok(())
+    }
+
+    /// The attributes of an inode.
+    fn set(
+        &mut self,
+        fs: &mut Fs,
+        xattrs: &Xattrs,
+        id: &XattrId,
+        place: Place,
+        budget: &mut Budget,
+    ) -> Result<(), MetadataError> {
+        let (start, end) = (xattrs.values.start, xattrs.values.end);
+        let at = MetadataRef::of(id.xattr.get());
+        let known = xattrs.values.position(at.block, at.offset).is_some();
+        if !self.xattr(known, place, || {
+            format!("byte {} of block {:#x}, which is not in the table", at.offset, at.block)
+        }) {
+            return Ok(());
+        }
+        let mut values = Vec::new();
+        let mut size = 0_u64;
+        let mut cursor = fs.reader.cursor(start, end, at);
+        for _ in 0..id.count.get() {
+            let entry: XattrEntry = cursor.read()?;
+            let kind = entry.entry_type.get();
+            let prefix = match kind & XattrEntry::PREFIX {
+                XattrEntry::USER => "user.",
+                XattrEntry::TRUSTED => "trusted.",
+                XattrEntry::SECURITY => "security.",
+                _ => "",
+            };
+            if prefix.is_empty() {
+                self.expect(&XATTR_PREFIX, false, place, || {
+                    format!("type {kind:#x}, and 0 to 2 are known")
+                });
+            }
+            let name_len = usize::from(entry.size.get());
+            let len = prefix.len() + name_len;
+            let named = name_len > 0 && len <= MAX_NAME;
+            if !self.xattr(named, place, || {
+                format!("a name of {len} bytes with its prefix: it must have some, to {MAX_NAME}")
+            }) {
+                return Ok(());
+            }
+            cursor.skip(name_len as u64)?;
+            size += len as u64 + 1;
+            let value: XattrValue = cursor.read()?;
+            let value_len = value.vsize.get();
+            let far = kind & XattrEntry::OUT_OF_LINE != 0;
+            let spent = (size_of::<XattrEntry>() + size_of::<XattrValue>() + name_len) as u64;
+            let most = if far { size_of::<U64>() as u32 } else { MAX_VALUE };
+            let fits = if far { value_len == most } else { value_len <= most };
+            if !self.xattr(fits, place, || format!("a value of {value_len} bytes, not {most}")) {
+                return Ok(());
+            }
+            let left = budget.near.checked_sub(spent + u64::from(value_len));
+            if !self.xattr(left.is_some(), place, overlap) {
+                return Ok(());
+            }
+            budget.near = left.unwrap_or(0);
+            if far {
+                values.push(MetadataRef::of(cursor.read::<U64>()?.get()));
+            } else {
+                cursor.skip(value_len.into())?;
+            }
+        }
+        let said = u64::from(id.size.get());
+        self.expect(&XATTR_SIZE, said == size, place, || {
+            format!("{said} bytes of names, and they have {size}")
+        });
+        for at in values {
+            if !budget.seen.insert(at) {
+                continue;
+            }
+            let known = xattrs.values.position(at.block, at.offset).is_some();
+            if !self.xattr(known, place, || {
+                format!("a value at byte {} of block {:#x}, not in the table", at.offset, at.block)
+            }) {
+                continue;
+            }
+            let mut cursor = fs.reader.cursor(start, end, at);
+            let len = cursor.read::<XattrValue>()?.vsize.get();
+            if !self.xattr(len <= MAX_VALUE, place, || {
+                format!("a value of {len} bytes, and {MAX_VALUE} are the most")
+            }) {
+                continue;
+            }
+            let left = budget.far.checked_sub(u64::from(len));
+            if !self.xattr(left.is_some(), place, overlap) {
+                return Ok(());
+            }
+            budget.far = left.unwrap_or(0);
+            cursor.skip(len.into())?;
+        }
+        Ok(())
+    }
+
+    fn xattr(&mut self, holds: bool, place: Place, message: impl FnOnce() -> String) -> bool {
+        holds || self.expect(&XATTR, false, place, message)
+    }
+}
+
+fn overlap() -> String {
+    "attributes overlap: they have more bytes than the table".to_owned()
+}
