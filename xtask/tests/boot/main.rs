@@ -1,8 +1,12 @@
-//! The cards of `tests/fixtures/sd-flake`: what real tools say of them, and whether they boot. QEMU
-//! emulates, it never uses KVM: that `/dev/kvm` opens says nothing about whether a guest would run.
+//! The cards of `tests/fixtures/sd-flake` and the discs of `tests/fixtures/iso-flake`: what real tools
+//! say of them, and whether they boot. QEMU emulates, it never uses KVM: that `/dev/kvm` opens says
+//! nothing about whether a guest would run.
 
 mod card;
+mod disc;
+mod discs;
 mod machine;
+mod store;
 mod tool;
 
 use std::time::Duration;
