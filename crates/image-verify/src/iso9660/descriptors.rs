@@ -250,8 +250,8 @@ impl Judge<'_> {
         let formal = len == 34 && identifier_len == 1 && identifier == 0;
         self.expect(&ROOT, formal && record.is_directory(), &place, || {
             format!(
-                "length {len}, name of {identifier_len} bytes, flags {flags:#04x}: not the record \
-                 of a root directory"
+                "length {len}, name of {identifier_len} bytes, {identifier:#04x} its first, flags \
+                 {flags:#04x}: not the record of a root directory"
             )
         });
         record.is_directory()

@@ -2,7 +2,10 @@
 
 use std::mem::offset_of;
 
-use image_formats::iso9660::{Block, Moment, Record, raw::DirectoryRecord};
+use image_formats::iso9660::{
+    Block, Moment, Record,
+    raw::{DirectoryRecord, ShortDate},
+};
 
 use super::{
     EXTENT, FLAGS, INTERLEAVE, Place, RECORDING, VOLUME_SEQUENCE, VOLUME_SPACE, directories::Walk,
@@ -29,7 +32,12 @@ impl Walk<'_, '_> {
         }
         if raw.recording.moment() == Moment::Invalid {
             let place = at(offset_of!(DirectoryRecord, recording), 7);
-            self.judge.fault(&RECORDING, &place, || format!("{:?} is no date", raw.recording));
+            self.judge.fault(&RECORDING, &place, || {
+                let ShortDate { year, month, day, hour, minute, second, zone } = raw.recording;
+                let year = u32::from(year) + 1900;
+                let date = format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
+                format!("{date}, zone {zone}: not a date")
+            });
         }
     }
 
@@ -45,7 +53,9 @@ impl Walk<'_, '_> {
         let (unit, gap) = (raw.file_unit_size, raw.interleave_gap_size);
         if gap != 0 {
             self.judge.fault(&INTERLEAVE, place, || {
-                format!("{unit} blocks and a gap of {gap}, again and again")
+                format!(
+                    "in units of {unit} blocks with gaps of {gap} between them, not in one piece"
+                )
             });
         }
         let (disc, this) =

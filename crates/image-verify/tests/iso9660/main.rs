@@ -1,18 +1,21 @@
 //! ISO 9660: good images give no finding, every check has a broken twin, bsdtar, isoinfo and xorriso
 //! see the same, and no bytes make the verifier panic.
 
+mod hostile;
 mod image;
+mod twins;
+mod witnesses;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image::*;
 use image_formats::bytes::Region;
 use image_model::{Finding, ImageSpace, Location, Severity};
 use image_verify::{
     Recorded, Recorder, UNUSED_WAIVER, iso9660,
-    tree::{Kind, Tree},
     volume::{Trouble, Volume},
 };
+use twins::{TWINS, Twin};
 
 /// Judges a volume that is called `disc`.
 fn judge(region: &Region) -> (Recorded, Option<Volume>) {
@@ -37,22 +40,59 @@ fn failed(recorded: &Recorded) -> BTreeSet<String> {
     recorded.findings.iter().map(|finding| finding.check.to_string()).collect()
 }
 
-/// Every path of a tree, with `/` after those of directories.
-fn paths(tree: &Tree) -> BTreeSet<String> {
-    let path = |id| {
-        let slash = if matches!(tree.node(id).kind, Kind::Directory(_)) { "/" } else { "" };
-        format!("{}{slash}", String::from_utf8(tree.path(id)).unwrap())
-    };
-    tree.below(Tree::ROOT).map(path).collect()
-}
-
 /// What xorriso and genisoimage write gives no warning, whatever they are told to write.
 #[test]
 fn good_images_are_silent() {
-    for (maker, options) in MATRIX {
-        let (recorded, volume) = judge_bytes(&make(*maker, options));
+    for Made { options, bytes, .. } in matrix() {
+        let (recorded, volume) = judge_bytes(bytes);
         let loud = recorded.findings.iter().filter(|f| f.severity != Severity::Info);
-        assert_eq!(loud.collect::<Vec<_>>(), [] as [&Finding; 0], "{maker:?} {options:?}");
+        assert_eq!(loud.collect::<Vec<_>>(), [] as [&Finding; 0], "{options}");
         assert_eq!(volume.unwrap().label, "nixos-test-x86_64");
     }
+}
+
+/// A twin fails with its check, those that it names, and no other.
+#[test]
+fn twins_fail_with_their_checks() {
+    let mut wrong = Vec::new();
+    for twin in TWINS {
+        let Twin { check, also, .. } = twin;
+        let (recorded, _) = judge_bytes(&twin.image());
+        let want: BTreeSet<_> =
+            [check].into_iter().chain(*also).map(|id| (*id).to_owned()).collect();
+        if failed(&recorded) != want {
+            wrong.push((check, recorded.findings));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_check_has_a_twin() {
+    let twins: BTreeSet<_> = TWINS.iter().map(|twin| twin.check).collect();
+    assert_eq!(twins.len(), TWINS.len());
+    assert_eq!(twins, iso9660::CHECKS.iter().map(|check| check.id).collect());
+}
+
+/// What the findings of all twins say.
+#[test]
+fn messages() {
+    let reports: BTreeMap<_, _> = TWINS
+        .iter()
+        .map(|twin| {
+            let (recorded, _) = judge_bytes(&twin.image());
+            let lines = recorded.findings.iter().map(|f| {
+                format!(
+                    "{} {:#x} {} {}: {}",
+                    f.severity.as_str(),
+                    f.at.offset,
+                    f.at.structure,
+                    f.at.path.as_deref().unwrap_or("-"),
+                    f.message
+                )
+            });
+            (twin.check, lines.collect::<Vec<_>>())
+        })
+        .collect();
+    insta::assert_json_snapshot!(reports);
 }
