@@ -34,6 +34,7 @@ pub mod ext4;
 pub mod fat;
 pub mod fdt;
 pub mod gpt;
+pub mod grub;
 pub mod gzip;
 pub mod iso9660;
 pub mod isohybrid;

@@ -5,6 +5,9 @@
 
 use std::{iter::Peekable, str::Chars};
 
+/// The longest word that variables make: they may have each other as values.
+const MAX_EXPANDED: usize = 64 << 10;
+
 /// A command: words up to the end of a line, `;`, `{`, `}`, `&`, `|`, `<` or `>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Command {
@@ -12,6 +15,8 @@ pub(crate) struct Command {
     pub(crate) line: usize,
     /// How many blocks are open around it.
     pub(crate) depth: usize,
+    /// How many conditions and loops are open around it: perhaps it is not run, or often.
+    pub(crate) conditions: usize,
     /// A block follows, as after `menuentry`.
     pub(crate) opens: bool,
     /// Its words, without those of conditions and loops before it.
@@ -37,7 +42,7 @@ const BEFORE: [&str; 8] = ["if", "then", "elif", "else", "while", "until", "do",
 
 /// The commands of a file.
 pub(crate) fn commands(text: &str) -> Commands<'_> {
-    Commands { chars: text.chars().peekable(), line: 1, depth: 0, done: false }
+    Commands { chars: text.chars().peekable(), line: 1, depth: 0, conditions: 0, done: false }
 }
 
 /// The commands of a file, in their order.
@@ -45,6 +50,7 @@ pub(crate) struct Commands<'t> {
     chars: Peekable<Chars<'t>>,
     line: usize,
     depth: usize,
+    conditions: usize,
     done: bool,
 }
 
@@ -70,13 +76,23 @@ impl Word {
         }
     }
 
-    /// The word, with each variable as `value` has it; `${name}` where it has none.
+    /// The word, with each variable as `value` has it; `${name}` where it has none. What comes after
+    /// [`MAX_EXPANDED`] bytes is left out.
     pub(crate) fn expand(&self, value: impl Fn(&str) -> Option<String>) -> String {
-        let part = |part: &Part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Variable(name) => value(name).unwrap_or_else(|| format!("${{{name}}}")),
-        };
-        self.0.iter().map(part).collect()
+        let mut expanded = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => expanded.push_str(text),
+                Part::Variable(name) => match value(name) {
+                    Some(text) => expanded.push_str(&text),
+                    None => expanded.push_str(&format!("${{{name}}}")),
+                },
+            }
+            if expanded.len() > MAX_EXPANDED {
+                break;
+            }
+        }
+        expanded
     }
 
     /// The word, with variables as `${name}`.
@@ -128,6 +144,23 @@ impl Commands<'_> {
         } else {
             word.0.push(Part::Variable(name));
         }
+    }
+
+    /// Takes the words of conditions and loops from a command, and counts those that are open.
+    fn finish(&mut self, mut command: Command) -> Command {
+        let keyword = |word: &Word| word.text().is_some_and(|word| BEFORE.contains(&word));
+        let skipped = command.words.iter().take_while(|word| keyword(word)).count();
+        for word in command.words.drain(..skipped) {
+            let opens = matches!(word.text(), Some("if" | "while" | "until"));
+            self.conditions += usize::from(opens);
+        }
+        match command.name() {
+            "for" | "case" => self.conditions += 1,
+            "fi" | "done" | "esac" => self.conditions = self.conditions.saturating_sub(1),
+            _ => {}
+        }
+        command.conditions = self.conditions;
+        command
     }
 
     /// What is between double quotes. False if they do not end.
@@ -193,13 +226,6 @@ impl Iterator for Commands<'_> {
 
     fn next(&mut self) -> Option<Command> {
         let mut command = Command::default();
-        let finish = |mut command: Command| {
-            let first = command.words.iter();
-            let skipped = first.take_while(|word| word.text().is_some_and(|w| BEFORE.contains(&w)));
-            let skipped = skipped.count();
-            command.words.drain(..skipped);
-            command
-        };
         // Bounded: each turn takes a character, or ends.
         while !self.done {
             (command.depth, command.line) = if command.words.is_empty() {
@@ -214,12 +240,12 @@ impl Iterator for Commands<'_> {
                     self.next_char();
                     self.depth += 1;
                     command.opens = true;
-                    return Some(finish(command));
+                    return Some(self.finish(command));
                 }
                 Some('}') => {
                     // Text before it on the same line is a command by itself.
                     if !command.words.is_empty() {
-                        return Some(finish(command));
+                        return Some(self.finish(command));
                     }
                     self.next_char();
                     if self.depth == 0 {
@@ -231,7 +257,7 @@ impl Iterator for Commands<'_> {
                 Some('\n' | ';' | '|' | '&' | '<' | '>') => {
                     self.next_char();
                     if !command.words.is_empty() {
-                        return Some(finish(command));
+                        return Some(self.finish(command));
                     }
                 }
                 Some(_) => match self.word() {
@@ -251,7 +277,7 @@ impl Iterator for Commands<'_> {
                         command.broken = Some("{ without }");
                     }
                     let any = !command.words.is_empty() || command.broken.is_some();
-                    return any.then(|| finish(command));
+                    return any.then(|| self.finish(command));
                 }
             }
         }
@@ -308,6 +334,18 @@ mod tests {
         assert!(commands(text).nth(2).unwrap().opens);
         let found = commands("menuentry x{linux /k}").map(|c| c.name().to_owned());
         assert_eq!(found.collect::<Vec<_>>(), ["menuentry", "linux"]);
+    }
+
+    #[test]
+    fn conditions_are_known() {
+        let text = "a\nif b; then\n c\nelse\n d\nfi\ne\nfor x in 1 2; do f; done\ng";
+        let found: Vec<_> = commands(text)
+            .filter(|command| command.name().len() == 1)
+            .map(|command| (command.name().to_owned(), command.conditions > 0))
+            .collect();
+        let want = [("a", false), ("b", true), ("c", true), ("d", true), ("e", false)];
+        let want = want.into_iter().chain([("f", true), ("g", false)]);
+        assert_eq!(found, want.map(|(name, c)| (name.to_owned(), c)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -331,7 +331,7 @@ impl Initrd {
     }
 
     /// What is mounted at one of these places.
-    fn mounted(&self, places: &[&str]) -> Option<String> {
+    pub(crate) fn mounted(&self, places: &[&str]) -> Option<String> {
         self.kept.iter().find_map(|(id, content)| {
             let text = String::from_utf8_lossy(content);
             let is_here = |path: &str| places.contains(&path.trim_end_matches('/'));

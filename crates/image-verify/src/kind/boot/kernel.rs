@@ -97,7 +97,7 @@ pub(crate) fn x86_kernel(head: &[u8], size: u64) -> Result<x86_image::Header, St
     if let Some(header) = header {
         // Who signs a kernel adds to it, and nobody may take from it.
         return match header.len() {
-            len if len > size => Err(format!("cut short: a kernel of {len} bytes, {size} of them")),
+            len if len > size => Err(format!("cut short: {size} bytes of a kernel of {len}")),
             _ => Ok(header),
         };
     }

@@ -1,0 +1,307 @@
+//! What firmware starts: the images of the boot catalog, and of a stick what its first block and
+//! its partition tables lead to. El Torito 1.0; UEFI 2.10 §3.5 and §13.3.2.1.
+
+use std::{io::Read as _, rc::Rc};
+
+use image_formats::{bytes::Region, grub, pe};
+use image_model::Boot;
+
+use super::{Judge, Medium, Place, Way, processor, refind};
+use crate::{
+    el_torito::{BootImage, Loader},
+    hybrid::Bios,
+    kind::boot::{
+        Processor,
+        kernel::section,
+        paths::{find_file, lexical},
+    },
+    tree::NodeId,
+    volume::Volume,
+};
+
+/// `platform` of an image for a PC's BIOS, and for UEFI.
+const PC: u8 = 0;
+const UEFI: u8 = 0xef;
+
+/// Where GRUB's configuration is, in the file system that it starts from or on the disc.
+const GRUB_CONFIGS: [&str; 6] = [
+    "/EFI/BOOT/grub.cfg",
+    "/boot/grub/grub.cfg",
+    "/boot/grub2/grub.cfg",
+    "/grub/grub.cfg",
+    "/EFI/debian/grub.cfg",
+    "/EFI/nixos/grub.cfg",
+];
+
+/// What a GRUB reads that finds the image as a file on another disk.
+const LOOPBACK: &str = "/boot/grub/loopback.cfg";
+
+/// The most of what is built into GRUB that is read.
+const MAX_MODULES: u64 = 32 << 20;
+
+/// What a program for UEFI is.
+enum Program {
+    Grub(grub::Modules),
+    SystemdBoot,
+    Unified,
+    Other,
+}
+
+impl<'a> Judge<'a, '_> {
+    pub(super) fn firmware(&mut self) {
+        for medium in [Medium::Disc, Medium::Usb] {
+            for problem in self.bios(medium) {
+                self.lacks((Boot::Bios, medium), problem);
+            }
+        }
+        for firmware in [Boot::UefiX86_64, Boot::UefiAarch64] {
+            for medium in [Medium::Disc, Medium::Usb] {
+                for problem in self.uefi((firmware, medium)) {
+                    self.lacks((firmware, medium), problem);
+                }
+            }
+        }
+        self.others();
+    }
+
+    /// The processors that something is for: both, where nothing is.
+    fn processors(&self) -> Vec<Processor> {
+        let pc = self.disc.boot.iter().any(|image| image.platform == PC);
+        let has = |processor: &Processor| {
+            let removable = removable(*processor);
+            let mut all = self.volumes.iter();
+            all.any(|(_, volume)| find_file(volume, &removable).is_some())
+                || *processor == Processor::X86_64 && pc
+        };
+        let all = [Processor::X86_64, Processor::Aarch64];
+        let found: Vec<_> = all.iter().copied().filter(has).collect();
+        if found.is_empty() { all.to_vec() } else { found }
+    }
+
+    /// Why a PC's BIOS starts nothing.
+    fn bios(&mut self, medium: Medium) -> Vec<String> {
+        let disc = self.disc;
+        let image = match (medium, &disc.stick.bios) {
+            (Medium::Disc, _) => disc.boot.iter().find(|i| i.platform == PC && i.bootable),
+            (Medium::Usb, Bios::Starts(number)) => disc.boot.iter().find(|i| i.number == *number),
+            (Medium::Usb, Bios::Unknown) => return Vec::new(),
+            (Medium::Usb, Bios::Nothing(why)) => return vec![why.clone()],
+        };
+        let Some(image) = image else {
+            return vec![match disc.boot.is_empty() {
+                true => "no boot catalog".to_owned(),
+                false => "no image for it in the boot catalog".to_owned(),
+            }];
+        };
+        if let Some(why) = unsound(image) {
+            return vec![why];
+        }
+        match image.loader {
+            Loader::Isolinux => {
+                if !self.isolinux.contains_key(&image.number) {
+                    let problems = self.isolinux(image);
+                    self.isolinux.insert(image.number, problems);
+                }
+                self.isolinux[&image.number].clone()
+            }
+            Loader::Grub => {
+                let Some(place) = self.disc() else {
+                    return vec!["GRUB needs files of a disc that cannot be read".to_owned()];
+                };
+                self.grub_starts(&[place], Processor::X86_64)
+            }
+            Loader::Other => Vec::new(),
+        }
+    }
+
+    /// Why UEFI starts nothing.
+    fn uefi(&mut self, (firmware, medium): Way) -> Vec<String> {
+        let disc = self.disc;
+        let processor = processor(firmware);
+        let removable = removable(processor);
+        let mut problems = Vec::new();
+        let mut volumes: Vec<&'a Volume> = Vec::new();
+        match medium {
+            Medium::Usb => volumes.extend(disc.stick.efi.iter().map(|volume| &**volume)),
+            Medium::Disc => {
+                for image in disc.boot.iter().filter(|i| i.platform == UEFI && i.bootable) {
+                    match (unsound(image), &image.volume) {
+                        (Some(why), _) => problems.push(why),
+                        (None, Some(volume)) => volumes.push(volume),
+                        (None, None) => problems.push(format!(
+                            "image {} of the boot catalog is no FAT file system that can be read",
+                            image.number
+                        )),
+                    }
+                }
+            }
+        }
+        let mut found = false;
+        for volume in volumes.iter().copied() {
+            let place = self.place(volume);
+            let Some(id) = find_file(volume, &removable) else { continue };
+            found = true;
+            let Some(image) = self.efi_program(place, id, &[processor]) else {
+                problems.push(format!("{removable} is no program for it"));
+                continue;
+            };
+            let own = self.loader(place, id, &image, processor, medium);
+            if own.is_empty() {
+                return Vec::new();
+            }
+            problems.extend(own);
+        }
+        if !found && problems.is_empty() {
+            problems.push(match (medium, volumes.is_empty()) {
+                (Medium::Disc, true) if disc.boot.is_empty() => "no boot catalog".to_owned(),
+                (Medium::Disc, true) => "no image for UEFI in the boot catalog".to_owned(),
+                (Medium::Disc, false) => format!("no {removable} in the image for UEFI"),
+                (Medium::Usb, true) => {
+                    "no partition table leads to a FAT file system; only some firmware reads the \
+                     boot catalog of a stick"
+                        .to_owned()
+                }
+                (Medium::Usb, false) => {
+                    format!("no {removable} in a FAT file system that a partition table leads to")
+                }
+            });
+        }
+        problems
+    }
+
+    /// Why a program of UEFI goes no further.
+    fn loader(
+        &mut self,
+        place: Place<'a>,
+        id: NodeId,
+        image: &pe::Image,
+        processor: Processor,
+        medium: Medium,
+    ) -> Vec<String> {
+        let (_, volume) = place;
+        match program(volume, id, image) {
+            Program::Grub(modules) => self.grub_of(place, &modules, processor, medium),
+            Program::SystemdBoot => match self.entries(place, processor) {
+                true => Vec::new(),
+                false => vec!["systemd-boot finds no entry that starts".to_owned()],
+            },
+            Program::Unified => match self.uki(place, id, image, processor) {
+                true => Vec::new(),
+                false => vec!["the unified kernel image is broken".to_owned()],
+            },
+            Program::Other => {
+                // A shim starts the program beside it.
+                let name = format!("/EFI/BOOT/grub{}.efi", processor.efi());
+                let Some(grub) = find_file(volume, &name) else { return Vec::new() };
+                let Some(image) = self.efi_program(place, grub, &[processor]) else {
+                    return vec![format!("{name} is no program for it")];
+                };
+                match program(volume, grub, &image) {
+                    Program::Grub(modules) => self.grub_of(place, &modules, processor, medium),
+                    _ => Vec::new(),
+                }
+            }
+        }
+    }
+
+    /// Why a GRUB of UEFI goes no further.
+    fn grub_of(
+        &mut self,
+        place: Place<'a>,
+        modules: &grub::Modules,
+        processor: Processor,
+        medium: Medium,
+    ) -> Vec<String> {
+        // Started from a disc it takes the whole of it for the device it comes from, or the image
+        // in it, where a partition table names that as well. What is built into it may search.
+        let searches = modules.config.is_some() || modules.memdisk;
+        let more = (medium == Medium::Disc || searches).then(|| self.disc()).flatten();
+        let places: Vec<_> = [place].into_iter().chain(more).collect();
+        let problems = self.grub_starts(&places, processor);
+        // A file in its own memory is as good as one that is found.
+        if searches && problems.iter().any(|problem| problem.contains("finds no grub.cfg")) {
+            return Vec::new();
+        }
+        let prefix = modules.prefix.as_deref().unwrap_or_default();
+        let prefix = String::from_utf8_lossy(prefix).into_owned();
+        if searches || !prefix.starts_with('/') || !problems.is_empty() {
+            return problems;
+        }
+        let config = lexical(&format!("{prefix}/grub.cfg"));
+        let there = places.iter().any(|(_, volume)| find_file(volume, &config).is_some());
+        match there {
+            true => problems,
+            false => vec![format!("GRUB looks for {config}, which is not there")],
+        }
+    }
+
+    /// Why the configurations of GRUB on these file systems start nothing.
+    fn grub_starts(&mut self, places: &[Place<'a>], processor: Processor) -> Vec<String> {
+        let processors = self.processors();
+        let mut found = false;
+        for place in places {
+            for path in GRUB_CONFIGS {
+                let Some(id) = find_file(place.1, path) else { continue };
+                found = true;
+                if self.grub(*place, id, &processors, false).starts(processor) {
+                    return Vec::new();
+                }
+            }
+        }
+        let names: Vec<_> = places.iter().map(|(_, volume)| volume.name.as_str()).collect();
+        vec![match found {
+            true => format!("no entry of grub.cfg starts a kernel for {processor}"),
+            false => format!("GRUB finds no grub.cfg on {}", names.join(" and ")),
+        }]
+    }
+
+    /// Configurations that somebody may choose, and that firmware does not lead to by itself.
+    fn others(&mut self) {
+        let processors = self.processors();
+        for place in Rc::clone(&self.volumes).iter().copied() {
+            let (_, volume) = place;
+            for path in GRUB_CONFIGS {
+                if let Some(id) = find_file(volume, path) {
+                    self.grub(place, id, &processors, false);
+                }
+            }
+            if let Some(id) = find_file(volume, LOOPBACK) {
+                self.grub(place, id, &processors, true);
+            }
+            for path in refind::CONFIGS {
+                if let Some(id) = find_file(volume, path) {
+                    self.refind(place, id);
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with an image of the boot catalog.
+fn unsound(image: &BootImage) -> Option<String> {
+    let number = image.number;
+    (!image.sound).then(|| format!("image {number} of the boot catalog is broken"))
+}
+
+/// What firmware starts of a disk that nobody chose anything on.
+fn removable(processor: Processor) -> String {
+    format!("/EFI/BOOT/BOOT{}.EFI", processor.efi().to_ascii_uppercase())
+}
+
+/// What a program for UEFI is, by its sections.
+fn program(volume: &Volume, id: NodeId, image: &pe::Image) -> Program {
+    let has = |name| image.section(name).is_some();
+    if has(".linux") {
+        return Program::Unified;
+    }
+    if has(".sdmagic") {
+        return Program::SystemdBoot;
+    }
+    let Some(Ok(mut content)) = section(volume, id, image, "mods") else { return Program::Other };
+    let mut bytes = Vec::new();
+    _ = content.by_ref().take(MAX_MODULES).read_to_end(&mut bytes);
+    match grub::Modules::read(&Region::from(bytes)) {
+        Ok(modules) => Program::Grub(modules),
+        Err(_) => Program::Grub(grub::Modules::default()),
+    }
+}

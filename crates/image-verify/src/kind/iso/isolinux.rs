@@ -1,0 +1,274 @@
+//! What ISOLINUX does with a disc: it looks for its modules and its configuration, and follows it.
+//! SYSLINUX 6, `core/fs/iso9660`, `core/elflink/load_env32.c`.
+
+use image_model::Location;
+
+use super::{
+    ISOLINUX_DEFAULT, ISOLINUX_FILE, ISOLINUX_INCLUDE, ISOLINUX_MODULE, Judge, Place, caseless,
+    isolinux_cfg::{self, Config, Label, Type},
+    linux::Start,
+};
+use crate::{
+    el_torito::BootImage,
+    kind::boot::{
+        Processor,
+        paths::{find_file, lexical},
+    },
+    tree::{Kind, NodeId, display},
+    volume::{MAX_TEXT, Volume},
+};
+
+/// Where the configuration is looked for, in this order.
+const FOLDERS: [&str; 5] = ["/boot/isolinux", "/isolinux", "/boot/syslinux", "/syslinux", "/"];
+
+/// Its names, each in each folder: `isolinux.cfg` first.
+const NAMES: [&str; 2] = ["isolinux.cfg", "syslinux.cfg"];
+
+/// The module that all others need, from version 5 on.
+const CORE: &str = "ldlinux.c32";
+
+/// Libraries that modules need, from version 5 on.
+const LIBRARIES: [&str; 5] =
+    ["libcom32.c32", "libutil.c32", "libgpl.c32", "libmenu.c32", "liblua.c32"];
+
+/// The most of a module, and of ISOLINUX itself, that is searched for names.
+const MAX_MODULE: u64 = 1 << 20;
+
+/// How many labels of one file are followed.
+const MAX_FOLLOWED: usize = 64;
+
+/// Ends of names that are no kernels: they are started in other ways.
+const OTHERS: [&str; 7] = [".0", ".bin", ".bs", ".bss", ".com", ".cbt", ".img"];
+
+impl<'a> Judge<'a, '_> {
+    /// Why ISOLINUX, which is this image, starts nothing; empty if it does.
+    pub(super) fn isolinux(&mut self, image: &BootImage) -> Vec<String> {
+        let Some(place) = self.disc() else {
+            return vec!["ISOLINUX needs files of a disc that cannot be read".to_owned()];
+        };
+        let (_, volume) = place;
+        let mut problems = Vec::new();
+        // Its own folder is the one that it starts in.
+        let own = image.file.map(|id| parent(&display(&volume.tree.path(id)))).unwrap_or_default();
+        if contains(&image.region, CORE) {
+            let folders = FOLDERS.iter().copied().chain([own.as_str()]);
+            let found = folders.into_iter().find_map(|folder| module(volume, &join(folder, CORE)));
+            let at = || image.file.map_or_else(|| volume.at.clone(), |id| volume.tree.location(id));
+            let held = self.expect(&ISOLINUX_MODULE, found.is_some(), at, || {
+                format!(
+                    "no {CORE} in {}: ISOLINUX 5 and later stops without it",
+                    FOLDERS.join(", ")
+                )
+            });
+            if !held {
+                problems.push(format!("ISOLINUX finds no {CORE}"));
+            }
+        }
+        let configs = FOLDERS.iter().flat_map(|folder| NAMES.map(|name| (*folder, name)));
+        let found = configs
+            .into_iter()
+            .find_map(|(folder, name)| Some((folder, caseless(volume, &join(folder, name))?)));
+        let Some((folder, id)) = found else {
+            problems.push(format!("ISOLINUX finds no isolinux.cfg in {}", FOLDERS.join(", ")));
+            return problems;
+        };
+        let Some(text) = self.text(place, id) else {
+            problems.push("isolinux.cfg cannot be read".to_owned());
+            return problems;
+        };
+        let config = isolinux_cfg::parse(&text, &mut |file| {
+            let id = lookup(volume, folder, file).ok_or("not there")?;
+            let content = volume.content(id, MAX_TEXT).map_err(|error| error.to_string())?;
+            Ok(String::from_utf8_lossy(&content).into_owned())
+        });
+        if !self.labels_of(place, id, folder, &config) {
+            problems.push(format!("{} has no entry that starts", display(&volume.tree.path(id))));
+        }
+        problems
+    }
+
+    /// Judges what a configuration says. True if it starts what it starts by itself.
+    fn labels_of(&mut self, place: Place<'a>, id: NodeId, folder: &str, config: &Config) -> bool {
+        let (_, volume) = place;
+        let at = || volume.tree.location(id);
+        for (file, why) in &config.includes {
+            self.expect(&ISOLINUX_INCLUDE, why.is_none(), at, || {
+                format!("INCLUDE {file}: {}", why.clone().unwrap_or_default())
+            });
+        }
+        let labels: Vec<_> =
+            config.labels.iter().filter(|label| !label.disabled).take(MAX_FOLLOWED).collect();
+        let starts: Vec<bool> =
+            labels.iter().map(|label| self.label(place, at(), folder, config, label)).collect();
+        let ui = config.ui.as_ref();
+        let ui = ui.is_some_and(|ui| self.module_of(place, at(), folder, config, ui, "UI"));
+        let default = config.default.as_deref().unwrap_or_default();
+        let word = default.split_ascii_whitespace().next().unwrap_or_default();
+        let named = labels.iter().position(|label| label.name == word);
+        let file = lookup(volume, folder, word).filter(|_| !word.is_empty());
+        let module = is_module(word)
+            && named.is_none()
+            && self.module_of(place, at(), folder, config, default, "DEFAULT");
+        let something = named.is_some() || file.is_some() || module || is_module(word);
+        let nothing = word.is_empty() && config.ui.is_some();
+        self.expect(&ISOLINUX_DEFAULT, something || nothing, at, || {
+            let labels: Vec<_> = config.labels.iter().map(|label| label.name.as_str()).collect();
+            match word {
+                "" => "neither DEFAULT nor UI".to_owned(),
+                _ => {
+                    format!("DEFAULT is {word}, no file, and the labels are {}", labels.join(", "))
+                }
+            }
+        });
+        // A menu has a choice of its own where DEFAULT is the menu.
+        let own = || labels.iter().position(|label| label.default);
+        let local = |chosen: &usize| labels.get(*chosen).is_some_and(|l| l.kind == Type::Local);
+        match named.or_else(own).or((!labels.is_empty()).then_some(0)) {
+            // It starts what is on the machine, and the others are for who chooses.
+            Some(chosen) if local(&chosen) => starts.contains(&true),
+            Some(chosen) => starts.get(chosen) == Some(&true),
+            None => ui || module || file.is_some(),
+        }
+    }
+
+    /// Judges one label. True if it starts.
+    fn label(
+        &mut self,
+        place: Place<'a>,
+        at: Location,
+        folder: &str,
+        config: &Config,
+        label: &Label,
+    ) -> bool {
+        let (_, volume) = place;
+        let what = format!("label {} (line {})", label.name, label.line);
+        let name = label.kernel.split_ascii_whitespace().next().unwrap_or_default();
+        let lower = name.to_ascii_lowercase();
+        match label.kind {
+            Type::Local => return false,
+            Type::Com32 => {
+                return self.module_of(place, at, folder, config, &label.kernel, &what);
+            }
+            Type::Kernel if is_module(&lower) => {
+                return self.module_of(place, at, folder, config, &label.kernel, &what);
+            }
+            _ => {}
+        }
+        let kernel = lookup(volume, folder, name);
+        let here = || at.clone();
+        let found = self
+            .expect(&ISOLINUX_FILE, kernel.is_some(), here, || format!("{what}: no file {name}"));
+        let Some(kernel) = kernel.filter(|_| found) else { return false };
+        let other = label.kind == Type::Kernel && OTHERS.iter().any(|end| lower.ends_with(end));
+        if other || matches!(label.kind, Type::Other | Type::Config) {
+            return true;
+        }
+        let append = match label.append.as_deref() {
+            None | Some("-") => "",
+            Some(append) => append,
+        };
+        let in_append = append.split_ascii_whitespace().filter_map(|w| w.strip_prefix("initrd="));
+        let mut initrds = Vec::new();
+        let mut all = true;
+        for name in in_append.chain(label.initrd.as_deref()).flat_map(|list| list.split(',')) {
+            let name = name.trim();
+            if name.is_empty() {
+                continue;
+            }
+            let id = lookup(volume, folder, name);
+            all &= self.expect(&ISOLINUX_FILE, id.is_some(), here, || {
+                format!("INITRD of {what}: no file {name}")
+            });
+            initrds.extend(id.map(|id| (place, id)));
+        }
+        // What follows the name of a kernel comes before what is appended.
+        let more = label.kernel.split_once(|c: char| c.is_ascii_whitespace()).map_or("", |w| w.1);
+        let line = format!("{more} {append}");
+        // memdisk has the header of a kernel, and its initramfs is an image of a floppy.
+        let memdisk = lower.ends_with("memdisk");
+        let start = Start {
+            kernel: (place, kernel),
+            initrds: if memdisk { Vec::new() } else { initrds },
+            line: line.trim().to_owned(),
+            processors: &[Processor::X86_64],
+            at,
+            complete: !memdisk,
+        };
+        self.start(&start).is_some() && all
+    }
+
+    /// Judges a module, and what it needs. `value` has its name, and then its arguments.
+    fn module_of(
+        &mut self,
+        (_, volume): Place<'a>,
+        at: Location,
+        folder: &str,
+        config: &Config,
+        value: &str,
+        what: &str,
+    ) -> bool {
+        let name = value.split_ascii_whitespace().next().unwrap_or_default();
+        let name = if is_module(name) { name.to_owned() } else { format!("{name}.c32") };
+        let search = |name: &str| {
+            let own = lookup(volume, folder, name);
+            let mut elsewhere = config.path.iter().map(String::as_str).chain(FOLDERS);
+            own.or_else(|| elsewhere.find_map(|folder| module(volume, &join(folder, name))))
+        };
+        let found = search(&name);
+        self.expect(
+            &ISOLINUX_FILE,
+            found.is_some(),
+            || at.clone(),
+            || format!("{what}: no module {name}"),
+        );
+        let Some(id) = found else { return false };
+        let content = volume.head(id, MAX_MODULE).unwrap_or_default();
+        let mut whole = true;
+        // From version 5 on modules are ELF files that name their libraries.
+        for library in LIBRARIES.iter().filter(|_| content.starts_with(b"\x7fELF")) {
+            let named = [b"\0", library.as_bytes(), b"\0"].concat();
+            if !content.windows(named.len()).any(|window| window == named) {
+                continue;
+            }
+            let beside = parent(&display(&volume.tree.path(id)));
+            let there = search(library).or_else(|| module(volume, &join(&beside, library)));
+            whole &= self.expect(
+                &ISOLINUX_MODULE,
+                there.is_some(),
+                || volume.tree.location(id),
+                || format!("no {library}, which {name} needs"),
+            );
+        }
+        whole
+    }
+}
+
+/// A file as ISOLINUX finds it: from the folder of its configuration, or from the root.
+fn lookup(volume: &Volume, folder: &str, name: &str) -> Option<NodeId> {
+    module(volume, &join(folder, name))
+}
+
+/// The file at a path, whatever the case of its letters.
+fn module(volume: &Volume, path: &str) -> Option<NodeId> {
+    let found = find_file(volume, path).or_else(|| caseless(volume, path))?;
+    matches!(volume.tree.node(found).kind, Kind::File(_)).then_some(found)
+}
+
+fn join(folder: &str, name: &str) -> String {
+    lexical(&if name.starts_with('/') { name.to_owned() } else { format!("{folder}/{name}") })
+}
+
+fn parent(path: &str) -> String {
+    path.rsplit_once('/').map_or_else(String::new, |(folder, _)| folder.to_owned())
+}
+
+fn is_module(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(".c32")
+}
+
+/// True if a word is in the first bytes of a region.
+fn contains(region: &image_formats::bytes::Region, word: &str) -> bool {
+    let len = region.len().min(MAX_MODULE);
+    let bytes = region.bytes("ISOLINUX", 0, len, MAX_MODULE).unwrap_or_default();
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+}

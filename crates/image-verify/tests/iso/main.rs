@@ -1,0 +1,9 @@
+//! The boot chain of discs, over small discs that are described in memory.
+
+#[path = "../sd/bytes.rs"]
+#[expect(dead_code, reason = "this test needs only a part of it")]
+mod bytes;
+
+mod image;
+mod twins;
+mod ways;
