@@ -24,7 +24,8 @@ pub struct Known {
     parts: [u32; 8],
 }
 
-/// 33 ED, 30 times 90; and `ER`, 2048, what xorriso writes behind.
+/// 33 ED, 30 times 90; and `ER`, the size of blocks as if it were 2048, and what xorriso writes
+/// behind.
 const SYSLINUX_HEADS: [u32; 2] = [0x3fc9_0bd7, 0x254a_0e5a];
 
 /// The builds of SYSLINUX 6.04, which differ in how they find the disk; and that of GRUB 2.06 to
@@ -155,7 +156,11 @@ impl BootCode {
     /// Compares it with the builds that are known.
     pub fn build(&self) -> Build {
         let (head, rest) = self.code.split_at(HEAD);
-        let head = crc32fast::hash(head);
+        // The size of blocks may be another one.
+        let head = match head {
+            [b'E', b'R', _, _, behind @ ..] => crc32fast::hash(&[b"ER\x08\x00", behind].concat()),
+            head => crc32fast::hash(head),
+        };
         let sums: Vec<u32> = rest.chunks(PART).map(crc32fast::hash).collect();
         let mut nearest = None;
         for known in KNOWN {

@@ -146,7 +146,7 @@ impl Judge<'_> {
         let inside = self.place(listed, emulation, start);
         let from = start.min(self.disc.len());
         let rest = self.disc.sub("boot image", from, self.disc.len() - from)?;
-        let file = files.at(start).filter(|_| inside);
+        let file = files.at(start);
         let own = file.filter(|(first, ..)| *first == start);
         let mut found = BootImage {
             number: listed.number,
