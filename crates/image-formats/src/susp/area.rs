@@ -282,6 +282,7 @@ mod tests {
         assert_eq!(text(&[entry(b"SL", b"\x01\x01\x01a"), entry(b"SL", b"\0\0\x01b")]), "ab");
         assert_eq!(text(&[entry(b"SL", b"\0\x08\0")]), "/");
         assert_eq!(text(&[entry(b"SL", b"\0\0\x01a\0\0")]), "a/");
+        assert_eq!(text(&[entry(b"SL", b"\0\x02\0\x08\0\x08\0\0\x01a")]), ".///a");
     }
 
     #[test]
@@ -293,7 +294,6 @@ mod tests {
         assert_eq!(faults(b"\0\x10\0"), [TargetFault::ComponentFlags(0x10)]);
         assert_eq!(faults(b"\0\x05\0"), [TargetFault::ComponentFlags(5)]);
         assert_eq!(faults(b"\0\x04\x01a"), [TargetFault::Text(4)]);
-        assert_eq!(faults(b"\0\0\x01a\x08\0"), [TargetFault::Root]);
         let twice = [entry(b"SL", b"\0\0\x01a"), entry(b"SL", b"\0\0\x01b")];
         assert_eq!(target(&twice).1, [TargetFault::AfterEnd]);
     }

@@ -19,7 +19,6 @@ pub struct Target {
     /// How many entries it is in.
     pub pieces: u32,
     slash: bool,
-    components: bool,
 }
 
 /// What is wrong with a piece of a target.
@@ -33,8 +32,6 @@ pub enum TargetFault {
     ComponentFlags(u8),
     /// The text of a component that has none: flags say what it is.
     Text(u8),
-    /// The root is not the first component.
-    Root,
     /// A component is longer than what is left of the entry.
     Cut(u8),
 }
@@ -72,6 +69,7 @@ impl Target {
             0 => text,
             Sl::CURRENT => b".",
             Sl::PARENT => b"..",
+            // After others mkisofs means by it one more slash.
             Sl::ROOT => b"/",
             _ => b"",
         };
@@ -80,11 +78,8 @@ impl Target {
             fault(TargetFault::ComponentFlags(flags));
         } else if special != 0 && !text.is_empty() {
             fault(TargetFault::Text(flags));
-        } else if special == Sl::ROOT && self.components {
-            fault(TargetFault::Root);
         }
         self.push(word);
-        self.components = true;
         self.open = flags & Sl::CONTINUE != 0;
         self.slash = special != Sl::ROOT && !self.open;
     }

@@ -274,7 +274,6 @@ fn target_fault(fault: TargetFault) -> String {
         TargetFault::Text(flags) => {
             format!("a component has the flags {flags:#04x}, and text as well")
         }
-        TargetFault::Root => "a component after the first one is the root".to_owned(),
         TargetFault::Cut(len) => format!("the end of the entry cuts a component of {len} bytes"),
     }
 }

@@ -63,7 +63,9 @@ impl Judge<'_, '_> {
                 format!("the name has {len} bytes, and Linux shows {MAX_IN_LINUX} at most")
             });
         }
-        let counts = sound && !self.subject.continues && !is_associated(&self.subject.record);
+        // Nobody sees the name of a directory that belongs elsewhere here.
+        let shown_here = !found.attributes.relocated && !is_associated(&self.subject.record);
+        let counts = sound && shown_here && !self.subject.continues;
         if counts && !self.is_first(text) {
             self.fault_of_record(&DUPLICATE, || {
                 format!("another file of the directory is {}", shown())
