@@ -7,6 +7,12 @@ use image_formats::bytes::ReadAt;
 use crate::input::{Image, PAGE};
 
 impl Image {
+    /// As much of it as `len` bytes.
+    pub(crate) fn cut(mut self, len: u64) -> Self {
+        self.len = self.len.min(len);
+        self
+    }
+
     /// Fills `to` from `at` on. There are zeros beyond the end.
     pub(crate) fn get(&self, at: u64, to: &mut [u8]) {
         to.fill(0);

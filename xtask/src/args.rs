@@ -79,8 +79,8 @@ pub(crate) enum Command {
     /// Feed a checker of file systems with bytes that nobody wrote in good faith.
     ///
     /// Exit code 1: some input makes it panic, or take more time or memory than it may. Needs g++;
-    /// first inputs are made by e2fsprogs, dosfstools and mtools, and are among what tests/setup.sh
-    /// fetches. Inputs that take new ways are kept in target/fuzz, and the next run starts with them.
+    /// first inputs are made by e2fsprogs, dosfstools, mtools, xorriso, genisoimage and
+    /// squashfs-tools, and are among what tests/setup.sh fetches. Inputs that take new ways are kept in target/fuzz, and the next run starts with them.
     Fuzz(FuzzArgs),
     /// Print a completion script for a shell.
     Completions {
@@ -339,6 +339,10 @@ pub(crate) enum FuzzTarget {
     Ext4,
     /// The checker of FAT.
     Fat,
+    /// The checkers of discs: ISO 9660, Rock Ridge, boot catalog, system area, and what boots.
+    Iso9660,
+    /// The checker of SquashFS.
+    Squashfs,
 }
 
 /// Our part of a comparison.

@@ -11,7 +11,7 @@ use crate::Verdict;
 #[derive(Debug)]
 pub(crate) struct Failure {
     verdict: Verdict,
-    error: Box<dyn Error + 'static>,
+    error: Box<dyn Error + Send + Sync + 'static>,
 }
 
 /// A sentence that is an error of its own.
@@ -27,7 +27,10 @@ impl fmt::Display for Sentence {
 impl Error for Sentence {}
 
 impl Failure {
-    pub(crate) fn new(verdict: Verdict, error: impl Into<Box<dyn Error + 'static>>) -> Self {
+    pub(crate) fn new(
+        verdict: Verdict,
+        error: impl Into<Box<dyn Error + Send + Sync + 'static>>,
+    ) -> Self {
         Self { verdict, error: error.into() }
     }
 

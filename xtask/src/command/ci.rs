@@ -1,6 +1,6 @@
 //! `ci`: everything that must pass before a change lands.
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, thread, time::Instant};
 
 use clap::ValueEnum as _;
 use image_host::tool::Tool;
@@ -38,6 +38,9 @@ const STEPS: &[&[&str]] = &[
 /// For how long each checker is fed with hostile bytes, in seconds.
 const FUZZ_SECONDS: u32 = 20;
 
+/// How many checkers are fed at the same time.
+const FUZZ_AT_ONCE: usize = 2;
+
 pub(super) fn run(context: Context) -> Result<Verdict, Failure> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
     let cargo = Tool::find("cargo")
@@ -54,10 +57,21 @@ pub(super) fn run(context: Context) -> Result<Verdict, Failure> {
         run.show().map_err(|error| Failure::new(Verdict::Defective, error))?;
         eprintln!("ci: passed in {:.0} s", began.elapsed().as_secs_f64());
     }
-    for &target in FuzzTarget::value_variants() {
-        let args = FuzzArgs { target, seconds: FUZZ_SECONDS, replay: None };
-        if fuzz::run(context, &args)? != Verdict::Clean {
-            return Ok(Verdict::Defective);
+    for targets in FuzzTarget::value_variants().chunks(FUZZ_AT_ONCE) {
+        let feed =
+            |target| fuzz::run(context, &FuzzArgs { target, seconds: FUZZ_SECONDS, replay: None });
+        let verdicts: Vec<_> = thread::scope(|scope| {
+            let runs: Vec<_> =
+                targets.iter().map(|&target| scope.spawn(move || feed(target))).collect();
+            let join = |run: thread::ScopedJoinHandle<'_, _>| {
+                run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            runs.into_iter().map(join).collect()
+        });
+        for verdict in verdicts {
+            if verdict? != Verdict::Clean {
+                return Ok(Verdict::Defective);
+            }
         }
     }
     eprintln!("ci: everything passed");

@@ -1,6 +1,9 @@
 //! The first inputs: small file systems that real tools make, and those that other people test
 //! their checkers with.
 
+mod discs;
+mod squashfs;
+
 use std::{
     fs::{self, File},
     io::{self, BufReader},
@@ -83,8 +86,10 @@ pub(super) fn make(target: FuzzTarget, root: &Path, work: &Path) -> Result<(), F
     match target {
         FuzzTarget::Ext4 => kitchen.ext4()?,
         FuzzTarget::Fat => kitchen.fat()?,
+        FuzzTarget::Iso9660 => kitchen.discs()?,
+        FuzzTarget::Squashfs => kitchen.squashfs()?,
     }
-    kitchen.others(&root.join("target/file-systems"), target)?;
+    kitchen.others(root, target)?;
     fs::remove_dir_all(&made).map_err(in_folder(&made))
 }
 
@@ -175,8 +180,15 @@ impl Kitchen<'_> {
         Ok(())
     }
 
-    /// File systems that `tests/setup.sh` fetched.
-    fn others(&self, dir: &Path, target: FuzzTarget) -> Result<(), Failure> {
+    /// File systems and discs that `tests/setup.sh` fetched.
+    fn others(&self, root: &Path, target: FuzzTarget) -> Result<(), Failure> {
+        let (dir, is_wanted): (_, fn(&str) -> bool) = match target {
+            FuzzTarget::Ext4 => ("file-systems", |name| !is_fat(name)),
+            FuzzTarget::Fat => ("file-systems", is_fat),
+            FuzzTarget::Iso9660 => ("discs", |name| name.ends_with(".iso")),
+            FuzzTarget::Squashfs => ("discs", |name| name.ends_with(".sqfs")),
+        };
+        let dir = &root.join("target").join(dir);
         if !dir.exists() {
             eprintln!("fuzz: {} is not there, which tests/setup.sh fetches", dir.display());
             return Ok(());
@@ -184,15 +196,14 @@ impl Kitchen<'_> {
         let files = files(dir).map_err(in_folder(dir))?;
         for (number, path) in files.iter().enumerate() {
             let name = path.strip_prefix(dir).unwrap_or(path).to_string_lossy();
-            let is_fat = ["dosfstools/", "fat", "vfat"].iter().any(|part| name.contains(part));
-            if is_fat != (target == FuzzTarget::Fat) {
+            if !is_wanted(&name) {
                 continue;
             }
             let unpack = match path.extension().and_then(|extension| extension.to_str()) {
                 Some("gz") => "gzip",
                 Some("xz") => "xz",
                 Some("bz2") => "bzip2",
-                Some("xxd" | "bin") => {
+                Some("xxd" | "bin" | "iso" | "sqfs") => {
                     self.pack(path, &format!("other-{number}"))?;
                     continue;
                 }
@@ -226,6 +237,10 @@ impl Kitchen<'_> {
         let seed = self.seeds.join(name);
         fs::write(&seed, input).map_err(in_folder(&seed))
     }
+}
+
+fn is_fat(name: &str) -> bool {
+    ["dosfstools/", "fat", "vfat"].iter().any(|part| name.contains(part))
 }
 
 /// All files below `dir`, in the order of their names.

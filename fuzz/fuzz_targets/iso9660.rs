@@ -1,0 +1,28 @@
+//! Any bytes at all: no panic, no more time and memory than the limits allow, and every finding
+//! names a check that was declared.
+
+#![no_main]
+
+use image_fuzz::{Image, cross, judge_disc, mutate, seal_disc, store};
+use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mutate};
+
+fuzz_target!(|input: &[u8]| judge_disc(Image::from_input(input)));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let mut image = Image::from_input(&data[..size]);
+    mutate(&mut image, seed, |bytes| {
+        let len = bytes.len();
+        fuzzer_mutate(bytes, len, len);
+    });
+    // Sums that are wrong are to be judged as well.
+    if !seed.is_multiple_of(8) {
+        seal_disc(&mut image);
+    }
+    store(&image, &mut data[..max_size])
+});
+
+fuzz_crossover!(|one: &[u8], other: &[u8], out: &mut [u8], seed: u32| {
+    let mut image = cross(&Image::from_input(one), &Image::from_input(other), seed);
+    seal_disc(&mut image);
+    store(&image, out)
+});
