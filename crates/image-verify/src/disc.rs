@@ -1,7 +1,7 @@
 //! Discs: the file system, what firmware is told to boot from it, and what a machine sees that takes
 //! the same bytes for a disk.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use image_formats::{
     bytes::{ReadAt, ReadError, Region},
@@ -46,8 +46,8 @@ impl Disc {
     }
 }
 
-/// Judges a disc. An error is the machine's.
-pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadError> {
+/// Judges a disc, but for the file systems in its files. An error is the machine's.
+pub fn verify_outside(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadError> {
     let bytes = Region::whole(Arc::clone(bytes)).map_err(|cause| ReadError {
         what: "disc",
         at: ByteOffset(0),
@@ -59,16 +59,30 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadE
     let mut fats = Fats::new(&trouble);
     let boot = el_torito::verify(&bytes, volume.as_ref(), &mut fats, out)?;
     let stick = hybrid::verify(&bytes, volume.as_ref(), &boot, &mut fats, out)?;
-    let mut found = Vec::new();
-    for (id, region) in volume.iter().flat_map(nested) {
-        let name = volume
-            .as_ref()
-            .map_or(String::new(), |volume| crate::tree::display(&volume.tree.path(id)));
-        if let Some(inner) = squashfs::verify(&region, &name, &trouble, out)? {
-            found.push((id, inner));
+    Ok(Disc { bytes, volume, boot, stick, squashfs: Vec::new(), trouble })
+}
+
+/// Judges a disc. An error is the machine's.
+pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadError> {
+    let mut disc = verify_outside(bytes, out)?;
+    if let Some(volume) = &disc.volume {
+        // Where those lie that were judged, by their ends: one that has several names, or shares
+        // bytes with another one, which is a finding of its own, is judged once.
+        let mut judged = BTreeMap::new();
+        for (id, region) in nested(volume) {
+            let (start, end) = (region.start().0, region.absolute(region.len()).0);
+            let next = judged.range(start.saturating_add(1)..).next();
+            if next.is_some_and(|(_, other)| *other < end) {
+                continue;
+            }
+            judged.insert(end, start);
+            let name = crate::tree::display(&volume.tree.path(id));
+            if let Some(inner) = squashfs::verify(&region, &name, &disc.trouble, out)? {
+                disc.squashfs.push((id, inner));
+            }
         }
     }
-    Ok(Disc { bytes, volume, boot, stick, squashfs: found, trouble })
+    Ok(disc)
 }
 
 /// The files that are file systems: SquashFS names itself in its first bytes.

@@ -12,7 +12,7 @@ use image_formats::{
     iso9660::trimmed,
     isohybrid::{self, BootCode},
 };
-use image_verify::{Recorder, volume::Trouble};
+use image_verify::{Recorder, disc};
 use serde_json::Value;
 
 use super::{
@@ -24,26 +24,22 @@ use super::{
 /// Prints the system area, descriptors, boot catalog and files, then what is in the images that firmware
 /// boots, and in files that are a SquashFS.
 pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()> {
-    let bytes = Region::whole(Arc::clone(raw))?;
-    // What the checks think of it is not printed, only what they could open.
-    let (trouble, mut opinion) = (Trouble::default(), Recorder::default());
-    let volume = image_verify::iso9660::verify(&bytes, "disc", &trouble, &mut opinion);
-    let volume = volume.map_err(machine)?;
-    let images = image_verify::el_torito::verify(&bytes, volume.as_ref(), &trouble, &mut opinion);
-    let images = images.map_err(machine)?;
-    let found = system_area(&bytes).and_then(|mut found| {
-        found.extend(iso9660::describe(&bytes)?);
-        found.extend(catalog(&bytes)?);
+    // The walk is the one of the checks. What they think of it is not printed.
+    let disc = disc::verify_outside(raw, &mut Recorder::default()).map_err(machine)?;
+    let bytes = &disc.bytes;
+    let found = system_area(bytes).and_then(|mut found| {
+        found.extend(iso9660::describe(bytes)?);
+        found.extend(catalog(bytes)?);
         Ok(found)
     });
     for found in found.map_err(machine)? {
         out.print(&found)?;
     }
-    if let Some(volume) = &volume {
+    if let Some(volume) = &disc.volume {
         out.print(&disk::describe_volume(0, volume))?;
     }
-    let nested = iso9660::files(&bytes, out)?;
-    for (number, image) in (1..).zip(&images) {
+    let nested = iso9660::files(bytes, out)?;
+    for (number, image) in (1..).zip(&disc.boot) {
         let Some(volume) = &image.volume else { continue };
         for found in fat::describe(&image.region).map_err(machine)? {
             out.print(&found)?;
@@ -54,7 +50,7 @@ pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()
     for region in nested {
         squashfs::inspect(&region, out)?;
     }
-    trouble.take().map_err(machine)
+    Ok(())
 }
 
 /// What a machine sees that takes the disc for a disk.
