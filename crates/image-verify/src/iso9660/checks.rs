@@ -62,6 +62,12 @@ checks! {
     reads "File Structure Version";
     spec "ECMA-119 §8.4.31, §8.5.19";
 
+    /// The bytes of a volume descriptor that have no use are 0. libarchive takes it for none else, and
+    /// the image for no disc; Linux does not look.
+    UNUSED = "iso9660-unused", Warning;
+    reads "the unused and the reserved bytes of volume descriptors";
+    spec "ECMA-119 §8.4, §8.5";
+
     /// The dates of the volume are dates, or unset. `blkid` makes the UUID of them as they are.
     DATES = "iso9660-dates", Warning;
     reads "Volume Creation, Modification, Expiration and Effective Date and Time";
@@ -119,7 +125,7 @@ checks! {
     spec "ECMA-119 §6.8.1.1";
 
     /// The first record of a directory is of itself, with the place and the length that its parent
-    /// knows. Windows takes the length from it; Linux from the parent.
+    /// knows. Linux and Windows read the directory where it says; most others where the parent does.
     SELF = "iso9660-self", Error;
     reads "the first record of all directories";
     spec "ECMA-119 §6.8.2.2";

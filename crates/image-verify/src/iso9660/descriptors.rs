@@ -17,7 +17,7 @@ use zerocopy::IntoBytes as _;
 use super::{
     BLOCK_SIZE, BOTH_ENDIAN, DATES, DESCRIPTOR_TYPE, DESCRIPTOR_VERSION, ESCAPE, Judge, LIMITS,
     PARTITION, PRIMARY, PRIMARY_COPY, Place, ROOT, SIGNATURE, STRUCTURE_VERSION, SUPPLEMENTARY,
-    TERMINATOR, VOLUME_SET, VOLUME_SIZE,
+    TERMINATOR, UNUSED, VOLUME_SET, VOLUME_SIZE,
     paths::{Names, Whose},
 };
 
@@ -186,6 +186,34 @@ impl Judge<'_> {
         });
     }
 
+    /// Judges what has no use in a descriptor.
+    fn unused(&mut self, descriptor: &VolumeDescriptor, offset: u64) {
+        let unused: [(usize, &[u8]); 5] = [
+            (offset_of!(VolumeDescriptor, volume_flags), &[descriptor.volume_flags]),
+            (offset_of!(VolumeDescriptor, unused_72), &descriptor.unused_72),
+            (offset_of!(VolumeDescriptor, escape_sequences), &descriptor.escape_sequences),
+            (offset_of!(VolumeDescriptor, reserved_882), &[descriptor.reserved_882]),
+            (offset_of!(VolumeDescriptor, reserved_1395), &descriptor.reserved_1395),
+        ];
+        // A supplementary one uses two of them.
+        let primary = descriptor.header.kind == DescriptorHeader::PRIMARY;
+        let used = [
+            offset_of!(VolumeDescriptor, volume_flags),
+            offset_of!(VolumeDescriptor, escape_sequences),
+        ];
+        for (field, bytes) in unused {
+            if !primary && used.contains(&field) {
+                continue;
+            }
+            let odd = bytes.iter().position(|byte| *byte != 0);
+            let at = field + odd.unwrap_or(0);
+            let place = field_of(structure(descriptor), offset, at, 1);
+            self.expect(&UNUSED, odd.is_none(), &place, || {
+                format!("byte {at} of it is {:#04x}, not 0", bytes[at - field])
+            });
+        }
+    }
+
     /// Judges what a descriptor says of itself. `None` where it leads nowhere.
     fn source(&mut self, found: &Descriptor) -> Option<Source> {
         let descriptor = found.volume();
@@ -220,6 +248,7 @@ impl Judge<'_> {
         self.expect(&STRUCTURE_VERSION, version == want, &place, || {
             format!("version {version}, not {want}")
         });
+        self.unused(&descriptor, found.offset);
         for (field, what, date) in [
             (offset_of!(VolumeDescriptor, creation), "creation", descriptor.creation),
             (offset_of!(VolumeDescriptor, modification), "modification", descriptor.modification),

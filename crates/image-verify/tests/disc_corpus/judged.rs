@@ -15,6 +15,8 @@ pub(crate) struct Judged {
     pub(crate) recorded: Recorded,
     /// Its files, where it was opened.
     pub(crate) listing: Option<Listing>,
+    /// Label and UUID.
+    pub(crate) label: Option<(String, String)>,
     pub(crate) boot: Vec<Image>,
     /// What a PC's BIOS does with a stick.
     pub(crate) bios: Bios,
@@ -44,6 +46,7 @@ impl Judged {
         });
         Self {
             listing: disc.volume.as_ref().map(|volume| ours(volume, rock_ridge)),
+            label: disc.volume.as_ref().map(|volume| (volume.label.clone(), volume.uuid.clone())),
             boot: boot.collect(),
             bios: disc.stick.bios.clone(),
             efi: disc.stick.efi.iter().map(|volume| volume.at.offset).collect(),

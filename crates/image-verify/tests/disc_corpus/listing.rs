@@ -21,6 +21,7 @@ pub(crate) fn run(package: &str, seconds: u32, argv: &[&str]) -> Output {
         .args(argv)
         .env("LC_ALL", "C.UTF-8")
         .env("TZ", "UTC")
+        .env("SOURCE_DATE_EPOCH", "946730096")
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -152,8 +153,9 @@ pub(crate) fn bsdtar(disc: &Path, rock_ridge: bool) -> (Listing, Result<(), Stri
         listing.insert(name.strip_prefix(b"./").unwrap_or(&name).to_vec(), file);
     }
     let sound = output.status.success();
-    let fault = || String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | ");
-    (listing, if sound { Ok(()) } else { Err(fault()) })
+    let folder = disc.parent().unwrap().to_str().unwrap();
+    let fault = String::from_utf8_lossy(&output.stderr).replace(folder, "");
+    (listing, if sound { Ok(()) } else { Err(fault.trim().replace('\n', " | ")) })
 }
 
 /// The paths that isoinfo prints: of Rock Ridge or of Joliet, or its own.

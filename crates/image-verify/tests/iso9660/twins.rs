@@ -53,6 +53,7 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("iso9660-both-endian", nixos, |e| e.put(PVD + 84, &[1])),
     twin("iso9660-volume-set", nixos, |e| e.both(PVD + 120, 2, 2)),
     twin("iso9660-structure-version", nixos, |e| e.put(PVD + 881, &[3])),
+    twin("iso9660-unused", nixos, |e| e.put(PVD + 1395 + 7, &[9])),
     twin("iso9660-dates", nixos, |e| e.put(PVD + 813 + 4, b"13")),
     twin("iso9660-root", nixos, |e| e.put(PVD + 156 + NAME, &[1])),
     twin("iso9660-volume-size", nixos, |e| {

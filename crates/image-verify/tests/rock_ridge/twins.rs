@@ -32,6 +32,7 @@ pub(crate) const TWINS: &[Twin] = &[
         let flags = e.bytes[e.find(FILE, "TF") + 4];
         e.put_in(FILE, "TF", 4, &[flags | 0x10]);
     }),
+    twin("rock-ridge-entry-rest", xorriso, |e| e.put_in(FILE, "TF", 4, &[2])),
     twin("rock-ridge-entry-version", xorriso, |e| e.put_in(FILE, "NM", 3, &[2])),
     twin("rock-ridge-both-endian", xorriso, |e| e.put_in(FILE, "PX", 24, &[1])),
     twin("rock-ridge-repeated", xorriso, |e| {
@@ -71,6 +72,7 @@ pub(crate) const TWINS: &[Twin] = &[
     }),
     twin("rock-ridge-px", xorriso, |e| e.forget(FILE, "PX")),
     twin("rock-ridge-file-type", xorriso, |e| e.put_in(FILE, "PX", 4, &both(0o40644))),
+    twin("rock-ridge-mode", xorriso, |e| e.put_in(FILE, "PX", 4, &both(0o1_100_444))),
     twin("rock-ridge-links", xorriso, |e| e.put_in(FILE, "PX", 12, &both(0))),
     twin("rock-ridge-serial", newest, |e| {
         let other = e.find("file-b.txt", "PX") + 36;

@@ -24,9 +24,14 @@ checks! {
     reads "LEN of every entry";
     spec "SUSP §4.1; Linux, fs/isofs/rock.c";
 
-    /// An entry has as many bytes as its kind needs. Who does not look takes what follows it for
-    /// the rest.
+    /// An entry has at least as many bytes as its kind needs. Who does not look takes what follows
+    /// it for the rest.
     ENTRY_SIZE = "rock-ridge-entry-size", Error;
+    reads "LEN of every entry that SUSP, Rock Ridge and zisofs have";
+    spec "SUSP §5; RRIP §4.1";
+
+    /// An entry has no more bytes than its kind has. Nobody reads them.
+    ENTRY_REST = "rock-ridge-entry-rest", Info;
     reads "LEN of every entry that SUSP, Rock Ridge and zisofs have";
     spec "SUSP §5; RRIP §4.1";
 
@@ -89,6 +94,11 @@ checks! {
     /// Linux believes the mode.
     FILE_TYPE = "rock-ridge-file-type", Error;
     reads "st_mode of PX, the file flags";
+    spec "RRIP §4.1.1";
+
+    /// The mode of a file has no more than 16 bits. Linux leaves out the others.
+    MODE = "rock-ridge-mode", Warning;
+    reads "st_mode of PX";
     spec "RRIP §4.1.1";
 
     /// A file has at least one link: the record.

@@ -10,8 +10,8 @@ use image_formats::{
 
 use super::{
     BOTH_ENDIAN, CONTINUATION, CONTINUATION_BLOCK, CONTINUATION_LOOP, CONTINUATION_ONCE,
-    CONTINUATION_OVERLAP, ENTRY_LENGTH, ENTRY_SIZE, ENTRY_VERSION, Found, Judge, NAME_PIECES,
-    REPEATED, TARGET, TIME, ZISOFS, attributes::PieceFault,
+    CONTINUATION_OVERLAP, ENTRY_LENGTH, ENTRY_REST, ENTRY_SIZE, ENTRY_VERSION, Found, Judge,
+    NAME_PIECES, REPEATED, TARGET, TIME, ZISOFS, attributes::PieceFault,
 };
 
 /// The entries that a record has only once.
@@ -48,20 +48,21 @@ pub(super) fn is_sound_sp(entry: &Entry<'_>, sp: &Sp) -> bool {
     sp.check == Sp::CHECK && entry.len() == 7
 }
 
-/// The sizes that an entry may have: the least, the most, and a second most. `None` where anything
-/// goes.
-fn sizes(entry: &Entry<'_>) -> Option<[usize; 2]> {
-    let any = |least| Some([least, u8::MAX.into()]);
-    let only = |size| Some([size, size]);
+/// The bytes that an entry has at least and at most. `None` where anything goes.
+fn sizes(entry: &Entry<'_>) -> Option<(usize, usize)> {
+    let any = |least| Some((least, u8::MAX.into()));
+    let only = |size| Some((size, size));
     match entry.header.signature {
         Header::CE => only(28),
         Header::SP => only(7),
         Header::ST | Header::RE => only(4),
         Header::ES | Header::RR => only(5),
-        Header::PX => Some([36, 44]),
+        Header::PX if entry.len() < 44 => only(36),
+        Header::PX => only(44),
         Header::PN => only(20),
         Header::CL | Header::PL => only(12),
-        Header::SF => Some([12, 21]),
+        // Rock Ridge 1.09 had another one.
+        Header::SF => Some((12, 21)),
         Header::ZF => only(16),
         Header::SL | Header::NM => any(5),
         Header::ER => match entry.body {
@@ -172,29 +173,20 @@ impl Judge<'_, '_> {
         if !is_known(entry) {
             return;
         }
-        self.rock.evaluated.all(&[&ENTRY_SIZE, &ENTRY_VERSION, &REPEATED]);
+        self.rock.evaluated.all(&[&ENTRY_SIZE, &ENTRY_REST, &ENTRY_VERSION, &REPEATED]);
         let versions = if entry.header.signature == Header::ZF { 1..=2 } else { 1..=1 };
         if !versions.contains(&entry.header.version) {
             let version = entry.header.version;
             self.fault(&ENTRY_VERSION, entry, || format!("version {version}, not 1"));
         }
-        if let Some([least, most]) = sizes(entry) {
+        if let Some((least, most)) = sizes(entry) {
             let len = entry.len();
-            let sound = match entry.header.signature {
-                // Nothing between the old and the new one.
-                Header::PX | Header::SF => len == least || len == most,
-                _ => (least..=most).contains(&len),
-            };
-            if !sound {
+            if len < least {
                 self.fault(&ENTRY_SIZE, entry, || {
-                    if least == most {
-                        format!("the entry has {len} bytes, not {least}")
-                    } else if most == usize::from(u8::MAX) {
-                        format!("the entry has {len} bytes, not at least {least}")
-                    } else {
-                        format!("the entry has {len} bytes, not {least} or {most}")
-                    }
+                    format!("the entry has {len} bytes, not {least}")
                 });
+            } else if len > most {
+                self.fault(&ENTRY_REST, entry, || format!("the entry has {len} bytes, not {most}"));
             }
         }
         for (field, number) in numbers(entry) {

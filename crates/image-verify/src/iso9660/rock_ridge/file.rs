@@ -5,14 +5,17 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use image_formats::susp::{MAX_NAME, MAX_TARGET, Name, raw::Rr};
 
 use super::{
-    DEVICE, DUPLICATE, FILE_TYPE, Judge, KINDS, LINKS, LONG_NAME, NAME, NAME_LENGTH, NAME_PIECES,
-    OWN_RECORD, PX, Posix, Role, SERIAL, SYMLINK, TARGET, TARGET_TEXT,
+    DEVICE, DUPLICATE, FILE_TYPE, Judge, KINDS, LINKS, LONG_NAME, MODE, NAME, NAME_LENGTH,
+    NAME_PIECES, OWN_RECORD, PX, Posix, Role, SERIAL, SYMLINK, TARGET, TARGET_TEXT,
     attributes::{Found, is_name, is_target},
     is_associated,
 };
 
 /// The most bytes of a name that Linux shows all of.
 const MAX_IN_LINUX: usize = 253;
+
+/// The largest mode of Linux.
+const MAX_MODE: u32 = 0o177_777;
 
 /// The bits of [`Rr::KINDS`] without which Linux does not look for a target or a name.
 const LOOKED_AT: u8 = 0x04 | 0x08;
@@ -131,21 +134,23 @@ impl Judge<'_, '_> {
         if role == Role::Parent {
             return;
         }
-        self.rock.evaluated.all(&[&PX, &FILE_TYPE, &LINKS]);
+        self.rock.evaluated.all(&[&PX, &FILE_TYPE, &MODE, &LINKS]);
         let Posix { mode, links, .. } = posix;
         let flag = self.subject.record.raw.is_directory();
         let file_type = posix.file_type();
-        let known = mode <= 0o177_777
-            && [
-                Posix::FIFO,
-                Posix::CHARACTER,
-                Posix::DIRECTORY,
-                Posix::BLOCK,
-                Posix::REGULAR,
-                Posix::SYMLINK,
-                Posix::SOCKET,
-            ]
-            .contains(&file_type);
+        if mode > MAX_MODE {
+            self.fault_of_record(&MODE, || format!("the mode is {mode:#o}"));
+        }
+        let known = [
+            Posix::FIFO,
+            Posix::CHARACTER,
+            Posix::DIRECTORY,
+            Posix::BLOCK,
+            Posix::REGULAR,
+            Posix::SYMLINK,
+            Posix::SOCKET,
+        ]
+        .contains(&file_type);
         if !known {
             self.fault_of_record(&FILE_TYPE, || format!("no file has the mode {mode:#o}"));
         } else if attributes.child_link.is_none() && flag != (file_type == Posix::DIRECTORY) {
