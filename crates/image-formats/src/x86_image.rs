@@ -29,7 +29,8 @@ impl Header {
         self.raw.version.get()
     }
 
-    /// How many bytes of the file the header speaks of: the setup code, and the protected-mode code.
+    /// How many bytes of the file the header speaks of: the setup code, and the protected-mode code
+    /// in units of 16 bytes. Before 2.04 that number had 16 bits, and nobody could rely on it.
     pub fn len(&self) -> u64 {
         // 0 means 4.
         let setup = match self.raw.setup_sects {
