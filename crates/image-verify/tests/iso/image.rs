@@ -389,7 +389,7 @@ fn isolinux(disc: &mut Part, params: &str) {
 }
 
 pub(crate) fn isolinux_bin() -> Vec<u8> {
-    b"ISOLINUX 6.04 Failed to load ldlinux.c32".to_vec()
+    b"\r\nISOLINUX 6.04 20200816 \0".to_vec()
 }
 
 /// What `grub.cfg` of nixpkgs says.

@@ -5,5 +5,6 @@
 mod bytes;
 
 mod image;
+mod real;
 mod twins;
 mod ways;

@@ -212,11 +212,15 @@ impl<'a> Judge<'a, '_> {
         processor: Processor,
         medium: Medium,
     ) -> Vec<String> {
-        // Started from a disc it takes the whole of it for the device it comes from, or the image
-        // in it, where a partition table names that as well. What is built into it may search.
+        // Started by the boot catalog it takes all of the disc for what it comes from, and by a
+        // partition table the FAT file system. What is built into it may search for the disc.
         let searches = modules.config.is_some() || modules.memdisk;
-        let more = (medium == Medium::Disc || searches).then(|| self.disc()).flatten();
-        let places: Vec<_> = [place].into_iter().chain(more).collect();
+        let own = (medium == Medium::Usb || searches).then_some(place);
+        let disc = (medium == Medium::Disc || searches).then(|| self.disc()).flatten();
+        let places: Vec<_> = own.into_iter().chain(disc).collect();
+        if places.is_empty() {
+            return vec!["GRUB needs files of a disc that cannot be read".to_owned()];
+        }
         let problems = self.grub_starts(&places, processor);
         // A file in its own memory is as good as one that is found.
         if searches && problems.iter().any(|problem| problem.contains("finds no grub.cfg")) {

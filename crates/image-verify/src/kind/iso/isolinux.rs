@@ -1,6 +1,7 @@
 //! What ISOLINUX does with a disc: it looks for its modules and its configuration, and follows it.
 //! SYSLINUX 6, `core/fs/iso9660`, `core/elflink/load_env32.c`.
 
+use image_formats::bytes::Region;
 use image_model::Location;
 
 use super::{
@@ -27,6 +28,9 @@ const NAMES: [&str; 2] = ["isolinux.cfg", "syslinux.cfg"];
 /// The module that all others need, from version 5 on.
 const CORE: &str = "ldlinux.c32";
 
+/// How ISOLINUX starts to say what it is.
+const NAME: &[u8] = b"ISOLINUX ";
+
 /// Libraries that modules need, from version 5 on.
 const LIBRARIES: [&str; 5] =
     ["libcom32.c32", "libutil.c32", "libgpl.c32", "libmenu.c32", "liblua.c32"];
@@ -50,7 +54,7 @@ impl<'a> Judge<'a, '_> {
         let mut problems = Vec::new();
         // Its own folder is the one that it starts in.
         let own = image.file.map(|id| parent(&display(&volume.tree.path(id)))).unwrap_or_default();
-        if contains(&image.region, CORE) {
+        if version(&image.region).is_some_and(|version| version >= 5) {
             let folders = FOLDERS.iter().copied().chain([own.as_str()]);
             let found = folders.into_iter().find_map(|folder| module(volume, &join(folder, CORE)));
             let at = || image.file.map_or_else(|| volume.at.clone(), |id| volume.tree.location(id));
@@ -106,10 +110,9 @@ impl<'a> Judge<'a, '_> {
         let word = default.split_ascii_whitespace().next().unwrap_or_default();
         let named = labels.iter().position(|label| label.name == word);
         let file = lookup(volume, folder, word).filter(|_| !word.is_empty());
-        let module = is_module(word)
-            && named.is_none()
-            && self.module_of(place, at(), folder, config, default, "DEFAULT");
-        let something = named.is_some() || file.is_some() || module || is_module(word);
+        let module = named.is_some()
+            || is_module(word) && self.module_of(place, at(), folder, config, default, "DEFAULT");
+        let something = named.is_some() || file.is_some() || is_module(word);
         let nothing = word.is_empty() && config.ui.is_some();
         self.expect(&ISOLINUX_DEFAULT, something || nothing, at, || {
             let labels: Vec<_> = config.labels.iter().map(|label| label.name.as_str()).collect();
@@ -120,6 +123,10 @@ impl<'a> Judge<'a, '_> {
                 }
             }
         });
+        // A menu that cannot be loaded leaves a prompt.
+        if config.ui.is_some() && !ui || config.ui.is_none() && is_module(word) && !module {
+            return false;
+        }
         // A menu has a choice of its own where DEFAULT is the menu.
         let own = || labels.iter().position(|label| label.default);
         let local = |chosen: &usize| labels.get(*chosen).is_some_and(|l| l.kind == Type::Local);
@@ -266,9 +273,11 @@ fn is_module(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with(".c32")
 }
 
-/// True if a word is in the first bytes of a region.
-fn contains(region: &image_formats::bytes::Region, word: &str) -> bool {
+/// The major version that ISOLINUX says it has. What comes after that message is compressed.
+fn version(region: &Region) -> Option<u32> {
     let len = region.len().min(MAX_MODULE);
-    let bytes = region.bytes("ISOLINUX", 0, len, MAX_MODULE).unwrap_or_default();
-    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    let bytes = region.bytes("ISOLINUX", 0, len, MAX_MODULE).ok()?;
+    let at = bytes.windows(NAME.len()).position(|window| window == NAME)?;
+    let digits = bytes[at + NAME.len()..].iter().take(3).take_while(|byte| byte.is_ascii_digit());
+    digits.fold(None, |number, digit| Some(number.unwrap_or(0) * 10 + u32::from(digit - b'0')))
 }
