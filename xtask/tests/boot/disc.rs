@@ -41,6 +41,11 @@ impl Disc {
         &self.0
     }
 
+    /// The image, to be judged.
+    pub(crate) fn unchanged(&self) -> Broken {
+        self.with(b"", 0)
+    }
+
     /// A copy with other bytes at an offset.
     pub(crate) fn with(&self, bytes: &[u8], at: u64) -> Broken {
         let dir = tempfile::tempdir().unwrap();
@@ -140,5 +145,28 @@ impl Disc {
 impl Broken {
     pub(crate) fn image(&self) -> &Path {
         &self.image
+    }
+
+    /// What `verify` says of it: it is defective, and for this reason.
+    #[track_caller]
+    pub(crate) fn is_told(&self, boots: &[&str], reasons: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["--format", "json", "verify", "--kind", "iso"]).arg(&self.image);
+        for boot in boots {
+            command.args(["--boots", boot]);
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let findings = json["report"]["findings"].as_array().unwrap();
+        let errors: Vec<_> = findings
+            .iter()
+            .filter(|finding| finding["severity"] == "error")
+            .map(|finding| format!("{}: {}", finding["check"], finding["message"]).replace('"', ""))
+            .collect();
+        for reason in reasons {
+            assert!(errors.iter().any(|error| error.starts_with(reason)), "{reason}: {errors:#?}");
+        }
     }
 }

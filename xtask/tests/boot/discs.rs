@@ -63,19 +63,24 @@ fn uefi_boots_a_disc_on_aarch64() {
     machine.says(REACHED, LIMIT);
 }
 
-/// One letter of `EL TORITO SPECIFICATION` is another.
+/// One letter of `EL TORITO SPECIFICATION` is another: what the checks say, firmware does.
 #[test]
-fn a_disc_with_a_broken_boot_record_does_not_boot() {
+fn a_disc_with_a_broken_boot_record_is_told_and_does_not_boot() {
     let broken = Disc::of("iso").with(b"e", BOOT_RECORD + 7);
+    let promise = "iso-promised-boot: bios from disc does not boot: ";
+    broken.is_told(&["bios"], &["el-torito-system-id: ", promise]);
     let mut machine = Machine::boot(Firmware::Bios, Medium::Disc, broken.image());
     machine.says("Booting from DVD/CD...", LIMIT);
     machine.says(NO_DEVICE, LIMIT);
 }
 
-/// The same for the last byte of the first block, of a stick.
+/// The same for the last byte of the first block of a stick.
 #[test]
-fn a_stick_with_a_broken_first_block_does_not_boot() {
+fn a_stick_with_a_broken_first_block_is_told_and_does_not_boot() {
     let broken = Disc::of("iso").with(b"\xab", 511);
+    let promise =
+        "iso-promised-boot: bios from usb does not boot: the first block has no signature";
+    broken.is_told(&["bios", "usb"], &["isohybrid-signature: 55 ab, not 55 aa", promise]);
     let mut machine = Machine::boot(Firmware::Bios, Medium::Stick, broken.image());
     machine.says("Booting from Hard Disk...", LIMIT);
     machine.says(NO_DEVICE, LIMIT);
@@ -85,6 +90,7 @@ fn a_stick_with_a_broken_first_block_does_not_boot() {
 #[test]
 fn a_disc_that_is_looked_for_by_another_label_stops_in_the_initrd() {
     let disc = Disc::of("wrong-label");
+    disc.unchanged().is_told(&["bios"], &["iso-root: root=LABEL=NIXOS-26.05-x86_64, "]);
     let mut machine = Machine::boot(Firmware::Bios, Medium::Disc, disc.image());
     machine.says("image-factory: no disc is labeled NIXOS-26.05-x86_64", LIMIT);
 }

@@ -4,5 +4,6 @@ mod commands;
 mod common;
 mod image;
 mod inspect;
+mod iso;
 mod nix;
 mod sd;
