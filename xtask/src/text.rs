@@ -47,6 +47,9 @@ pub(crate) fn report(name: &str, report: &VerificationReport, paint: Paint) -> S
     if let Some(sha256) = &subject.sha256 {
         text += &format!("  sha256 {sha256}\n");
     }
+    if !report.boots.is_empty() {
+        text += &format!("  boots {}\n", report.boots.join(", "));
+    }
     for finding in &report.findings {
         text += &format!("  {}\n", finding_line(finding, paint));
     }

@@ -240,6 +240,25 @@ impl Head {
             Self::Unknown
         })
     }
+
+    /// True if the first instructions lead over the boot information table to the code behind it;
+    /// `None` where it is not known how they should. No checksum covers them.
+    pub fn starts(self, image: &Region) -> Result<Option<bool>, ReadError> {
+        let head = image.array::<512>("boot image", 0)?;
+        Ok(match (self, head) {
+            // A far jump to 0:target. Before the code for discs, which starts with a number for SI,
+            // the code for disks ends with a jump.
+            (Self::Isolinux, [0xfa, 0xea, low, high, 0, 0, 0x90, 0x90, ..]) => {
+                let target = usize::from(u16::from_le_bytes([low, high]).wrapping_sub(0x7c00));
+                let before = target.checked_sub(2).and_then(|at| head.get(at));
+                let behind = u64::try_from(target).is_ok_and(|at| at >= BootInfo::SUMMED_FROM);
+                Some(behind && before == Some(&0xeb) && head.get(target) == Some(&0xbe))
+            }
+            (Self::Grub, [0xe8, 0, 0, 0xeb, 0x3b, ..]) => Some(true),
+            (Self::Isolinux | Self::Grub, _) => Some(false),
+            (Self::Unknown, _) => None,
+        })
+    }
 }
 
 /// Where GRUB for discs has the block from which it reads the rest of itself when a disk was

@@ -152,6 +152,10 @@ pub struct VerificationReport {
     /// What the image is for; absent where only its format was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ImageKind>,
+    /// The ways in which the image boots, as far as its bytes tell: boards of a card, firmware and
+    /// medium of a disc. Empty where there is an error, as it may be in the way of all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boots: Vec<String>,
     /// Counts over the rest of the report.
     pub totals: Totals,
     /// Every check that was announced, by id.

@@ -155,7 +155,7 @@ pub fn verify(
     let passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;
 
     let compression = compression.unwrap_or(Compression::None);
-    let (mut kind, mut format) = (None, None);
+    let (mut kind, mut format, mut ways) = (None, None, Vec::new());
     match passed.format {
         Some(RawFormat::Tar) => {
             format = Some("tar");
@@ -176,7 +176,7 @@ pub fn verify(
         _ => {}
     }
     if let Some(found) = passed.structures {
-        (kind, format) = (found.kind, Some(found.format));
+        (kind, format, ways) = (found.kind, Some(found.format), found.boots);
     }
     if let (Expected::Kind(wanted), Some(format)) = (expected, format) {
         out.expect(&container::KIND, kind == Some(wanted), || {
@@ -196,7 +196,11 @@ pub fn verify(
         raw: passed.raw,
     };
     let whole = file_at("file", 0, file_len);
-    Ok(report(subject, kind, request.waivers, &whole, out))
+    let mut report = report(subject, kind, request.waivers, &whole, out);
+    if report.passed() {
+        report.boots = ways;
+    }
+    Ok(report)
 }
 
 /// The report on a part of an image that was judged alone.
@@ -233,6 +237,7 @@ fn report(
         subject,
         kind,
         waivers: waivers.to_vec(),
+        boots: Vec::new(),
         totals: recorded.totals,
         outcomes: recorded.outcomes,
         findings: recorded.findings,

@@ -16,12 +16,13 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// What was found out about a disk or a disc, but for the findings.
-#[derive(Clone, Copy)]
 pub(crate) struct Structures {
     /// The word for reports.
     pub(crate) format: &'static str,
     /// What it was judged as.
     pub(crate) kind: Option<ImageKind>,
+    /// The ways in which it boots.
+    pub(crate) boots: Vec<String>,
 }
 
 /// Judges a disk or a disc, and what it is for. An error is the machine's.
@@ -48,11 +49,13 @@ fn disk(
         Expected::Guess => disk.table.is_some(),
         Expected::AnyKind | Expected::AnyImage => false,
     };
-    if is_sd {
-        kind::sd::verify(&disk, kind::sd::Promise { boards: wanted.boards }, out);
-    }
+    let boots = if is_sd {
+        kind::sd::verify(&disk, kind::sd::Promise { boards: wanted.boards }, out)
+    } else {
+        Vec::new()
+    };
     disk.trouble()?;
-    Ok(Structures { format: disk.format(), kind: is_sd.then_some(ImageKind::Sd) })
+    Ok(Structures { format: disk.format(), kind: is_sd.then_some(ImageKind::Sd), boots })
 }
 
 fn disc(
@@ -66,9 +69,11 @@ fn disc(
         Expected::Guess => !disc.boot.is_empty(),
         Expected::AnyKind | Expected::AnyImage => false,
     };
-    if is_iso {
-        kind::iso::verify(&disc, kind::iso::Promise { boots: wanted.boots }, out);
-    }
+    let boots = if is_iso {
+        kind::iso::verify(&disc, kind::iso::Promise { boots: wanted.boots }, out)
+    } else {
+        Vec::new()
+    };
     disc.trouble()?;
-    Ok(Structures { format: "iso9660", kind: is_iso.then_some(ImageKind::Iso) })
+    Ok(Structures { format: "iso9660", kind: is_iso.then_some(ImageKind::Iso), boots })
 }

@@ -55,6 +55,8 @@ impl PartitionEntry {
     pub const SIGNATURE: [u8; 2] = *b"PM";
     /// `pmParType` of the map itself.
     pub const MAP: &[u8] = b"Apple_partition_map";
+    /// `pmParType` of what lies between other partitions, and of what is free.
+    pub const FILLERS: [&[u8]; 2] = [b"ISO9660_data", b"Apple_Free"];
     /// `pmParType` of file systems of a Mac, and of EFI images of discs.
     pub const HFS: &[u8] = b"Apple_HFS";
 }

@@ -112,6 +112,8 @@ impl Entry {
     pub const EMULATION: u8 = 0x0f;
     /// Bit 5 of the media type of a section entry: an extension follows.
     pub const CONTINUES: u8 = 1 << 5;
+    /// Bits 6 and 7 of the media type of a section entry: drivers for ATAPI and SCSI are in it.
+    pub const DRIVERS: u8 = 0xc0;
     /// Bits of the media type of a section entry that mean something.
     pub const SECTION_BITS: u8 = 0xe0;
 }

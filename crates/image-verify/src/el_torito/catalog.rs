@@ -167,19 +167,25 @@ impl Judge<'_> {
         });
         let media = entry.media_type;
         let bits = if is_initial { 0 } else { Entry::SECTION_BITS };
-        let media_known = entry.emulation().is_some() && media & !(Entry::EMULATION | bits) == 0;
-        self.expect(&MEDIA_TYPE, media_known, || {
+        let is_efi = listed.platform == BootImage::UEFI;
+        let emulates =
+            if is_efi { media & Entry::EMULATION == 0 } else { entry.emulation().is_some() };
+        self.expect(&MEDIA_TYPE, emulates && media & !(Entry::EMULATION | bits) == 0, || {
             let place = listed.field(offset_of!(Entry, media_type), 1);
-            (place, format!("{media:#04x}, not 0x00 to 0x04"))
+            let right = if is_efi { "0x00, for UEFI" } else { "0x00 to 0x04" };
+            (place, format!("{media:#04x}, not {right}"))
         });
-        let selects = !is_initial && entry.selection_type != 0;
+        // One type of criteria is defined; and who drives a disk drives nothing without one.
+        let selects = !is_initial && entry.selection_type == 1;
+        let drives = media & Entry::DRIVERS != 0;
         let is_pc = listed.platform == BootImage::BIOS;
         let is_disk = media & Entry::EMULATION == 4;
         let stray = [
             (offset_of!(Entry, load_segment), !is_pc && entry.load_segment != 0),
             (offset_of!(Entry, system_type), !is_disk && entry.system_type != 0),
             (offset_of!(Entry, unused), entry.unused != 0),
-            (offset_of!(Entry, selection_type), is_initial && entry.selection_type != 0),
+            (offset_of!(Entry, media_type), is_efi && drives),
+            (offset_of!(Entry, selection_type), !selects && entry.selection_type != 0),
             (offset_of!(Entry, selection), !selects && entry.selection != [0; 19]),
         ];
         let stray = stray.iter().find(|(_, stray)| *stray);

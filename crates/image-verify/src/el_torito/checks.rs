@@ -96,11 +96,11 @@ checks! {
     reads "Boot Indicator of all entries";
     spec "El Torito 1.0, figures 3 and 5";
 
-    /// Nothing, a floppy of 1.2, 1.44 or 2.88 MB or a hard disk is emulated. Other numbers stand
-    /// for nothing; BIOSes take them for some disk.
+    /// Nothing, a floppy of 1.2, 1.44 or 2.88 MB or a hard disk is emulated, and nothing for UEFI.
+    /// Other numbers stand for nothing; BIOSes take them for some disk.
     MEDIA_TYPE = "el-torito-media-type", Error;
     reads "Boot media type of all entries";
-    spec "El Torito 1.0, figures 3 and 5";
+    spec "El Torito 1.0, figures 3 and 5; UEFI 2.10 §13.3.2.1";
 
     /// What an entry does not use is zero. Here bytes differ from what any program writes.
     ENTRY_UNUSED = "el-torito-entry-unused", Info;
@@ -162,6 +162,12 @@ checks! {
     HARD_DISK = "el-torito-hard-disk", Error;
     reads "System Type, and the first 512 bytes of the image";
     spec "El Torito 1.0, figure 3, and 1.3";
+
+    /// ISOLINUX and GRUB start with a jump over their boot information table. No checksum covers it,
+    /// and a machine that jumps elsewhere hangs.
+    LOADER_START = "el-torito-loader-start", Error;
+    reads "bytes 0 to 7 of images for a PC's BIOS, and what they lead to";
+    spec "SYSLINUX core/isolinux.asm; GRUB 2.12 boot/i386/pc/cdboot.S";
 
     /// ISOLINUX and GRUB find the rest of themselves by a boot information table, which
     /// `-boot-info-table` writes when the disc is made. Without it ISOLINUX guesses, and GRUB stops

@@ -16,8 +16,8 @@ use image_model::Location;
 
 use super::{
     BootImage, EFI_FAT, EFI_SIZE, FLOPPY, HARD_DISK, IMAGE_FILE, IMAGE_HIDDEN, IMAGE_LENGTH,
-    IMAGE_PLACE, IMAGE_ZERO, Judge, LOAD_SEGMENT, Loader, SECTOR_COUNT, SECTOR_COUNT_USUAL,
-    catalog::Listed,
+    IMAGE_PLACE, IMAGE_ZERO, Judge, LOAD_SEGMENT, LOADER_START, Loader, SECTOR_COUNT,
+    SECTOR_COUNT_USUAL, catalog::Listed,
 };
 use crate::{
     Recorder,
@@ -238,12 +238,19 @@ impl Judge<'_> {
     /// An image that a BIOS loads. Returns its length.
     fn bios(&mut self, image: &Image<'_>, found: &mut BootImage) -> Result<u64, ReadError> {
         let entry = &image.listed.entry;
-        found.loader = match Head::of(&image.rest)? {
+        let head = Head::of(&image.rest)?;
+        found.loader = match head {
             Head::Isolinux => Loader::Isolinux,
             Head::Grub => Loader::Grub,
             Head::Unknown => Loader::Other,
         };
         let is_known = found.loader != Loader::Other;
+        if is_known && image.rest.len() >= SECTOR {
+            let starts = head.starts(&image.rest)?.unwrap_or(true);
+            self.expect(&LOADER_START, starts, || {
+                (image.at(0, 8), "no jump over the boot information table".to_owned())
+            });
+        }
         self.sector_count(image, if is_known { 4 } else { 1 }, 4);
         let (segment, loaded) = (entry.load_segment.get(), entry.loaded());
         let first = u64::from(if segment == 0 { DEFAULT_SEGMENT } else { segment }) * 16;

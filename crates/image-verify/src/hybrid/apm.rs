@@ -10,7 +10,9 @@ use image_formats::{
     bytes::ReadError,
 };
 
-use super::{APM_BLOCK_SIZE, APM_ENTRY, APM_HFS, APM_INSIDE, CHECKS, Judge, at, same_length};
+use super::{
+    APM_BLOCK_SIZE, APM_ENTRY, APM_HFS, APM_INSIDE, APM_TYPE, CHECKS, Judge, at, same_length,
+};
 use crate::disk::{Content, Extent};
 
 /// Where file systems of a Mac have their signature, and which: HFS, HFS+, and HFSX.
@@ -30,6 +32,7 @@ impl Judge<'_, '_> {
             return Ok(());
         }
         let count = entries.first().map_or(0, |(_, entry)| entry.map_blocks.get());
+        let mut maps = 0;
         for (index, (place, entry)) in entries.iter().enumerate() {
             let here = || at(format!("partition map entry {}", index + 1), *place, 0x50);
             let right = entry.has_signature() && entry.map_blocks.get() == count;
@@ -45,7 +48,15 @@ impl Judge<'_, '_> {
             let (start, blocks) = (u64::from(entry.start.get()), u64::from(entry.blocks.get()));
             let extent = Extent { start: start * block_size, end: (start + blocks) * block_size };
             let len = self.disc.len();
-            let is_map = entry.kind().as_bytes() == PartitionEntry::MAP;
+            let kind = entry.kind();
+            let kind = kind.as_bytes();
+            let is_map = kind == PartitionEntry::MAP;
+            let is_known =
+                is_map || kind == PartitionEntry::HFS || PartitionEntry::FILLERS.contains(&kind);
+            self.out.expect(&APM_TYPE, is_known, || {
+                (here(), format!("\"{}\", which no disc has", kind.escape_ascii()))
+            });
+            maps += usize::from(is_map);
             let has_map = !is_map || start == 1 && blocks >= u64::from(count);
             let holds = blocks > 0 && extent.end <= len && has_map;
             self.out.expect(&APM_INSIDE, holds, || {
@@ -55,7 +66,7 @@ impl Judge<'_, '_> {
                 };
                 (here(), message)
             });
-            if entry.kind().as_bytes() == PartitionEntry::HFS && holds {
+            if kind == PartitionEntry::HFS && holds {
                 let holds = self.hfs(extent)?;
                 self.out.expect(&APM_HFS, holds, || {
                     let message = "neither HFS nor a boot image for UEFI of this length";
@@ -63,6 +74,10 @@ impl Judge<'_, '_> {
                 });
             }
         }
+        self.out.expect(&APM_TYPE, maps == 1, || {
+            let message = format!("{maps} of {count} entries are the map, not one");
+            (at("partition map", block_size, 0), message)
+        });
         let all = !entries.is_empty() && count <= MAX_ENTRIES;
         self.out.expect(&APM_ENTRY, all && entries.len() as u64 == u64::from(count), || {
             let message = format!("{} of {count} entries are in the disc", entries.len());

@@ -57,10 +57,17 @@ checks! {
     reads "BootIndicator of all partition records, where there is boot code and no GPT is announced";
     spec "UEFI 2.10 §5.2.1";
 
-    /// A partition record without blocks is all zeros.
+    /// The record that announces a GPT is not active. EDK II does not take an active one for it, and
+    /// does not look at the GPT.
+    PROTECTIVE = "isohybrid-protective", Error;
+    reads "BootIndicator of partition records of type 0xee";
+    spec "UEFI 2.10 §5.2.3; EDK II PartitionDxe/Gpt.c PartitionInstallGptChildHandles";
+
+    /// A partition record without blocks is all zeros; and one without a type, which Linux takes for
+    /// a partition, is that of the disc or of a boot image.
     UNUSED = "isohybrid-unused", Info;
-    reads "the partition records without blocks";
-    spec "UEFI 2.10 §5.2.1";
+    reads "the partition records without blocks or type";
+    spec "UEFI 2.10 §5.2.1; Linux block/partitions/msdos.c msdos_partition";
 
     /// The partition with the disc has a type that other programs write for it.
     TYPE = "isohybrid-type", Info;
@@ -95,6 +102,12 @@ checks! {
     reads "StartingLBA of partition records of type 0xef, and the boot catalog";
     spec "xorrisofs(1), -append_partition";
 
+    /// The partition that is a boot image for UEFI has the type 0xef, or none, where it is for a Mac.
+    /// Much firmware looks at no other.
+    EFI_TYPE = "isohybrid-efi-type", Warning;
+    reads "OSType of partition records, and the boot catalog";
+    spec "UEFI 2.10 §5.2.2; xorrisofs(1), -isohybrid-gpt-hfsplus";
+
     /// Partitions share blocks. EDK II then ignores the whole table, with the one for UEFI; records
     /// of type 0 do not count, which is why discs have one.
     OVERLAP = "isohybrid-overlap", Error;
@@ -123,8 +136,13 @@ checks! {
     reads "pmSig and pmMapBlkCnt of all entries";
     spec "Inside Macintosh: Devices, chapter 3";
 
-    /// The partitions of an Apple partition map lie in the disc, and so does the map, which is one
-    /// of them.
+    /// The map is one of its partitions, and others are of a type that discs have: a Mac ignores
+    /// them otherwise.
+    APM_TYPE = "isohybrid-apm-type", Warning;
+    reads "pmParType of all entries";
+    spec "Inside Macintosh: Devices, chapter 3; xorriso 1.5.4";
+
+    /// The partitions of an Apple partition map lie in the disc, and its own starts with it.
     APM_INSIDE = "isohybrid-apm-inside", Error;
     reads "pmPyPartStart, pmPartBlkCnt and pmParType of all entries";
     spec "Inside Macintosh: Devices, chapter 3";

@@ -11,8 +11,8 @@ use image_formats::{
 use zerocopy::IntoBytes as _;
 
 use super::{
-    ACTIVE, BOOT_INDICATOR, COVER, EFI_OTHER, EFI_PARTITION, EFI_SIZE, END, Judge, OVERLAP, TYPE,
-    UNUSED, same_length, volume_size,
+    ACTIVE, BOOT_INDICATOR, COVER, EFI_OTHER, EFI_PARTITION, EFI_SIZE, EFI_TYPE, END, Judge,
+    OVERLAP, PROTECTIVE, TYPE, UNUSED, same_length, volume_size,
 };
 use crate::{
     disk::{Content, Extent},
@@ -56,6 +56,7 @@ impl Judge<'_, '_> {
         }
         self.active();
         let used = self.used()?;
+        self.untyped(&used);
         self.cover(&used, data)?;
         let mut found = Vec::new();
         let valid = self.is_valid(&used);
@@ -63,6 +64,13 @@ impl Judge<'_, '_> {
             let is_efi = entry.kind == PartitionRecord::EFI_SYSTEM;
             if is_efi {
                 self.efi(entry)?;
+            }
+            if self.efi_image_at(entry.extent).is_some() {
+                self.out.expect(&EFI_TYPE, is_efi || entry.kind == 0, || {
+                    let message =
+                        format!("a boot image for UEFI of type {:#04x}, not 0xef", entry.kind);
+                    (entry_at(NAME, Lba(0), entry.index), message)
+                });
             }
             if matches!(entry.kind, 0 | PartitionRecord::GPT_PROTECTIVE) || entry.is_disc {
                 continue;
@@ -83,6 +91,26 @@ impl Judge<'_, '_> {
         if self.code.kind() != Kind::None && !announces_gpt(&self.record) {
             self.out.expect(&ACTIVE, active == 1, || {
                 (entry_at(NAME, Lba(0), 0), format!("{active} active records, not one"))
+            });
+        }
+    }
+
+    /// Judges the records that have no type, and those that announce a GPT.
+    fn untyped(&mut self, used: &[Used]) {
+        let first = used.iter().find(|entry| entry.is_disc).map(|entry| entry.index);
+        for entry in used {
+            let is_active =
+                self.record.partition_record[entry.index].boot_indicator == PartitionRecord::ACTIVE;
+            let place = || entry_at(NAME, Lba(0), entry.index);
+            if entry.kind == PartitionRecord::GPT_PROTECTIVE {
+                self.out.expect(&PROTECTIVE, !is_active, || (place(), "active".to_owned()));
+            }
+            // xorriso marks one block for BIOSes that want an active partition.
+            let is_mark = is_active && entry.extent.len() == BlockSize::B512.bytes();
+            let is_image = self.efi_image_at(entry.extent).is_some();
+            let holds = entry.kind != 0 || first == Some(entry.index) || is_mark || is_image;
+            self.out.expect(&UNUSED, holds, || {
+                (place(), format!("no type, and {}, which is neither disc nor image", entry.extent))
             });
         }
     }

@@ -47,8 +47,9 @@ pub struct Promise<'a> {
     pub boots: &'a [Boot],
 }
 
-/// Judges what a disc boots.
-pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) {
+/// Judges what a disc boots. Returns the ways in which firmware and boot loaders find what they want,
+/// such as `bios from disc`.
+pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<String> {
     out.announce(CHECKS);
     let mut judge = Judge {
         disc,
@@ -69,7 +70,7 @@ pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) {
     judge.firmware();
     judge.stores();
     judge.labels();
-    judge.verdict();
+    judge.verdict()
 }
 
 /// A file of one of the volumes.
@@ -201,7 +202,7 @@ impl<'a> Judge<'a, '_> {
     }
 
     /// The verdict over all ways.
-    fn verdict(&mut self) {
+    fn verdict(&mut self) -> Vec<String> {
         let missing = std::mem::take(&mut self.missing);
         let boots = |way: &Way| missing.get(way).is_none_or(Vec::is_empty);
         for way in WAYS {
@@ -213,6 +214,8 @@ impl<'a> Judge<'a, '_> {
                 format!("{firmware} from {medium} does not boot: {list}")
             });
         }
+        let ways = WAYS.iter().filter(|way| boots(way));
+        let ways = ways.map(|(firmware, medium)| format!("{firmware} from {medium}")).collect();
         if !self.promise.boots.iter().any(|boot| *boot != Boot::Usb) {
             let any = WAYS.iter().any(boots);
             let at = || raw_at("disc", 0, 0);
@@ -223,6 +226,7 @@ impl<'a> Judge<'a, '_> {
                 )
             });
         }
+        ways
     }
 
     /// Linux finds the disc by its label. Another file system of the same name is found as well.

@@ -44,8 +44,8 @@ pub struct Promise<'a> {
     pub boards: &'a [Board],
 }
 
-/// Judges a disk as an SD card.
-pub fn verify(disk: &Disk, promise: Promise<'_>, out: &mut Recorder) {
+/// Judges a disk as an SD card. Returns the boards that find what they want.
+pub fn verify(disk: &Disk, promise: Promise<'_>, out: &mut Recorder) -> Vec<String> {
     out.announce(CHECKS);
     let mut judge = Judge {
         disk,
@@ -62,9 +62,10 @@ pub fn verify(disk: &Disk, promise: Promise<'_>, out: &mut Recorder) {
     judge.u_boot();
     judge.uefi();
     judge.firmware();
-    judge.boards();
+    let boards = judge.boards();
     judge.first_boot();
     judge.leaks();
+    boards
 }
 
 /// A file of one of the volumes.
@@ -113,7 +114,7 @@ impl<'a> Judge<'a, '_> {
     }
 
     /// The verdict over all boards.
-    fn boards(&mut self) {
+    fn boards(&mut self) -> Vec<String> {
         let at = || raw_at("disk", 0, 0);
         let missing = std::mem::take(&mut self.missing);
         let all = || Board::ALL.iter().map(|board| (*board, missing.get(board)));
@@ -133,6 +134,8 @@ impl<'a> Judge<'a, '_> {
                 format!("no board boots: nothing to start in the {count} file systems")
             });
         }
+        let boots = all().filter(|(_, missing)| missing.is_none_or(Vec::is_empty));
+        boots.map(|(board, _)| board.to_string()).collect()
     }
 
     /// Judges what is to be started, once.

@@ -280,6 +280,7 @@ pub(crate) fn good() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
             make(&[XORRISO, BIOS, USB, &offset, PLAIN_EFI, COPIED]),
             &["isohybrid-efi-other"],
         ),
+        ("grub-marked", make(&[XORRISO, GRUB, GRUB_EFI, &["--mbr-force-bootable"]]), none),
         ("grub-bios", make(&[XORRISO, GRUB]), none),
         ("grub-efi", make(&[XORRISO, GRUB, PLAIN_EFI]), none),
         ("grub-mac", make(&[XORRISO, GRUB, &hfs, GRUB_EFI]), none),

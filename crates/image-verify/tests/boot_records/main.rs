@@ -2,8 +2,10 @@
 //! Discs that real tools made are found right, every check has a broken twin, and no byte that
 //! firmware or a boot loader looks at can change without a finding.
 
+mod flips;
 mod image;
 mod twins;
+mod witnesses;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,12 +21,19 @@ use twins::TWINS;
 
 /// Judges a disc.
 fn judge(bytes: Vec<u8>) -> (Judged, Recorded) {
-    let len = bytes.len() as u64;
-    let bytes: Arc<dyn ReadAt> = Arc::new(bytes);
+    judge_source(&(Arc::new(bytes) as Arc<dyn ReadAt>))
+}
+
+fn judge_source(bytes: &Arc<dyn ReadAt>) -> (Judged, Recorded) {
     let mut out = Recorder::default();
-    let disc = disc::verify(&bytes, &mut out).unwrap();
-    let whole =
-        Location { structure: "disc".into(), space: ImageSpace::Raw, offset: 0, len, path: None };
+    let disc = disc::verify(bytes, &mut out).unwrap();
+    let whole = Location {
+        structure: "disc".into(),
+        space: ImageSpace::Raw,
+        offset: 0,
+        len: 0,
+        path: None,
+    };
     (disc, out.finish(&[], &container::CONTAINER, &whole))
 }
 

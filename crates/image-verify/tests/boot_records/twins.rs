@@ -132,6 +132,7 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("el-torito-load-segment", || record(&BIOS_ONLY, 1, |entry| entry[3] = 0x10)),
     twin("el-torito-floppy", || record(&FLOPPY, 1, |entry| entry[1] = 1)),
     twin("el-torito-hard-disk", || record(&HARD_DISK, 1, |entry| entry[4] = 7)),
+    twin("el-torito-loader-start", || isolinux(&BIOS_ONLY, |image| image[2] ^= 1)),
     twin("el-torito-info-table", || isolinux(&BIOS_ONLY, |image| image[8..24].fill(0))),
     twin("el-torito-info-pvd", || isolinux(&BIOS_ONLY, |image| image[8] = 17)),
     twin("el-torito-info-file", || isolinux(&BIOS_ONLY, |image| image[12] ^= 1)),
@@ -168,6 +169,7 @@ pub(crate) const TWINS: &[Twin] = &[
         })
     }),
     twin("isohybrid-active", || edited(&ALL, |disc| disc[ENTRY[1]] = 0x80)),
+    twin("isohybrid-protective", || edited(&GRUB_ALL, |disc| disc[ENTRY[0]] = 0x80)),
     twin("isohybrid-unused", || edited(&ALL, |disc| disc[ENTRY[2] + 4] = 0x83)),
     twin("isohybrid-type", || edited(&BIOS_USB, |disc| disc[ENTRY[0] + 4] = 0x77)),
     twin_and("isohybrid-cover", &["isohybrid-end"], || {
@@ -179,11 +181,13 @@ pub(crate) const TWINS: &[Twin] = &[
     }),
     twin("isohybrid-efi-size", || edited(&ALL, |disc| add(disc, ENTRY[1] + 12, 4))),
     twin("isohybrid-efi-other", || TWO_EFI.clone()),
+    twin("isohybrid-efi-type", || edited(&ALL, |disc| disc[ENTRY[1] + 4] = 0x0c)),
     twin("isohybrid-overlap", || edited(&ALL, |disc| disc[ENTRY[0] + 4] = 0x17)),
     twin("isohybrid-gpt-inside", || gpt(|entries| entries[43] = 1)),
     twin("isohybrid-gpt-efi", || gpt(|entries| add(entries, 128 + 32, 4))),
     twin("isohybrid-apm-block-size", || edited(&APM, |disc| disc[2] = 0x10)),
     twin("isohybrid-apm-entry", || edited(&APM, |disc| disc[2 * SECTOR] = b'p')),
+    twin("isohybrid-apm-type", || edited(&APM, |disc| disc[2 * SECTOR + 0x30] = b'a')),
     twin("isohybrid-apm-inside", || edited(&APM, |disc| disc[2 * SECTOR + 8] = 1)),
     twin("isohybrid-apm-hfs", || edited(&APM, |disc| disc[2 * SECTOR + 15] ^= 1)),
 ];
