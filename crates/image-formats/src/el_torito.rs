@@ -17,7 +17,7 @@ pub const SECTOR: u64 = 2048;
 pub const MAX_CATALOG_BYTES: u64 = 16 << 10;
 
 /// The most bytes of a boot image that a checksum is computed of: a PC has 640 KiB for it.
-pub const MAX_SUMMED_BYTES: u64 = 16 << 20;
+pub const MAX_SUMMED_BYTES: u64 = 4 << 20;
 
 /// What is emulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

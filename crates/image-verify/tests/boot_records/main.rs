@@ -3,6 +3,7 @@
 //! firmware or a boot loader looks at can change without a finding.
 
 mod flips;
+mod hostile;
 mod image;
 mod twins;
 mod witnesses;
