@@ -209,7 +209,7 @@ pub(crate) fn judge(
         mbr::judge_boot_indicators(record, Lba(0), protective::NAME, out);
         protective::judge(record, last, out);
     }
-    let copies = judge_copies(disk, size, out)?;
+    let copies = judge_copies(disk, size, Backup::Needed, out)?;
     let Some(copy) = copies.best() else { return Ok(None) };
     let entries = judge_entries(copy, size, Ranges::Usable, out);
     if record.has_signature() {
@@ -221,15 +221,24 @@ pub(crate) fn judge(
     Ok(Some(Layout { table, block_size: size, entries, extended: Vec::new(), reserved }))
 }
 
-/// The partitions of a disc whose first block is `record`, and which is also a disk. A table that no
-/// master boot record announces is for who looks for nothing else, and its partitions may overlap
-/// and start at the first block. Returns those that firmware would read, with the blocks that may
-/// be used; `None` if there is no table that could be read.
+/// What the GPT of a disc says.
+pub(crate) struct OfDisc {
+    /// The partitions that firmware would read.
+    pub(crate) entries: Vec<Entry>,
+    /// The blocks that they may use.
+    pub(crate) usable: Extent,
+    /// There is a copy at the end.
+    pub(crate) has_backup: bool,
+}
+
+/// The GPT of a disc whose first block is `record`, and which is also a disk. One that no master
+/// boot record announces is for who looks for nothing else, and its partitions may overlap and start
+/// at the first block. `None` if there is no table that could be read.
 pub(crate) fn judge_disc(
     disc: &Region,
     record: &BootRecord,
     out: &mut Recorder,
-) -> Result<Option<(Vec<Entry>, Extent)>, ReadError> {
+) -> Result<Option<OfDisc>, ReadError> {
     out.announce(CHECKS);
     let size = BlockSize::B512;
     let is_announced = mbr::announces_gpt(record);
@@ -237,7 +246,7 @@ pub(crate) fn judge_disc(
         let last = (disc.len() / size.bytes()).saturating_sub(1);
         protective::judge(record, last, out);
     }
-    let copies = judge_copies(disc, size, out)?;
+    let copies = judge_copies(disc, size, Backup::Optional, out)?;
     let Some(copy) = copies.best() else { return Ok(None) };
     let ranges = if is_announced { Ranges::Usable } else { Ranges::Any };
     let entries = judge_entries(copy, size, ranges, out);
@@ -247,7 +256,7 @@ pub(crate) fn judge_disc(
     let header = &copy.header.raw;
     let (first, last) = (header.first_usable_lba.get(), header.last_usable_lba.get());
     let usable = Extent::of_blocks(Lba(first), last.saturating_add(1).saturating_sub(first), size);
-    Ok(Some((entries, usable)))
+    Ok(Some(OfDisc { entries, usable, has_backup: copies.backup.is_some() }))
 }
 
 /// Both copies of a table.
@@ -268,18 +277,31 @@ impl Copies {
     }
 }
 
-fn judge_copies(disk: &Region, size: BlockSize, out: &mut Recorder) -> Result<Copies, ReadError> {
+/// Whether there must be a copy at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backup {
+    /// Where it is missing the table is not whole.
+    Needed,
+    /// It is judged where it is there.
+    Optional,
+}
+
+fn judge_copies(
+    disk: &Region,
+    size: BlockSize,
+    wanted: Backup,
+    out: &mut Recorder,
+) -> Result<Copies, ReadError> {
     let last = (disk.len() / size.bytes()).saturating_sub(1);
     let primary = Copy::judge(Role::Primary, Lba(1), disk, size, out)?;
     let alternate = match &primary {
         Some(primary) if primary.header_holds => primary.header.raw.alternate_lba.get(),
         _ => last,
     };
-    let backup = if (2..=last).contains(&alternate) {
-        Copy::judge(Role::Backup, Lba(alternate), disk, size, out)?
-    } else {
-        None
-    };
+    let is_there = (2..=last).contains(&alternate)
+        && (wanted == Backup::Needed || Header::read(disk, Lba(alternate), size)?.has_signature());
+    let backup =
+        if is_there { Copy::judge(Role::Backup, Lba(alternate), disk, size, out)? } else { None };
     if let (Some(primary), Some(backup)) = (&primary, &backup)
         && primary.header_holds
         && backup.header_holds

@@ -133,13 +133,16 @@ struct Judge<'a, 'b> {
 }
 
 impl Judge<'_, '_> {
-    /// True if somebody made a disk of it, or tried to: firmware takes no other first block for a
-    /// master boot record.
+    /// True if somebody made a disk of it, which one byte may hide: firmware takes no other first
+    /// block for a master boot record, and boot loaders of machines that are no PC may be there.
     fn is_disk(&self) -> bool {
         let known = matches!(self.code.build(), Build::Is(_) | Build::Damaged(..))
             || matches!(self.code.kind(), Kind::Syslinux | Kind::Grub);
+        let [first, second] = self.record.signature;
+        let [right, also] = BootRecord::SIGNATURE;
+        let half = first == right || second == also;
         let used = self.record.partition_record.iter().any(PartitionRecord::is_used);
-        self.record.has_signature() || known || used && mbr::is_plausible(&self.record)
+        self.record.has_signature() || known || half && used && mbr::is_plausible(&self.record)
     }
 
     fn signature(&mut self) -> bool {

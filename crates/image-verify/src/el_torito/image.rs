@@ -256,7 +256,8 @@ impl Judge<'_> {
         let first = u64::from(if segment == 0 { DEFAULT_SEGMENT } else { segment }) * 16;
         let last = first + loaded;
         let is_usual = first == u64::from(DEFAULT_SEGMENT) * 16;
-        let fits = MEMORY.contains(&first) && last <= MEMORY.end && (is_usual || !is_known);
+        // Of other programs it is not known how much of them is needed, nor whether a PC runs them.
+        let fits = MEMORY.contains(&first) && (!is_known || is_usual && last <= MEMORY.end);
         self.expect(&LOAD_SEGMENT, fits, || {
             let place = image.listed.field(offset_of!(Entry, load_segment), 2);
             let message = format!("{loaded:#x} bytes to {first:#x}");
@@ -333,7 +334,9 @@ impl Judge<'_> {
         let have = image.rest.len();
         let all = listed.entry.sector_count.get() < 2;
         let view = if all {
-            volume_size.unwrap_or(u64::MAX).min(start.saturating_add(have)).saturating_sub(start)
+            // What lies behind the volume ends with the disc.
+            let end = volume_size.filter(|end| *end > start).unwrap_or(u64::MAX);
+            end.min(start.saturating_add(have)).saturating_sub(start)
         } else {
             listed.entry.loaded().next_multiple_of(SECTOR)
         };

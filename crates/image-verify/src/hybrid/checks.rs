@@ -114,6 +114,12 @@ checks! {
     reads "the places of all partition records with a type, where one is 0xef";
     spec "EDK II PartitionDxe/Mbr.c PartitionValidMbr";
 
+    /// There is a copy of the GPT at the end. Firmware uses it where the first one is damaged, and
+    /// some offers to write it.
+    GPT_BACKUP = "isohybrid-gpt-backup", Warning;
+    reads "AlternateLBA of the GPT, and what is there";
+    spec "UEFI 2.10 §5.3.2";
+
     /// The partitions of the GPT lie in the disc.
     GPT_INSIDE = "isohybrid-gpt-inside", Error;
     reads "the entries of the GPT, the length of the disc";

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use image_formats::bytes::ReadError;
 
-use super::{EFI_SIZE, GPT_EFI, GPT_INSIDE, Judge, at, same_length};
+use super::{EFI_SIZE, GPT_BACKUP, GPT_EFI, GPT_INSIDE, Judge, at, same_length};
 use crate::{
     disk::{Content, Entry, Extent},
-    gpt,
+    gpt::{self, OfDisc},
     volume::Volume,
 };
 
@@ -17,10 +17,13 @@ const MAX_PARTITIONS: usize = 128;
 impl Judge<'_, '_> {
     /// Judges the GPT. Returns the file systems that UEFI firmware finds by it.
     pub(super) fn gpt(&mut self) -> Result<Vec<Rc<Volume>>, ReadError> {
-        let Some((mut entries, usable)) = gpt::judge_disc(self.disc, &self.record, self.out)?
-        else {
+        let table = gpt::judge_disc(self.disc, &self.record, self.out)?;
+        let Some(OfDisc { mut entries, usable, has_backup }) = table else {
             return Ok(Vec::new());
         };
+        self.out.expect(&GPT_BACKUP, has_backup, || {
+            (at("GPT header", 512, 92), "no copy where the header says that it is".to_owned())
+        });
         let mut found = Vec::new();
         entries.truncate(MAX_PARTITIONS);
         let mut has_efi = false;

@@ -183,6 +183,12 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("isohybrid-efi-other", || TWO_EFI.clone()),
     twin("isohybrid-efi-type", || edited(&ALL, |disc| disc[ENTRY[1] + 4] = 0x0c)),
     twin("isohybrid-overlap", || edited(&ALL, |disc| disc[ENTRY[0] + 4] = 0x17)),
+    twin("isohybrid-gpt-backup", || {
+        edited(&ALL, |disc| {
+            let last = disc.len() - 512;
+            disc[last] = b'e';
+        })
+    }),
     twin("isohybrid-gpt-inside", || gpt(|entries| entries[43] = 1)),
     twin("isohybrid-gpt-efi", || gpt(|entries| add(entries, 128 + 32, 4))),
     twin("isohybrid-apm-block-size", || edited(&APM, |disc| disc[2] = 0x10)),
