@@ -16,6 +16,7 @@ mod directories;
 mod extents;
 mod files;
 mod joliet;
+mod label;
 mod names;
 mod path_tables;
 mod paths;

@@ -97,6 +97,13 @@ checks! {
     reads "Volume Space Size, Logical Block Size of all volume descriptors";
     spec "ECMA-119 §8.5.1";
 
+    /// The label of Joliet is the primary one, as far as its 16 letters go. Where they differ, `blkid`
+    /// and `/dev/disk/by-label` take that of Joliet, and who reads the primary volume descriptor the
+    /// other.
+    JOLIET_LABEL = "joliet-label", Warning;
+    reads "Volume Identifier of the primary volume descriptor and that of Joliet";
+    spec "ECMA-119 §8.4.7, §8.5.4; util-linux 2.38, iso9660.c";
+
     /// A partition of the volume is in it.
     PARTITION = "iso9660-partition", Warning;
     reads "Volume Partition Location, Volume Partition Size";
@@ -128,7 +135,7 @@ checks! {
     /// knows. Linux and Windows read the directory where it says; most others where the parent does.
     SELF = "iso9660-self", Error;
     reads "the first record of all directories";
-    spec "ECMA-119 §6.8.2.2";
+    spec "ECMA-119 §6.8.2.2; Linux, fs/isofs/isofs.h";
 
     /// The second record of a directory is of its parent, with the right place and length. Linux
     /// asks it when the disc is exported by NFS. In the trees of Joliet and of enhanced descriptors
@@ -191,8 +198,8 @@ checks! {
     reads "File Identifier of all directory records";
     spec "ECMA-119 §7.5, §10.3";
 
-    /// Names are in order. Linux does not rely on it; some firmware stops at the first name that
-    /// comes later than the one it looks for.
+    /// Names are in order. Linux does not rely on it; a reader may stop at the first name that comes
+    /// later than the one it looks for.
     ORDER = "iso9660-order", Info;
     reads "File Identifier of all directory records";
     spec "ECMA-119 §10.3; Joliet";
@@ -252,6 +259,13 @@ checks! {
     JOLIET_FILES = "joliet-files", Warning;
     reads "the extents of all files of both trees";
     spec "Joliet; ECMA-119 §8.5";
+
+    /// A file has the same name, in the same directory, in the trees of Joliet and Rock Ridge, as far
+    /// as Joliet can write it: Linux shows the one, Windows the other. What is compared are names of
+    /// up to 60 letters of ASCII, since each writer shortens others in its own way.
+    JOLIET_NAMES = "joliet-names", Warning;
+    reads "File Identifier of all directory records of the tree of Joliet, all NM";
+    spec "Joliet; RRIP §4.1.4";
 
     /// A name of Joliet has no letter that it may not have: `* / : ; ? \` and control characters.
     /// Windows cannot open such a file.

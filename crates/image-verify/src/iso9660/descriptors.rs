@@ -315,6 +315,10 @@ impl Judge<'_> {
                 "{found} blocks of {found_size} bytes, not {blocks} of {size} as the primary one"
             )
         });
+        if source.names == Names::Joliet {
+            let place = source.field(offset_of!(VolumeDescriptor, volume_identifier), 32);
+            self.joliet_label(&set.primary().descriptor, &descriptor, &place);
+        }
         // genisoimage lets an enhanced descriptor lead to the primary tree.
         let extent = source.root().record.extent;
         if set.sources.iter().any(|other| other.root().record.extent == extent) {

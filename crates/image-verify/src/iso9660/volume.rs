@@ -8,7 +8,6 @@ use image_formats::{
     iso9660::{
         Block, Record, Records, SECTOR,
         raw::{DirectoryRecord, LongDate, VolumeDescriptor},
-        trimmed,
     },
     units::ByteOffset,
 };
@@ -16,9 +15,11 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     FORMAT, Judged, LIMITS,
-    descriptors::{Set, Source},
+    descriptors::Source,
     directories::MAX_DEPTH,
     files::{IsoFiles, Piece, piece, with_record},
+    joliet::Comparison,
+    label::label,
     paths::{Names, Trees},
     rock_ridge::{Attributes, Posix, Reader},
 };
@@ -45,6 +46,10 @@ pub(super) fn open(
     let source = &set.sources[index];
     let mut tree = Tree::of_volume(format!("{name}, directory record"), RECORD);
     Walk { region, source, tree: &mut tree, seen: HashSet::new(), rock_ridge }.all()?;
+    if let Some(index) = joliet.filter(|joliet| index == 0 && whole[*joliet]) {
+        let source = &set.sources[index];
+        Comparison { region, name, source, tree: &tree, out }.all()?;
+    }
     let primary = set.primary();
     let at = primary.field(0, SECTOR).location(region, name, &Trees::new(region));
     if !out.expect(&LIMITS, tree.is_complete(), || {
@@ -73,12 +78,6 @@ const RECORD: u64 = 34;
 
 /// What a file is that nothing tells more of: as Linux shows it.
 const MODE: u32 = 0o555;
-
-/// The label, without the spaces that fill it.
-fn label(set: &Set) -> String {
-    let label = set.primary().descriptor.volume_identifier;
-    String::from_utf8_lossy(trimmed(&label)).into_owned()
-}
 
 /// As blkid makes it of the date of the last change, or else of the first.
 fn uuid(descriptor: &VolumeDescriptor) -> String {

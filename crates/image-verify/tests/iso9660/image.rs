@@ -203,6 +203,11 @@ pub(crate) enum Maker {
 
 /// An image of [`files`], made with these options.
 pub(crate) fn make(maker: Maker, options: &[&str]) -> Vec<u8> {
+    make_labeled(maker, options, "nixos-test-x86_64")
+}
+
+/// An image of [`files`] with this label.
+pub(crate) fn make_labeled(maker: Maker, options: &[&str], label: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let image = folder.path().join("disc.iso");
     let (package, argv): (_, &[&str]) = match maker {
@@ -211,7 +216,7 @@ pub(crate) fn make(maker: Maker, options: &[&str]) -> Vec<u8> {
             ("genisoimage", &["genisoimage", "-quiet", "-input-charset", "utf-8"])
         }
     };
-    let own = ["-V", "nixos-test-x86_64", "-o", image.to_str().unwrap()];
+    let own = ["-V", label, "-o", image.to_str().unwrap()];
     let argv = argv.iter().chain(options).chain(&own).copied();
     succeed(package, &argv.chain([source().to_str().unwrap()]).collect::<Vec<_>>());
     fs::read(image).unwrap()

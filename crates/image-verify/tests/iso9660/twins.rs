@@ -72,6 +72,7 @@ pub(crate) const TWINS: &[Twin] = &[
         let at = e.descriptor(2);
         e.both(at + 80, 4, 5);
     }),
+    twin("joliet-label", nixos, |e| e.put(PVD + 40, b"N1XOS")),
     twin("iso9660-partition", nixos, |e| {
         let at = e.descriptor(2);
         e.put(at, &[3]);
@@ -187,15 +188,25 @@ pub(crate) const TWINS: &[Twin] = &[
         let at = e.record(README);
         e.field(at, EXTENT, kernel + 1);
     }),
-    twin("joliet-files", nixos, |e| {
+    Twin {
+        also: &["joliet-names"],
+        ..twin("joliet-files", nixos, |e| {
+            let at = e.record_below(e.descriptor(2), &[&utf16("readme.txt")]);
+            e.field(at, LEN, 0);
+        })
+    },
+    twin("joliet-names", nixos, |e| {
         let at = e.record_below(e.descriptor(2), &[&utf16("readme.txt")]);
-        e.field(at, LEN, 0);
+        e.put(at + NAME, &utf16("readme.txx"));
     }),
-    twin("joliet-name-characters", nixos, |e| {
-        let name = utf16("readme.txt");
-        let at = e.record_below(e.descriptor(2), &[&name]);
-        e.put(at + NAME, &utf16("readme.tx?"));
-    }),
+    Twin {
+        also: &["joliet-names"],
+        ..twin("joliet-name-characters", nixos, |e| {
+            let name = utf16("readme.txt");
+            let at = e.record_below(e.descriptor(2), &[&name]);
+            e.put(at + NAME, &utf16("readme.tx?"));
+        })
+    },
     twin("joliet-long-names", joliet_long, |_| ()),
     twin("iso9660-limits", nixos, |e| e.both(PVD + 132, 4, 1 << 28)),
 ];
