@@ -455,7 +455,7 @@ pub struct XattrId {
     pub xattr: U64,
     /// +8 Number of attributes.
     pub count: U32,
-    /// +12 Bytes of their names with prefixes, each with a NUL.
+    /// +12 Bytes of their names, with prefixes and a NUL each, and of their values.
     pub size: U32,
 }
 

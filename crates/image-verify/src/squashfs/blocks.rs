@@ -218,13 +218,10 @@ impl Judge<'_> {
                     None => Whose::Block(block.start),
                     Some(_) => Whose::Nobody,
                 };
+                let at = self.region.absolute(before.start);
                 self.expect_of(&OVERLAP, false, place, whose, || {
-                    format!(
-                        "{} bytes, and the block at {:#x} ends {} bytes behind where this one starts",
-                        block.size.stored_len(),
-                        before.start,
-                        before.end() - block.start
-                    )
+                    let over = before.end() - block.start;
+                    format!("the block at {at} ends {over} bytes behind the start of this one")
                 });
             }
             if before.end() > block.end() {

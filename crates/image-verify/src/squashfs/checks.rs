@@ -258,9 +258,10 @@ checks! {
     reads "the types of extended attributes";
     spec "Linux, fs/squashfs/xattr.c";
 
-    /// The sizes of all names of an inode add up to what its entry in the table says.
+    /// The names of an inode, with prefixes and a NUL each, and the values add up to what its entry
+    /// in the table says. Linux does not look.
     XATTR_SIZE = "squashfs-xattr-size", Warning;
-    reads "the size in the table of extended attributes, the names";
+    reads "the size in the table of extended attributes, names and values";
     spec "squashfs-tools 4.5.1, xattr.c";
 
     /// Blocks do not overlap. Files with the same content share whole blocks; one that starts

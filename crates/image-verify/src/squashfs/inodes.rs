@@ -170,7 +170,11 @@ impl Judge<'_> {
         self.header(layout, &header, &inode, this, seen);
         let mut xattr = inode.xattr;
         match inode.body {
-            Body::File(file) => self.file(layout, cursor, &file, this, blocks)?,
+            Body::File(file) => {
+                if !self.file(layout, cursor, &file, this, blocks)? {
+                    return Ok(None);
+                }
+            }
             Body::Directory(directory) => {
                 for _ in 0..directory.indexes {
                     // Judged with the list.
@@ -236,6 +240,7 @@ impl Judge<'_> {
         });
     }
 
+    /// False where nobody knows where the next inode starts.
     fn file(
         &mut self,
         layout: &Layout,
@@ -243,11 +248,14 @@ impl Judge<'_> {
         file: &File,
         this: This,
         blocks: &mut Blocks,
-    ) -> Result<(), MetadataError> {
+    ) -> Result<bool, MetadataError> {
         let size = file.size;
-        self.of(&FILE_SIZE, i64::try_from(size).is_ok(), this, || {
+        // Nobody believes the number of its blocks.
+        if !self.of(&FILE_SIZE, i64::try_from(size).is_ok(), this, || {
             format!("{size} bytes, and {} are the most", i64::MAX)
-        });
+        }) {
+            return Ok(false);
+        }
         let sparse = file.sparse;
         self.of(&SPARSE, sparse <= size, this, || {
             format!("{sparse} bytes of holes in a file of {size}")
@@ -307,7 +315,7 @@ impl Judge<'_> {
             }
             start = end.unwrap_or(u64::MAX);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn symlink(

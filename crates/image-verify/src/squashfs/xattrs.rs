@@ -1,6 +1,6 @@
 //! Extended attributes: the entries of the table, and the names and values they lead to.
 
-use std::{collections::HashSet, mem::size_of};
+use std::{collections::HashMap, mem::size_of};
 
 use image_formats::{
     bytes::ReadError,
@@ -27,8 +27,8 @@ struct Budget {
     near: u64,
     /// Bytes of values that are elsewhere.
     far: u64,
-    /// Where those are that were read: many inodes may share one.
-    seen: HashSet<MetadataRef>,
+    /// Where those are that were read, and their lengths: many inodes may share one.
+    seen: HashMap<MetadataRef, u32>,
 }
 
 impl Judge<'_> {
@@ -39,7 +39,7 @@ impl Judge<'_> {
         if xattrs.values.whole {
             self.evaluated(&[&XATTR, &XATTR_PREFIX, &XATTR_SIZE]);
             let len = xattrs.values.len;
-            let mut budget = Budget { near: len, far: len, seen: HashSet::new() };
+            let mut budget = Budget { near: len, far: len, seen: HashMap::new() };
             for number in 0..xattrs.ids.index.len() {
                 let ids = self.table_block::<XattrId>(fs, STRUCTURE, &xattrs.ids, number)?;
                 for id in ids.unwrap_or_default() {
@@ -67,14 +67,14 @@ impl Judge<'_> {
     ) -> Result<(), MetadataError> {
         let (start, end) = (xattrs.values.start, xattrs.values.end);
         let at = MetadataRef::of(id.xattr.get());
-        let known = xattrs.values.position(at.block, at.offset).is_some();
-        if !self.xattr(known, place, || {
+        let inside = xattrs.values.position(at.block, at.offset).is_some();
+        if !self.xattr(inside, place, || {
             format!("byte {} of block {:#x}, which is not in the table", at.offset, at.block)
         }) {
             return Ok(());
         }
         let mut values = Vec::new();
-        let mut size = 0_u64;
+        let (mut size, mut known) = (0_u64, true);
         let mut cursor = fs.reader.cursor(start, end, at);
         for _ in 0..id.count.get() {
             let entry: XattrEntry = cursor.read()?;
@@ -86,6 +86,7 @@ impl Judge<'_> {
                 _ => "",
             };
             if prefix.is_empty() {
+                known = false;
                 self.expect(&XATTR_PREFIX, false, place, || {
                     format!("type {kind:#x}, and 0 to 2 are known")
                 });
@@ -117,37 +118,41 @@ impl Judge<'_> {
             if far {
                 values.push(MetadataRef::of(cursor.read::<U64>()?.get()));
             } else {
+                size += u64::from(value_len);
                 cursor.skip(value_len.into())?;
             }
         }
-        let said = u64::from(id.size.get());
-        self.expect(&XATTR_SIZE, said == size, place, || {
-            format!("{said} bytes of names, and they have {size}")
-        });
         for at in values {
-            if !budget.seen.insert(at) {
+            if let Some(len) = budget.seen.get(&at) {
+                size += u64::from(*len);
                 continue;
             }
-            let known = xattrs.values.position(at.block, at.offset).is_some();
-            if !self.xattr(known, place, || {
+            let inside = xattrs.values.position(at.block, at.offset).is_some();
+            if !self.xattr(inside, place, || {
                 format!("a value at byte {} of block {:#x}, not in the table", at.offset, at.block)
             }) {
-                continue;
+                return Ok(());
             }
             let mut cursor = fs.reader.cursor(start, end, at);
             let len = cursor.read::<XattrValue>()?.vsize.get();
             if !self.xattr(len <= MAX_VALUE, place, || {
                 format!("a value of {len} bytes, and {MAX_VALUE} are the most")
             }) {
-                continue;
+                return Ok(());
             }
             let left = budget.far.checked_sub(u64::from(len));
             if !self.xattr(left.is_some(), place, overlap) {
                 return Ok(());
             }
             budget.far = left.unwrap_or(0);
+            budget.seen.insert(at, len);
+            size += u64::from(len);
             cursor.skip(len.into())?;
         }
+        let said = u64::from(id.size.get());
+        self.expect(&XATTR_SIZE, !known || said == size, place, || {
+            format!("{said} bytes of names and values, and they have {size}")
+        });
         Ok(())
     }
 

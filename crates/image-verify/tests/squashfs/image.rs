@@ -97,7 +97,8 @@ pub(crate) fn read_back(folder: &Folder, image: &[u8]) -> Result<BTreeMap<Vec<u8
     let mut entries = BTreeMap::new();
     let mut links = Vec::new();
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let (path, rest) = name(line);
+        // Who draws a bit may make a line of a name, which it does not escape.
+        let Some((path, rest)) = name(line) else { continue };
         let fields: Vec<&[u8]> = rest.splitn(7, |byte| *byte == b' ').collect();
         let number = |at: usize, radix| {
             i64::from_str_radix(std::str::from_utf8(fields[at]).unwrap(), radix).unwrap()
@@ -111,7 +112,9 @@ pub(crate) fn read_back(folder: &Folder, image: &[u8]) -> Result<BTreeMap<Vec<u8
             b"R" => {
                 let offset = std::str::from_utf8(fields[6]).unwrap().parse::<usize>().unwrap();
                 let size = number(5, 10) as usize;
-                Kind::File(data[offset..offset + size].to_vec())
+                // It is short where unsquashfs did not notice that a block is.
+                let end = (offset + size).min(data.len());
+                Kind::File(data.get(offset..end).unwrap_or_default().to_vec())
             }
             b"S" => Kind::Symlink(rest.splitn(6, |byte| *byte == b' ').last().unwrap().to_vec()),
             _ => Kind::Special,
@@ -138,17 +141,17 @@ fn absolute(name: &[u8]) -> Vec<u8> {
 }
 
 /// The name at the start of a definition, in which a backslash is before what is special.
-fn name(line: &[u8]) -> (Vec<u8>, &[u8]) {
+fn name(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut name = Vec::new();
     let mut at = 0;
-    while line[at] != b' ' {
+    while *line.get(at)? != b' ' {
         if line[at] == b'\\' {
             at += 1;
         }
-        name.push(line[at]);
+        name.push(*line.get(at)?);
         at += 1;
     }
-    (absolute(&name), &line[at + 1..])
+    Some((absolute(&name), &line[at + 1..]))
 }
 
 /// Bytes that compress, and differ from place to place.

@@ -2,18 +2,24 @@
 //! reads it; every check has a broken twin; where unsquashfs fails, there is a finding; and no bytes
 //! make the verifier panic.
 
+mod edit;
+mod hostile;
 mod image;
 mod matrix;
+mod mutation;
+mod samples;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use image_formats::bytes::Region;
-use image_model::{Finding, ImageSpace, Location};
+use image_model::{Finding, ImageSpace, Location, Severity};
 use image_verify::{
     Recorded, Recorder, UNUSED_WAIVER, squashfs,
     tree::{self, Tree},
     volume::{Trouble, Volume},
 };
+use twins::TWINS;
 
 /// Judges a file system that is called `disk`.
 fn judge(region: &Region) -> (Recorded, Option<Volume>) {
@@ -65,4 +71,33 @@ fn entries(volume: &Volume) -> BTreeMap<Vec<u8>, image::Entry> {
         add(path, id);
     }
     entries
+}
+
+fn failed(recorded: &Recorded) -> BTreeSet<String> {
+    recorded.findings.iter().map(|finding| finding.check.to_string()).collect()
+}
+
+#[test]
+fn every_check_has_a_twin_that_only_it_reports() {
+    let declared: BTreeSet<_> = squashfs::CHECKS.iter().map(|check| check.id).collect();
+    let twins: BTreeSet<_> = TWINS.iter().map(|twin| twin.check).collect();
+    assert_eq!(declared, twins);
+    let mut wrong = Vec::new();
+    let mut reports = BTreeMap::new();
+    for twin in TWINS {
+        let expected: BTreeSet<_> =
+            twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+        let (recorded, _) = judge_bytes(&twin.image());
+        if failed(&recorded) != expected {
+            wrong.push(format!("{}: {:#?}", twin.check, told(&recorded.findings)));
+        }
+        let check = squashfs::CHECKS.iter().find(|check| check.id == twin.check).unwrap();
+        let errors = recorded.totals.errors > 0;
+        if errors != (check.severity == Severity::Error) {
+            wrong.push(format!("{}: errors: {errors}", twin.check));
+        }
+        reports.insert(twin.check, told(&recorded.findings));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    insta::assert_json_snapshot!(reports);
 }
