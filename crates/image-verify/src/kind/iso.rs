@@ -22,6 +22,7 @@ pub use checks::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     rc::Rc,
 };
 
@@ -66,6 +67,8 @@ pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         said: BTreeSet::new(),
         isolinux: BTreeMap::new(),
         lines: BTreeSet::new(),
+        lookups: grub::MAX_LOOKUPS,
+        names: MAX_NAMES,
     };
     judge.firmware();
     judge.stores();
@@ -81,6 +84,12 @@ type Place<'a> = (usize, &'a Volume);
 
 /// How many findings are remembered, so that none comes twice.
 const MAX_SAID: usize = 4096;
+
+/// How many command lines are judged. Most have much in common.
+const MAX_LINES: usize = 256;
+
+/// How many names of files are looked at for one in other letters.
+const MAX_NAMES: u32 = 1 << 24;
 
 /// The number of the disc's own file system. Those of FAT follow.
 const DISC: usize = 0;
@@ -136,11 +145,15 @@ struct Judge<'a, 'o> {
     /// What configurations of GRUB offer.
     grubs: BTreeMap<FileId, grub::Offer>,
     /// What was said already: entries of a menu have much in common.
-    said: BTreeSet<(&'static str, String)>,
+    said: BTreeSet<(&'static str, u64)>,
     /// What ISOLINUX lacks, by the number of its image.
     isolinux: BTreeMap<u32, Vec<String>>,
-    /// Command lines that were judged.
+    /// Command lines that were judged, at most [`MAX_LINES`].
     lines: BTreeSet<String>,
+    /// How many files GRUB may still look for.
+    lookups: u32,
+    /// How many names of files may still be looked at for one in other letters.
+    names: u32,
 }
 
 /// The file systems that boot loaders read.
@@ -169,7 +182,9 @@ impl<'a> Judge<'a, '_> {
             return self.out.expect(check, true, || (at(), String::new()));
         }
         let (at, message) = (at(), message());
-        if self.said.len() < MAX_SAID && !self.said.insert((check.id, format!("{at}: {message}"))) {
+        let mut hash = DefaultHasher::new();
+        (at.offset, &message).hash(&mut hash);
+        if self.said.len() < MAX_SAID && !self.said.insert((check.id, hash.finish())) {
             return false;
         }
         self.out.expect(check, false, || (at, message))
@@ -257,11 +272,28 @@ impl<'a> Judge<'a, '_> {
         content.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// What is at `path` if the case of letters does not matter, as ISOLINUX looks for it. Nothing
+    /// where too much was looked for.
+    fn caseless(&mut self, volume: &Volume, path: &str) -> Option<NodeId> {
+        let mut folder = Tree::ROOT;
+        for name in path.split('/').filter(|name| !matches!(*name, "" | ".")) {
+            let mut children = volume.tree.children(folder);
+            folder = loop {
+                let (other, id) = children.next()?;
+                self.names = self.names.checked_sub(1)?;
+                if other.eq_ignore_ascii_case(name.as_bytes()) {
+                    break id;
+                }
+            };
+        }
+        Some(folder)
+    }
+
     /// A file as boot loaders name it. Where only the case of letters is another, that is told:
     /// some of them look for it as it is spelled.
     fn named(&mut self, (_, volume): Place<'a>, path: &str, at: &Location) -> Option<NodeId> {
         let exact = find(volume, path);
-        let found = exact.or_else(|| caseless(volume, path))?;
+        let found = exact.or_else(|| self.caseless(volume, path))?;
         if !matches!(volume.tree.node(found).kind, Kind::File(_)) {
             return None;
         }
@@ -273,16 +305,6 @@ impl<'a> Judge<'a, '_> {
         );
         Some(found)
     }
-}
-
-/// What is at `path` if the case of letters does not matter, as ISOLINUX looks for it.
-fn caseless(volume: &Volume, path: &str) -> Option<NodeId> {
-    let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-    names.into_iter().try_fold(Tree::ROOT, |folder, name| {
-        let name = name.as_bytes();
-        let same = |(other, _): &(&[u8], NodeId)| other.eq_ignore_ascii_case(name);
-        volume.tree.children(folder).find(same).map(|(_, id)| id)
-    })
 }
 
 /// The processor of a firmware.

@@ -466,8 +466,14 @@ fn hostile_values_are_judged() {
     let nested = "menuentry x {\n".repeat(20_000);
     let variables: String = (0..1000).map(|n| format!("set v{n}={}\n", "x/".repeat(500))).collect();
     let entries = "menuentry x {\nlinux /k\n}\n".repeat(20_000);
+    let words = format!("set a={}\nlinux{}", "y".repeat(1000), " $a".repeat(300_000));
+    let sources = format!("set a={}\n{}", "y".repeat(1000), "source /EFI/BOOT/x\n".repeat(50_000));
+    let initrds = format!("linux /k\ninitrd{}", " /a".repeat(300_000));
     let spread = format!("set a={}\nlinux {}", "y".repeat(1000), "$a".repeat(300_000));
     for text in [
+        &words,
+        &sources,
+        &initrds,
         &doubling,
         &nested,
         &variables,
@@ -503,6 +509,12 @@ fn hostile_values_are_judged() {
         draft.fat.edit(GRUB, MARKER, value);
         failed(&draft);
     }
+    // Each reference has the path that it is of.
+    let mut draft = scripted();
+    let list = format!("/nix/store/{}\nsha256:0\n1\n\n250000\n", "x".repeat(4000));
+    let list = list + &"y\n".repeat(250_000);
+    draft.store.file("/nix-path-registration", list);
+    assert!(failed(&draft).contains("iso-registration-references"));
     let mut draft = scripted();
     draft.store.link(STORE, STORE);
     draft.disc.link(KERNEL, KERNEL);

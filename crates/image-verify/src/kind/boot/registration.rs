@@ -1,14 +1,20 @@
 //! `nix-path-registration`: what `nix-store --load-db` reads at the first boot. Nix,
 //! `decodeValidPathInfo`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 use image_model::{Check, Location};
 
 use crate::{Recorder, tree::display};
 
+/// What all paths start with.
+const STORE: &[u8] = b"/nix/store/";
+
 /// How many references all paths have together, at most: more than any system.
 const MAX_REFERENCES: usize = 1 << 18;
+
+/// Linux's `PATH_MAX`.
+const MAX_PATH: usize = 4096;
 
 /// What a list says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +22,7 @@ pub(crate) struct Registration {
     /// The paths.
     pub(crate) paths: BTreeSet<Vec<u8>>,
     /// Which path refers to which; none to itself.
-    pub(crate) references: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) references: Vec<(Rc<[u8]>, Vec<u8>)>,
 }
 
 /// Reads a list: for each path a line with it, its hash, its size, who made it or nothing, the
@@ -30,9 +36,13 @@ pub(crate) fn parse(content: &[u8]) -> Result<Registration, String> {
     }
     while let Some((index, path)) = lines.next() {
         let line = index + 1;
-        if !path.starts_with(b"/nix/store/") {
+        if !path.starts_with(STORE) {
             return Err(format!("line {line}: no store path"));
         }
+        if path.len() > MAX_PATH {
+            return Err(format!("line {line}: more than {MAX_PATH} bytes"));
+        }
+        let shared: Rc<[u8]> = path.into();
         let mut next = |what: &str| {
             let (_, text) = lines.next().ok_or_else(|| format!("ends before the {what}"))?;
             Ok::<_, String>(text)
@@ -54,7 +64,7 @@ pub(crate) fn parse(content: &[u8]) -> Result<Registration, String> {
                 return Err(format!("more than {MAX_REFERENCES} references"));
             }
             if reference != path {
-                found.references.push((path.to_vec(), reference.to_vec()));
+                found.references.push((Rc::clone(&shared), reference.to_vec()));
             }
         }
         if !found.paths.insert(path.to_vec()) {
@@ -74,22 +84,24 @@ pub(crate) struct Checks {
     pub(crate) references: &'static Check,
 }
 
-/// Judges a list by the store paths that are `present`.
-pub(crate) fn compare(
+/// Judges a list by the names that are in the store.
+pub(crate) fn compare<'n>(
     found: &Registration,
-    present: &BTreeSet<Vec<u8>>,
+    names: impl Iterator<Item = &'n [u8]>,
+    is_there: impl Fn(&[u8]) -> bool,
     checks: &Checks,
     out: &mut Recorder,
     at: impl Fn() -> Location,
 ) {
     let Registration { paths, references } = found;
-    for path in present {
-        out.expect(checks.complete, paths.contains(path), || {
-            (at(), format!("{} is in the store and not in the list", display(path)))
+    for path in names.map(|name| [STORE, name].concat()) {
+        out.expect(checks.complete, paths.contains(&path), || {
+            (at(), format!("{} is in the store and not in the list", display(&path)))
         });
     }
     for path in paths {
-        out.expect(checks.present, present.contains(path), || {
+        let there = path.strip_prefix(STORE).is_some_and(&is_there);
+        out.expect(checks.present, there, || {
             (at(), format!("{} is in the list and not in the store", display(path)))
         });
     }
@@ -117,7 +129,7 @@ mod tests {
     fn blocks_are_read() {
         let found = parse(GOOD.as_bytes()).unwrap();
         assert_eq!(found.paths.len(), 2);
-        assert_eq!(found.references, [(b"/nix/store/a".to_vec(), b"/nix/store/b".to_vec())]);
+        assert_eq!(found.references, [(b"/nix/store/a"[..].into(), b"/nix/store/b".to_vec())]);
     }
 
     #[test]

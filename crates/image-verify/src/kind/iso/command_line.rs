@@ -5,7 +5,7 @@ use std::rc::Rc;
 use image_model::Location;
 
 use super::{
-    FINDISO, INIT, INIT_ARCHITECTURE, Judge, KERNEL_PARAMS, ROOT, STORE_FILE,
+    FINDISO, INIT, INIT_ARCHITECTURE, Judge, KERNEL_PARAMS, MAX_LINES, ROOT, STORE_FILE,
     linux::Kernel,
     store::{Mounted, STORE, is_store},
 };
@@ -54,7 +54,7 @@ impl<'a> Judge<'a, '_> {
         initrds: &[Rc<Initrd>],
         known: bool,
     ) {
-        if !self.lines.insert(line.to_owned()) {
+        if self.lines.len() >= MAX_LINES || !self.lines.insert(line.to_owned()) {
             return;
         }
         let words = words(line);

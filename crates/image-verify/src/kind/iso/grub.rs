@@ -8,9 +8,7 @@ use std::{
 
 use image_model::Location;
 
-use super::{
-    DISC, FileId, GRUB_FILE, GRUB_SEARCH, GRUB_SYNTAX, Judge, Place, caseless, linux::Start,
-};
+use super::{DISC, FileId, GRUB_FILE, GRUB_SEARCH, GRUB_SYNTAX, Judge, Place, linux::Start};
 use crate::{
     kind::boot::{
         Processor,
@@ -33,6 +31,13 @@ const MAX_DEPTH: usize = 16;
 /// How many variables there are, and how long their values.
 const MAX_VARIABLES: usize = 256;
 const MAX_VALUE: usize = 1024;
+
+/// The longest command line, and the most files of one initramfs, that are followed.
+const MAX_LINE: usize = 64 << 10;
+const MAX_INITRDS: usize = 64;
+
+/// How many files are looked for in all.
+pub(super) const MAX_LOOKUPS: u32 = 1 << 12;
 
 /// How the name of a device starts that is one or several of the image's file systems: their
 /// numbers follow. GRUB itself has no such names.
@@ -221,7 +226,7 @@ impl<'a> Judge<'a, '_> {
             "linux" | "linuxefi" | "linux16" => self.linux(on, command),
             "initrd" | "initrdefi" | "initrd16" => self.initrd_of(on, command),
             "search" | "search.file" | "search.fs_label" | "search.fs_uuid" => {
-                self.search(on, command);
+                self.search_for(on, command);
             }
             "set" => {
                 if let Some(word) = command.arguments().first() {
@@ -232,7 +237,7 @@ impl<'a> Judge<'a, '_> {
                 let Some(word) = command.arguments().first() else { return };
                 let path = on.expand(word);
                 let Some(found) = self.file(on, command, &path) else { return };
-                if let Some(((number, _), id)) = found {
+                if let Some(((number, _), id)) = found.filter(|_| on.next.len() < MAX_FILES) {
                     on.next.push(((number, id), on.state.clone()));
                 }
             }
@@ -271,6 +276,7 @@ impl<'a> Judge<'a, '_> {
         path: &str,
     ) -> Option<Option<(Place<'a>, NodeId)>> {
         let Target::Image(numbers, path) = on.target(path) else { return None };
+        self.lookups = self.lookups.checked_sub(1)?;
         let at = on.location();
         let found = numbers.iter().find_map(|number| {
             let place = self.numbered(*number)?;
@@ -296,7 +302,16 @@ impl<'a> Judge<'a, '_> {
 
     fn linux(&mut self, on: &mut Reading<'a, '_>, command: &Command) {
         self.finish(on);
-        let words: Vec<String> = command.arguments().iter().map(|word| on.expand(word)).collect();
+        let mut words = Vec::new();
+        let mut len = 0;
+        for word in command.arguments() {
+            let word = on.expand(word);
+            len += word.len();
+            if len > MAX_LINE {
+                break;
+            }
+            words.push(word);
+        }
         let Some((path, rest)) = words.split_first() else { return };
         let Some(kernel) = self.file(on, command, path) else {
             on.offer.other = true;
@@ -315,7 +330,7 @@ impl<'a> Judge<'a, '_> {
     }
 
     fn initrd_of(&mut self, on: &mut Reading<'a, '_>, command: &Command) {
-        for word in command.arguments() {
+        for word in command.arguments().iter().take(MAX_INITRDS) {
             let path = on.expand(word);
             let found = self.file(on, command, &path);
             let Some(entry) = &mut on.entry else { continue };
@@ -350,7 +365,7 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
-    fn search(&mut self, on: &mut Reading<'a, '_>, command: &Command) {
+    fn search_for(&mut self, on: &mut Reading<'a, '_>, command: &Command) {
         let mut by = match command.name() {
             "search.file" => "file",
             "search.fs_label" => "label",
@@ -382,17 +397,18 @@ impl<'a> Judge<'a, '_> {
         if name.contains("${") {
             return on.forget(&variable);
         }
-        let found: Vec<usize> = self
-            .volumes
-            .iter()
-            .filter(|(_, volume)| match by {
-                "file" => find(volume, name).or_else(|| caseless(volume, name)).is_some(),
+        let Some(left) = self.lookups.checked_sub(1) else { return };
+        self.lookups = left;
+        let mut found = Vec::new();
+        for (number, volume) in Rc::clone(&self.volumes).iter() {
+            let is = match by {
+                "file" => find(volume, name).or_else(|| self.caseless(volume, name)).is_some(),
                 "label" => volume.label == *name,
                 "fs-uuid" => volume.uuid.eq_ignore_ascii_case(name),
                 _ => false,
-            })
-            .map(|(number, _)| *number)
-            .collect();
+            };
+            found.extend(is.then_some(*number));
+        }
         let line = command.line;
         let volumes = Rc::clone(&self.volumes);
         let holds = self.expect(

@@ -5,7 +5,7 @@ use image_formats::bytes::Region;
 use image_model::Location;
 
 use super::{
-    ISOLINUX_DEFAULT, ISOLINUX_FILE, ISOLINUX_INCLUDE, ISOLINUX_MODULE, Judge, Place, caseless,
+    ISOLINUX_DEFAULT, ISOLINUX_FILE, ISOLINUX_INCLUDE, ISOLINUX_MODULE, Judge, Place,
     isolinux_cfg::{self, Config, Label, Type},
     linux::Start,
 };
@@ -38,6 +38,10 @@ const LIBRARIES: [&str; 5] =
 /// The most of a module, and of ISOLINUX itself, that is searched for names.
 const MAX_MODULE: u64 = 1 << 20;
 
+/// How many folders of PATH are searched, and how many files make one initramfs.
+const MAX_PATH: usize = 16;
+const MAX_INITRDS: usize = 64;
+
 /// How many labels of one file are followed.
 const MAX_FOLLOWED: usize = 64;
 
@@ -52,11 +56,8 @@ impl<'a> Judge<'a, '_> {
         };
         let (_, volume) = place;
         let mut problems = Vec::new();
-        // Its own folder is the one that it starts in.
-        let own = image.file.map(|id| parent(&display(&volume.tree.path(id)))).unwrap_or_default();
         if version(&image.region).is_some_and(|version| version >= 5) {
-            let folders = FOLDERS.iter().copied().chain([own.as_str()]);
-            let found = folders.into_iter().find_map(|folder| module(volume, &join(folder, CORE)));
+            let found = FOLDERS.iter().find_map(|folder| self.lookup(volume, folder, CORE));
             let at = || image.file.map_or_else(|| volume.at.clone(), |id| volume.tree.location(id));
             let held = self.expect(&ISOLINUX_MODULE, found.is_some(), at, || {
                 format!(
@@ -68,10 +69,9 @@ impl<'a> Judge<'a, '_> {
                 problems.push(format!("ISOLINUX finds no {CORE}"));
             }
         }
-        let configs = FOLDERS.iter().flat_map(|folder| NAMES.map(|name| (*folder, name)));
-        let found = configs
-            .into_iter()
-            .find_map(|(folder, name)| Some((folder, caseless(volume, &join(folder, name))?)));
+        let mut configs = FOLDERS.iter().flat_map(|folder| NAMES.map(|name| (*folder, name)));
+        let found =
+            configs.find_map(|(folder, name)| Some((folder, self.lookup(volume, folder, name)?)));
         let Some((folder, id)) = found else {
             problems.push(format!("ISOLINUX finds no isolinux.cfg in {}", FOLDERS.join(", ")));
             return problems;
@@ -81,7 +81,7 @@ impl<'a> Judge<'a, '_> {
             return problems;
         };
         let config = isolinux_cfg::parse(&text, &mut |file| {
-            let id = lookup(volume, folder, file).ok_or("not there")?;
+            let id = self.lookup(volume, folder, file).ok_or("not there")?;
             let content = volume.content(id, MAX_TEXT).map_err(|error| error.to_string())?;
             Ok(String::from_utf8_lossy(&content).into_owned())
         });
@@ -109,7 +109,7 @@ impl<'a> Judge<'a, '_> {
         let default = config.default.as_deref().unwrap_or_default();
         let word = default.split_ascii_whitespace().next().unwrap_or_default();
         let named = labels.iter().position(|label| label.name == word);
-        let file = lookup(volume, folder, word).filter(|_| !word.is_empty());
+        let file = self.lookup(volume, folder, word).filter(|_| !word.is_empty());
         let module = named.is_some()
             || is_module(word) && self.module_of(place, at(), folder, config, default, "DEFAULT");
         let something = named.is_some() || file.is_some() || is_module(word);
@@ -161,7 +161,7 @@ impl<'a> Judge<'a, '_> {
             }
             _ => {}
         }
-        let kernel = lookup(volume, folder, name);
+        let kernel = self.lookup(volume, folder, name);
         let here = || at.clone();
         let found = self
             .expect(&ISOLINUX_FILE, kernel.is_some(), here, || format!("{what}: no file {name}"));
@@ -177,12 +177,16 @@ impl<'a> Judge<'a, '_> {
         let in_append = append.split_ascii_whitespace().filter_map(|w| w.strip_prefix("initrd="));
         let mut initrds = Vec::new();
         let mut all = true;
-        for name in in_append.chain(label.initrd.as_deref()).flat_map(|list| list.split(',')) {
+        for name in in_append
+            .chain(label.initrd.as_deref())
+            .flat_map(|list| list.split(','))
+            .take(MAX_INITRDS)
+        {
             let name = name.trim();
             if name.is_empty() {
                 continue;
             }
-            let id = lookup(volume, folder, name);
+            let id = self.lookup(volume, folder, name);
             all &= self.expect(&ISOLINUX_FILE, id.is_some(), here, || {
                 format!("INITRD of {what}: no file {name}")
             });
@@ -216,12 +220,7 @@ impl<'a> Judge<'a, '_> {
     ) -> bool {
         let name = value.split_ascii_whitespace().next().unwrap_or_default();
         let name = if is_module(name) { name.to_owned() } else { format!("{name}.c32") };
-        let search = |name: &str| {
-            let own = lookup(volume, folder, name);
-            let mut elsewhere = config.path.iter().map(String::as_str).chain(FOLDERS);
-            own.or_else(|| elsewhere.find_map(|folder| module(volume, &join(folder, name))))
-        };
-        let found = search(&name);
+        let found = self.search(volume, folder, config, &name);
         self.expect(
             &ISOLINUX_FILE,
             found.is_some(),
@@ -237,8 +236,7 @@ impl<'a> Judge<'a, '_> {
             if !content.windows(named.len()).any(|window| window == named) {
                 continue;
             }
-            let beside = parent(&display(&volume.tree.path(id)));
-            let there = search(library).or_else(|| module(volume, &join(&beside, library)));
+            let there = self.search(volume, folder, config, library);
             whole &= self.expect(
                 &ISOLINUX_MODULE,
                 there.is_some(),
@@ -248,25 +246,31 @@ impl<'a> Judge<'a, '_> {
         }
         whole
     }
-}
 
-/// A file as ISOLINUX finds it: from the folder of its configuration, or from the root.
-fn lookup(volume: &Volume, folder: &str, name: &str) -> Option<NodeId> {
-    module(volume, &join(folder, name))
-}
+    /// A module, as ISOLINUX finds it: beside its configuration, in PATH, and in the folders where
+    /// its first module may be.
+    fn search(
+        &mut self,
+        volume: &Volume,
+        folder: &str,
+        config: &Config,
+        name: &str,
+    ) -> Option<NodeId> {
+        let more = config.path.iter().map(String::as_str).take(MAX_PATH).chain(FOLDERS);
+        [folder].into_iter().chain(more).find_map(|folder| self.lookup(volume, folder, name))
+    }
 
-/// The file at a path, whatever the case of its letters.
-fn module(volume: &Volume, path: &str) -> Option<NodeId> {
-    let found = find_file(volume, path).or_else(|| caseless(volume, path))?;
-    matches!(volume.tree.node(found).kind, Kind::File(_)).then_some(found)
+    /// A file as ISOLINUX finds it: from a folder, or from the root, whatever the case of its
+    /// letters.
+    fn lookup(&mut self, volume: &Volume, folder: &str, name: &str) -> Option<NodeId> {
+        let path = join(folder, name);
+        let found = find_file(volume, &path).or_else(|| self.caseless(volume, &path))?;
+        matches!(volume.tree.node(found).kind, Kind::File(_)).then_some(found)
+    }
 }
 
 fn join(folder: &str, name: &str) -> String {
     lexical(&if name.starts_with('/') { name.to_owned() } else { format!("{folder}/{name}") })
-}
-
-fn parent(path: &str) -> String {
-    path.rsplit_once('/').map_or_else(String::new, |(folder, _)| folder.to_owned())
 }
 
 fn is_module(name: &str) -> bool {

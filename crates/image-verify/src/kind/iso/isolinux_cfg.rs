@@ -9,6 +9,9 @@ const MAX_DEPTH: usize = 16;
 /// How many files are included in all.
 const MAX_INCLUDES: usize = 64;
 
+/// How long a line is: `MAX_LINE`.
+const MAX_LINE: usize = 4095;
+
 /// How many labels are kept: more than a menu can show.
 const MAX_LABELS: usize = 512;
 
@@ -104,6 +107,10 @@ pub(super) fn parse(main: &str, read: &mut dyn FnMut(&str) -> Result<String, Str
         open.line += 1;
         let number = open.line;
         let line = line.split('\r').next().unwrap_or_default();
+        // What is longer is another line to it, which is nobody's intention.
+        let mut ends = (0..=line.len().min(MAX_LINE)).rev();
+        let end = ends.find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        let line = &line[..end];
         let (keyword, rest) = words(line);
         if in_text {
             in_text = keyword != "endtext";

@@ -1,8 +1,6 @@
 //! What the first boot of NixOS needs: room, a root that can grow, and the list of what is in the
 //! store. An image of something else has none of it, and is not asked.
 
-use std::collections::BTreeSet;
-
 use super::{
     FIRMWARE_FREE, FREE_BYTES, FREE_INODES, HASH_SEED, Judge, Place, REGISTRATION,
     REGISTRATION_COMPLETE, REGISTRATION_PRESENT, REGISTRATION_REFERENCES, RESIZE, ROOT_LAST,
@@ -140,19 +138,18 @@ impl<'a> Judge<'a, '_> {
             return;
         }
         let Some(store) = volume.tree.at(STORE) else { return };
-        let present: BTreeSet<Vec<u8>> = volume
-            .tree
-            .children(store)
-            // Hard links of the optimizer are no store paths, and locks stay behind.
-            .filter(|(name, _)| *name != b".links" && !name.ends_with(b".lock"))
-            .map(|(name, _)| [STORE, b"/", name].concat())
-            .collect();
+        // Hard links of the optimizer are no store paths, and locks stay behind.
+        let is_path = |name: &[u8]| name != b".links" && !name.ends_with(b".lock");
+        let names = volume.tree.children(store).map(|(name, _)| name).filter(|name| is_path(name));
+        let is_there =
+            |name: &[u8]| is_path(name) && volume.tree.at(&[STORE, b"/", name].concat()).is_some();
         let checks = Checks {
             complete: &REGISTRATION_COMPLETE,
             present: &REGISTRATION_PRESENT,
             references: &REGISTRATION_REFERENCES,
         };
-        registration::compare(&parsed.unwrap_or_default(), &present, &checks, self.out, at);
+        let found = parsed.unwrap_or_default();
+        registration::compare(&found, names, is_there, &checks, self.out, at);
     }
 }
 
