@@ -478,6 +478,8 @@ impl Plan {
 mod tests {
     use std::path::Path;
 
+    use image_model::CompressionSpec;
+
     use super::*;
 
     fn definition(attribute: &str, variant: &str) -> Definition {
@@ -534,6 +536,22 @@ mod tests {
         assert_eq!(shown(&card, ".#mine", &own).unwrap(), "packages.x.y");
         let both = Options { route: Some(Route::Module), ..own };
         assert!(shown(&card, ".", &both).unwrap_err().starts_with("packages.x.y is a derivation"));
+    }
+
+    #[test]
+    fn the_name_of_a_file_says_what_is_around_it() {
+        let mut spec = definition("nixosConfigurations.card", "").spec;
+        let mut name = |kind, compression| {
+            spec.kind = kind;
+            spec.finish.compression = compression;
+            spec.file_name().rsplit_once('}').map(|(_, ending)| ending.to_owned()).unwrap()
+        };
+        let xz = CompressionSpec::Xz { level: 6 };
+        assert_eq!(name(ImageKind::Iso, None), ".iso");
+        assert_eq!(name(ImageKind::Iso, Some(xz)), ".iso.xz");
+        assert_eq!(name(ImageKind::Sd, None), ".img.zst");
+        assert_eq!(name(ImageKind::Sd, Some(CompressionSpec::None)), ".img");
+        assert_eq!(name(ImageKind::Wsl, Some(CompressionSpec::None)), ".wsl");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use image_factory::{
     },
 };
 use image_host::tool::Tool;
-use image_model::{Driver, Route};
+use image_model::{Boot, Driver, Route};
 use image_nix::{FlakeRef, Generator, Nix};
 use rig::{RELEASES, environment, workspace};
 
@@ -52,7 +52,6 @@ each_release! {
 }
 
 const SYSTEM: &str = "aarch64-linux";
-const PURPOSE: Purpose<'_> = Purpose { system: SYSTEM, boots: &[] };
 
 struct Rig {
     nix: rig::Rig,
@@ -67,6 +66,7 @@ struct Asked {
     variant: &'static str,
     route: Route,
     options: NixOptions,
+    boots: &'static [Boot],
 }
 
 /// An image of a host.
@@ -77,6 +77,7 @@ fn host(name: &str) -> Asked {
         variant: "sd-card",
         route: Route::Auto,
         options: NixOptions::default(),
+        boots: &[],
     }
 }
 
@@ -134,7 +135,8 @@ impl Rig {
         let _ = fs::remove_dir_all(&self.work);
         fs::create_dir(&self.work).unwrap();
         let events = Mutex::new(Vec::new());
-        let built = nix_image::build(asked.driver, &input, PURPOSE, &self.work, &|event| {
+        let purpose = Purpose { system: SYSTEM, boots: asked.boots };
+        let built = nix_image::build(asked.driver, &input, purpose, &self.work, &|event| {
             events.lock().unwrap().push(event);
         });
         (built, events.into_inner().unwrap())
@@ -243,6 +245,18 @@ fn what_is_wrong_is_said_before_or_after_the_build(rig: &Rig) {
     let typo = rig.error(&host("variants"));
     assert!(typo.contains("did you mean variant?"), "{typo}");
 
+    // Nothing is built where a promise will not be kept, and all is where nothing is promised.
+    for (name, route, place) in [
+        ("disc", "images.iso", " in image.modules.iso of the configuration, "),
+        ("disc-module", "isoImage", " in the configuration, "),
+    ] {
+        let disc = Asked { variant: "iso", ..host(name) };
+        assert_eq!(rig.image(&disc).1, route);
+        let error = rig.error(&Asked { boots: &[Boot::UefiAarch64], ..disc });
+        assert!(error.contains(" will not start by uefi-aarch64, "), "{error}");
+        assert!(error.contains(&format!("set isoImage.makeEfiBootable = true{place}")), "{error}");
+    }
+
     let explicit = Asked { route: Route::Module, ..host("variant") };
     let text = rig.error(&Asked { variant: "oci", ..explicit });
     assert!(text.contains("nobody asked for this one"), "the generic image: {text}");
@@ -294,8 +308,9 @@ fn a_folder_without_a_flake_is_told_with_the_flag() {
         nix: rig.called_nix(),
         generator: None,
     };
+    let purpose = Purpose { system: SYSTEM, boots: &[] };
     let error =
-        nix_image::build(Driver::NixImage, &input, PURPOSE, &rig.work, &|_| ()).unwrap_err();
+        nix_image::build(Driver::NixImage, &input, purpose, &rig.work, &|_| ()).unwrap_err();
     let expected = format!(
         "there is no flake at {}: name the one to build with --flake REF#NAME",
         rig.work.display()
