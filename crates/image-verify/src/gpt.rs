@@ -229,6 +229,8 @@ pub(crate) struct OfDisc {
     pub(crate) usable: Extent,
     /// There is a copy at the end.
     pub(crate) has_backup: bool,
+    /// Firmware takes one of the copies.
+    pub(crate) holds: bool,
 }
 
 /// The GPT of a disc whose first block is `record`, and which is also a disk. One that no master
@@ -256,7 +258,8 @@ pub(crate) fn judge_disc(
     let header = &copy.header.raw;
     let (first, last) = (header.first_usable_lba.get(), header.last_usable_lba.get());
     let usable = Extent::of_blocks(Lba(first), last.saturating_add(1).saturating_sub(first), size);
-    Ok(Some(OfDisc { entries, usable, has_backup: copies.backup.is_some() }))
+    let (has_backup, holds) = (copies.backup.is_some(), copy.holds());
+    Ok(Some(OfDisc { entries, usable, has_backup, holds }))
 }
 
 /// Both copies of a table.

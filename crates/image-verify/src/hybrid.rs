@@ -88,7 +88,7 @@ pub(crate) fn verify(
     let announced = mbr::announces_gpt(&judge.record);
     if announced || has_gpt(disc)? {
         let found = judge.gpt()?;
-        if announced {
+        if judge.is_protective() {
             efi = found;
         }
     }
@@ -143,6 +143,15 @@ impl Judge<'_, '_> {
         let half = first == right || second == also;
         let used = self.record.partition_record.iter().any(PartitionRecord::is_used);
         self.record.has_signature() || known || half && used && mbr::is_plausible(&self.record)
+    }
+
+    /// True if EDK II looks for a GPT.
+    fn is_protective(&self) -> bool {
+        self.record.partition_record.iter().any(|record| {
+            record.os_type == PartitionRecord::GPT_PROTECTIVE
+                && record.boot_indicator == 0
+                && record.starting_lba == 1
+        })
     }
 
     fn signature(&mut self) -> bool {

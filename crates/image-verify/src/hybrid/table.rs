@@ -18,7 +18,7 @@ impl Judge<'_, '_> {
     /// Judges the GPT. Returns the file systems that UEFI firmware finds by it.
     pub(super) fn gpt(&mut self) -> Result<Vec<Rc<Volume>>, ReadError> {
         let table = gpt::judge_disc(self.disc, &self.record, self.out)?;
-        let Some(OfDisc { mut entries, usable, has_backup }) = table else {
+        let Some(OfDisc { mut entries, usable, has_backup, holds: taken }) = table else {
             return Ok(Vec::new());
         };
         self.out.expect(&GPT_BACKUP, has_backup, || {
@@ -50,7 +50,7 @@ impl Judge<'_, '_> {
                 .any(|other| other.number != *number && other.extent.overlaps(*extent));
             let name = format!("partition {number}");
             let volume = self.fats.open(&region, &name, self.out)?;
-            found.extend(volume.filter(|_| alone && usable.contains(*extent)));
+            found.extend(volume.filter(|_| taken && alone && usable.contains(*extent)));
         }
         if self.efi_images().next().is_some() {
             self.out.expect(&GPT_EFI, has_efi, || {

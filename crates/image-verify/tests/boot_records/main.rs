@@ -8,7 +8,10 @@ mod image;
 mod twins;
 mod witnesses;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use image::*;
 use image_formats::bytes::ReadAt;
@@ -16,7 +19,8 @@ use image_model::{Finding, ImageSpace, Location, Severity};
 use image_verify::{
     Recorded, Recorder, container,
     disc::{self, Disc as Judged},
-    el_torito, hybrid,
+    el_torito,
+    hybrid::{self, Bios},
 };
 use twins::TWINS;
 
@@ -66,6 +70,47 @@ fn good_discs_are_right() {
             assert!(image.sound && image.bootable, "{name}: {image:?}");
             assert_eq!(image.volume.is_some(), image.platform == 0xef, "{name}: {image:?}");
         }
+    }
+}
+
+/// What firmware makes of a stick: whether a BIOS starts an image of the catalog, and how many file
+/// systems UEFI firmware finds.
+#[test]
+fn a_stick_is_what_firmware_makes_of_it() {
+    let seen = |bytes: Vec<u8>| {
+        let (disc, _) = judge(bytes);
+        (disc.stick.bios, disc.stick.efi.len())
+    };
+    let good = good().into_iter().map(|(name, bytes, _)| (name, seen(bytes)));
+    let good: BTreeMap<_, _> = good.collect();
+    let nothing = |why: &str| Bios::Nothing(why.to_owned());
+    let (no_record, no_code) = ("no master boot record", "there is no boot code");
+    for name in ["bios", "efi", "floppy", "hard-disk", "load-all", "bios-efi", "no-boot"] {
+        assert_eq!(good[name], (nothing(no_record), 0), "{name}");
+    }
+    assert_eq!(good["protective-efi"], (nothing(no_code), 1));
+    // What no table that EDK II reads leads to is not found.
+    for name in ["bios-usb", "usb-efi", "gpt-hfsplus", "grub-bios", "grub-efi"] {
+        assert_eq!(good[name], (Bios::Starts(1), 0), "{name}");
+    }
+    for name in ["all", "apm", "appended-gpt", "two-efi", "grub", "grub-marked", "grub-appended"] {
+        assert_eq!(good[name], (Bios::Starts(1), 1), "{name}");
+    }
+
+    let twin = |check: &str| seen((TWINS.iter().find(|twin| twin.check == check).unwrap().disc)());
+    let signature = nothing("the first block has no signature");
+    assert_eq!(twin("isohybrid-signature"), (signature, 0));
+    assert_eq!(twin("isohybrid-boot-code"), (nothing(no_code), 1));
+    assert_eq!(twin("isohybrid-code-damaged"), (nothing("the boot code is damaged"), 1));
+    // What nobody knows leads there as well, by its address.
+    assert_eq!(twin("isohybrid-code-known"), (Bios::Starts(1), 1));
+    let nowhere = nothing("the boot code leads to no boot image");
+    assert_eq!(twin("isohybrid-boot-address"), (nowhere, 1));
+    let other = nothing("the boot code does not go on with boot image 1");
+    assert_eq!(twin("isohybrid-isolinux"), (other.clone(), 1));
+    assert_eq!(twin("isohybrid-grub-block"), (other, 1));
+    for check in ["isohybrid-overlap", "isohybrid-efi-partition", "isohybrid-protective"] {
+        assert_eq!(twin(check), (Bios::Starts(1), 0), "{check}");
     }
 }
 
