@@ -6,8 +6,8 @@
 //! Linux or Windows do not read, or read otherwise than it was written; what they let pass is a
 //! warning or an info.
 //!
-//! In memory are 40 bytes for each directory, 24 for each file of each tree, and the names of one
-//! directory as hashes. Each sector of a directory is read for one directory of a tree, so the time
+//! In memory are 40 bytes for each directory and 32 for each extent of each tree, and the names of
+//! one directory as hashes. Each sector of a directory is read for one directory of a tree, so the time
 //! is linear in what the directories hold, but for the sorting of extents.
 
 mod checks;

@@ -178,26 +178,17 @@ impl Walk<'_, '_> {
         let structure = if id.is_root() { "root directory record" } else { "directory record" };
         let place = Place { whose: Whose::Directory(id), ..record_at(structure, directory.record) };
         let len = u64::from(directory.data_len);
-        if !self.judge.expect(
-            &DIRECTORY_LENGTH,
-            len > 0 && len.is_multiple_of(SECTOR),
-            &place,
-            || format!("a directory of {len} bytes, not of whole sectors of {SECTOR}"),
-        ) && len == 0
-        {
+        self.judge.expect(&DIRECTORY_LENGTH, len.is_multiple_of(SECTOR), &place, || {
+            format!("a directory of {len} bytes, not of whole sectors of {SECTOR}")
+        });
+        if len == 0 {
+            self.judge.fault(&SELF, &place, || "a directory without any record".to_owned());
             self.found.whole = false;
             return;
         }
         let start = self.start(&directory);
         let end = start + len;
-        let have = self.judge.region.len();
-        if end > have {
-            // The root has no record in a directory, where this is told of others.
-            if id.is_root() {
-                self.judge.fault(&EXTENT, &place, || {
-                    format!("ends at {end:#x}, and the volume at {have:#x}")
-                });
-            }
+        if !self.inside(start, len, &place) {
             self.found.whole = false;
             return;
         }

@@ -59,6 +59,9 @@ struct Extent {
     owner: Owner,
 }
 
+// There are two million of them at most.
+const _: () = assert!(size_of::<Extent>() == 32);
+
 /// The extents of all trees.
 #[derive(Default)]
 pub(super) struct Extents {

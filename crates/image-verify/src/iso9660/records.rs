@@ -62,23 +62,28 @@ impl Walk<'_, '_> {
             (raw.volume_sequence_number.get(), self.source.descriptor.volume_sequence_number.get());
         if disc != this {
             self.judge.fault(&VOLUME_SEQUENCE, place, || format!("on disc {disc}, not {this}"));
-            return;
         }
         let (block, len) = (self.source.block, u64::from(raw.data_len.get()));
         let blocks = u64::from(raw.extended_attribute_len);
         let first = block.offset(Block(raw.extent.get()));
         let start = first + blocks * block.bytes();
-        // Files without content have no place.
-        if len == 0 && blocks == 0 {
-            return;
+        // Files without content have no place; directories are judged when they are to be read.
+        let nowhere = len == 0 && blocks == 0;
+        if !nowhere && !raw.is_directory() && self.inside(start, len, place) {
+            let owner = Owner::file(self.directory_of(place), record.offset);
+            self.extents.add(first, start + len - first, owner);
         }
+    }
+
+    /// Judges where a content is. False if it is not all there.
+    pub(super) fn inside(&mut self, start: u64, len: u64, place: &Place<'_>) -> bool {
         let end = start + len;
         let have = self.judge.region.len();
         if end > have {
             self.judge.fault(&EXTENT, place, || {
                 format!("{len} bytes at {start:#x}, and the volume ends at {have:#x}")
             });
-            return;
+            return false;
         }
         let space = self.set.len;
         if end > space && space <= have {
@@ -88,9 +93,6 @@ impl Walk<'_, '_> {
                 )
             });
         }
-        if !raw.is_directory() {
-            let owner = Owner::file(self.directory_of(place), record.offset);
-            self.extents.add(first, end - first, owner);
-        }
+        true
     }
 }

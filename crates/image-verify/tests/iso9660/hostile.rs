@@ -110,7 +110,7 @@ fn records_that_are_all_directories() {
 }
 
 /// The record of a directory, with its two halves.
-fn record(name: &[u8], block: u32, len: u32, flags: u8) -> Vec<u8> {
+pub(crate) fn record(name: &[u8], block: u32, len: u32, flags: u8) -> Vec<u8> {
     let mut record = vec![0; 33];
     record[2..6].copy_from_slice(&block.to_le_bytes());
     record[6..10].copy_from_slice(&block.to_be_bytes());

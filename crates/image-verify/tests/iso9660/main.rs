@@ -3,10 +3,14 @@
 
 mod hostile;
 mod image;
+mod shapes;
 mod twins;
 mod witnesses;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use image::*;
 use image_formats::bytes::Region;
@@ -49,6 +53,25 @@ fn good_images_are_silent() {
         assert_eq!(loud.collect::<Vec<_>>(), [] as [&Finding; 0], "{options}");
         assert_eq!(volume.unwrap().label, "nixos-test-x86_64");
     }
+}
+
+/// xorriso writes a second session behind the first, and its descriptors over those of the first.
+#[test]
+fn a_second_session_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("disc.iso");
+    fs::write(&image, nixos()).unwrap();
+    let file = folder.path().join("new");
+    fs::write(&file, [b'n'; 3000]).unwrap();
+    let argv = ["xorriso", "-report_about", "SORRY", "-dev", image.to_str().unwrap()];
+    let add = ["-joliet", "on", "-map", file.to_str().unwrap(), "/EFI/new", "-commit"];
+    succeed("xorriso", &argv.into_iter().chain(add).collect::<Vec<_>>());
+    let (recorded, volume) = judge_bytes(&fs::read(image).unwrap());
+    assert_eq!(recorded.findings, []);
+    let volume = volume.unwrap();
+    let new = volume.find_file(b"/EFI/new").unwrap();
+    assert_eq!(volume.content(new, 1 << 20).unwrap(), [b'n'; 3000]);
+    assert!(volume.find_file(TARGET.as_bytes()).is_some());
 }
 
 /// A twin fails with its check, those that it names, and no other.
