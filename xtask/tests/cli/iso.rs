@@ -156,6 +156,8 @@ fn a_flake_becomes_a_disc_by_each_route() {
 
     only_the_disk_guid_differs(&first, &fs::read(disc("iso", "iso")).unwrap());
     a_host_that_makes_less_than_is_promised_is_told_what_to_set(&rig);
+    a_promise_that_is_broken_is_not_published(&rig);
+    another_system_is_another_definition(&rig);
 }
 
 /// All that differs when somebody else builds it is what nixpkgs derives from the place of the output.
@@ -182,6 +184,31 @@ fn a_host_that_makes_less_than_is_promised_is_told_what_to_set(rig: &Rig) {
          isoImage.makeUsbBootable = true in image.modules.iso of the configuration",
     );
     assert_eq!(rig.project.list("dist/iso"), before);
+}
+
+#[track_caller]
+fn a_promise_that_is_broken_is_not_published(rig: &Rig) {
+    let file = rig.project.path("dist/iso/nixos-iso.iso");
+    let before = fs::read(&file).unwrap();
+    let broken = ["image", "iso", "--flake", "path:flake#no-loader"];
+    Ran::of(rig.command().args(broken))
+        .exits(1)
+        .says("iso-promised-boot: uefi-x86_64 from disc does not boot: no /EFI/BOOT/BOOTX64.EFI")
+        .says("not published");
+    assert!(fs::read(&file).unwrap() == before);
+}
+
+#[track_caller]
+fn another_system_is_another_definition(rig: &Rig) {
+    let image = ["image", "iso", "--flake", "path:flake#iso-aarch64"];
+    Ran::of(rig.command().args(image))
+        .exits(3)
+        .says("is for aarch64-linux, and the definition says x86_64-linux");
+    let definition = ISO
+        .replace("system = \"x86_64-linux\"\ntitle", "system = \"aarch64-linux\"\ntitle")
+        .replace("boots = [\"bios\", \"uefi-x86_64\", \"usb\"]", "boots = [\"uefi-aarch64\"]");
+    fs::write(rig.project.path("images/iso.toml"), definition).unwrap();
+    Ran::of(rig.command().args(image)).exits(0).says("dist/iso/nixos-iso.iso");
 }
 
 #[test]
