@@ -3,7 +3,7 @@
 use std::{fs::File, path::Path, sync::Arc};
 
 use image_model::{Finding, ImageSpace, Location, Outcome, Severity};
-use image_verify::{Recorded, Recorder, UNUSED_WAIVER, disc, hybrid::Bios};
+use image_verify::{Recorded, Recorder, UNUSED_WAIVER, disc, hybrid::Bios, kind};
 
 use super::{
     boot::Image,
@@ -25,9 +25,13 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    pub(crate) fn of(path: &Path) -> Self {
+    /// With what the disc boots, or without.
+    pub(crate) fn of(path: &Path, boots: bool) -> Self {
         let mut out = Recorder::default();
         let disc = disc::verify(&(Arc::new(File::open(path).unwrap()) as _), &mut out).unwrap();
+        if boots && !disc.boot.is_empty() {
+            kind::iso::verify(&disc, kind::iso::Promise { boots: &[] }, &mut out);
+        }
         let whole = Location {
             structure: "disc".into(),
             space: ImageSpace::Raw,

@@ -213,7 +213,7 @@ fn bases() -> Vec<Base> {
     .map(|(name, command)| {
         let disc = folder.path().join("disc.iso");
         sh(&format!("{command} -o {} {root}", disc.display()));
-        let (judged, others) = (Judged::of(&disc), Others::read(&disc));
+        let (judged, others) = (Judged::of(&disc, false), Others::read(&disc));
         assert_eq!(judged.told(Severity::Error), [""; 0], "{name}");
         Base { name, pieces: Pieces::find(fs::read(&disc).unwrap()), judged, others }
     })
@@ -236,7 +236,7 @@ fn edits_are_seen() {
             let mut bytes = base.pieces.bytes.clone();
             bytes[edit.at..][..edit.new.len()].copy_from_slice(&edit.new);
             fs::write(&disc, bytes).unwrap();
-            let (judged, others) = (Judged::of(&disc), Others::read(&disc));
+            let (judged, others) = (Judged::of(&disc, false), Others::read(&disc));
             let new = |severities: &[Severity]| {
                 let before = failed(&base.judged, severities);
                 failed(&judged, severities).into_iter().filter(|id| !before.contains(id)).collect()
