@@ -19,7 +19,8 @@ pub(super) struct Relocations {
     /// The directories that are marked, with the record.
     marked: Vec<Link>,
     directories: HashSet<u32>,
-    paths: usize,
+    /// The paths of the first records, for messages.
+    paths: HashMap<u64, String>,
 }
 
 /// A record that tells of a directory.
@@ -30,7 +31,6 @@ struct Link {
     /// Where the record is in the volume.
     offset: u64,
     len: u8,
-    path: Option<String>,
 }
 
 impl Relocations {
@@ -57,10 +57,11 @@ impl Relocations {
     }
 
     fn link(&mut self, subject: &Subject<'_>, directory: u32) -> Link {
-        let path = (self.paths < MAX_PATHS).then(subject.path);
-        self.paths = self.paths.saturating_add(1);
         let (offset, len) = (subject.record.offset, subject.record.raw.len);
-        Link { directory, holder: subject.directory, offset, len, path }
+        if self.paths.len() < MAX_PATHS {
+            self.paths.insert(offset, (subject.path)());
+        }
+        Link { directory, holder: subject.directory, offset, len }
     }
 
     /// Judges them, and returns the directories that something leads to.
@@ -69,7 +70,12 @@ impl Relocations {
             |check: &'static Check, holds, link: &Link, message: &dyn Fn() -> String| {
                 out.expect(check, holds, || {
                     let offset = rock.reader.region.absolute(link.offset).0;
-                    let at = rock.location("", offset, link.len.into(), link.path.clone());
+                    let at = rock.location(
+                        "",
+                        offset,
+                        link.len.into(),
+                        self.paths.get(&link.offset).cloned(),
+                    );
                     (at, message())
                 });
             };
