@@ -158,6 +158,12 @@ fn describe(plan: &Plan) -> String {
             "mini"
         }
     };
+    let verify = &plan.definition.verify;
+    let boards = verify.boards.iter().map(|board| board.as_str());
+    let promises: Vec<_> = boards.chain(verify.boots.iter().map(|boot| boot.as_str())).collect();
+    if !promises.is_empty() {
+        lines.push(("promises", promises.join(", ")));
+    }
     lines.push(("work", plan.work.display().to_string()));
     lines.push(("output", plan.dist.join(plan.file_name(distribution)).display().to_string()));
     let steps = [Step::Build, Step::Finish, Step::Verify, Step::Publish].map(Step::as_str);

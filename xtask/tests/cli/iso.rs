@@ -229,6 +229,7 @@ fn a_dry_run_prints_the_plan() {
          variant    iso-installer\n\
          route      auto\n\
          NIX\n\
+         promises   bios, uefi-x86_64, usb\n\
          work       DIR/dist/.iso-installer.work\n\
          output     DIR/dist/iso-installer/nixos-iso-installer.iso\n\
          steps      build, finish, verify, publish\n"
