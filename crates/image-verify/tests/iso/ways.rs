@@ -106,27 +106,35 @@ fn grub_looks_where_it_looks() {
     draft.fat.remove(GRUB);
     assert_eq!(
         promises(&draft),
-        ["uefi-x86_64 from usb does not boot: GRUB finds no grub.cfg on image 2"]
+        ["uefi-x86_64 from usb does not boot: GRUB finds no /EFI/BOOT/grub.cfg on image 2"]
     );
     let mut draft = scripted();
     draft.disc.rename(GRUB, "/grub.cfg");
     draft.disc.remove(LOOPBACK);
     assert_eq!(
         promises(&draft),
-        ["uefi-x86_64 from disc does not boot: GRUB finds no grub.cfg on disc"]
+        ["uefi-x86_64 from disc does not boot: GRUB finds no /EFI/BOOT/grub.cfg on disc"]
     );
     // NixOS/nixpkgs#287798.
     let mut draft = scripted();
     let modules = grub_modules("/EFI/boot", None);
     *draft.fat.content(X64) = efi(0x8664, &[("mods", &modules)]);
-    let disc = "uefi-x86_64 from disc does not boot: GRUB looks for /EFI/boot/grub.cfg, which is \
-                not there";
+    let disc = "uefi-x86_64 from disc does not boot: GRUB finds no /EFI/boot/grub.cfg on disc";
     assert_eq!(promises(&draft), [disc]);
     let modules = grub_modules("/boot/grub", None);
     *draft.fat.content(X64) = efi(0x8664, &[("mods", &modules)]);
-    let line = "GRUB looks for /boot/grub/grub.cfg, which is not there";
-    assert_eq!(promises(&draft).len(), 2);
-    assert!(promises(&draft).iter().all(|message| message.ends_with(line)));
+    let disc = "uefi-x86_64 from disc does not boot: GRUB finds no /boot/grub/grub.cfg on disc";
+    let usb = "uefi-x86_64 from usb does not boot: GRUB finds no /boot/grub/grub.cfg on image 2";
+    assert_eq!(promises(&draft), [disc, usb]);
+    // With a device before it.
+    let mut other = scripted();
+    let modules = grub_modules("(cd0)/loader", None);
+    *other.fat.content(X64) = efi(0x8664, &[("mods", &modules)]);
+    for part in [&mut other.disc, &mut other.fat] {
+        part.rename(GRUB, "/loader/grub.cfg");
+    }
+    other.disc.file(LOOPBACK, "source /loader/grub.cfg");
+    assert_eq!(failed(&other), BTreeSet::new());
     // What is built in may search for the disc.
     let modules = grub_modules("/boot/grub", Some("search --set=root --file /.disk/info\n"));
     *draft.fat.content(X64) = efi(0x8664, &[("mods", &modules)]);

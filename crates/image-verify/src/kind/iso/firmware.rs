@@ -108,7 +108,7 @@ impl<'a> Judge<'a, '_> {
                 let Some(place) = self.disc() else {
                     return vec!["GRUB needs files of a disc that cannot be read".to_owned()];
                 };
-                self.grub_starts(&[place], Processor::X86_64)
+                self.grub_starts(&[place], &GRUB_CONFIGS, Processor::X86_64)
             }
             Loader::Other => Vec::new(),
         }
@@ -221,41 +221,46 @@ impl<'a> Judge<'a, '_> {
         if places.is_empty() {
             return vec!["GRUB needs files of a disc that cannot be read".to_owned()];
         }
-        let problems = self.grub_starts(&places, processor);
-        // A file in its own memory is as good as one that is found.
-        if searches && problems.iter().any(|problem| problem.contains("finds no grub.cfg")) {
-            return Vec::new();
-        }
-        let prefix = modules.prefix.as_deref().unwrap_or_default();
-        let prefix = String::from_utf8_lossy(prefix).into_owned();
-        if searches || !prefix.starts_with('/') || !problems.is_empty() {
-            return problems;
-        }
-        let config = lexical(&format!("{prefix}/grub.cfg"));
-        let there = places.iter().any(|(_, volume)| find_file(volume, &config).is_some());
-        match there {
-            true => problems,
-            false => vec![format!("GRUB looks for {config}, which is not there")],
+        let prefix = String::from_utf8_lossy(modules.prefix.as_deref().unwrap_or_default());
+        // `(cd0)` before it is a device.
+        let prefix = prefix.split_once(')').map_or(&*prefix, |(_, path)| path);
+        let own = lexical(&format!("{prefix}/grub.cfg"));
+        let configs = match searches || prefix.is_empty() {
+            true => GRUB_CONFIGS.to_vec(),
+            false => vec![own.as_str()],
+        };
+        let problems = self.grub_starts(&places, &configs, processor);
+        // What is in its own memory is not looked into.
+        match searches && !has_any(&places, &configs) {
+            true => Vec::new(),
+            false => problems,
         }
     }
 
-    /// Why the configurations of GRUB on these file systems start nothing.
-    fn grub_starts(&mut self, places: &[Place<'a>], processor: Processor) -> Vec<String> {
+    /// Why these configurations of GRUB on these file systems start nothing.
+    fn grub_starts(
+        &mut self,
+        places: &[Place<'a>],
+        configs: &[&str],
+        processor: Processor,
+    ) -> Vec<String> {
         let processors = self.processors();
-        let mut found = false;
         for place in places {
-            for path in GRUB_CONFIGS {
+            for path in configs {
                 let Some(id) = find_file(place.1, path) else { continue };
-                found = true;
                 if self.grub(*place, id, &processors, false).starts(processor) {
                     return Vec::new();
                 }
             }
         }
         let names: Vec<_> = places.iter().map(|(_, volume)| volume.name.as_str()).collect();
-        vec![match found {
+        let name = match configs {
+            [name] => name,
+            _ => "grub.cfg",
+        };
+        vec![match has_any(places, configs) {
             true => format!("no entry of grub.cfg starts a kernel for {processor}"),
-            false => format!("GRUB finds no grub.cfg on {}", names.join(" and ")),
+            false => format!("GRUB finds no {name} on {}", names.join(" and ")),
         }]
     }
 
@@ -279,6 +284,12 @@ impl<'a> Judge<'a, '_> {
             }
         }
     }
+}
+
+/// True if one of these files is on one of these file systems.
+fn has_any(places: &[Place<'_>], paths: &[&str]) -> bool {
+    let mut all = places.iter().flat_map(|place| paths.iter().map(move |path| (place.1, path)));
+    all.any(|(volume, path)| find_file(volume, path).is_some())
 }
 
 /// What is wrong with an image of the boot catalog.

@@ -86,7 +86,8 @@ impl<'a> Judge<'a, '_> {
             Ok(String::from_utf8_lossy(&content).into_owned())
         });
         if !self.labels_of(place, id, folder, &config) {
-            problems.push(format!("{} has no entry that starts", display(&volume.tree.path(id))));
+            let name = display(&volume.tree.path(id));
+            problems.push(format!("what {name} starts by itself is not all there"));
         }
         problems
     }
