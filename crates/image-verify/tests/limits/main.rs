@@ -1,4 +1,4 @@
-//! Time and memory that an ext4 file system may cost, on those that try to cost more.
+//! Time and memory that ext4, ISO 9660 and SquashFS may cost, on file systems that try to cost more.
 //!
 //! None of them is an image: they are made while they are read, and most are larger than any disk
 //! of whoever runs the tests.
@@ -6,10 +6,13 @@
 #![expect(clippy::print_stdout, reason = "what it cost is told")]
 
 mod disk;
+mod iso9660;
+mod made;
+mod squashfs;
 
 use std::{
     alloc::System,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -32,27 +35,36 @@ const LESS: u64 = if cfg!(debug_assertions) { 8 } else { 1 };
 /// Blocks of the file systems whose blocks lead to others.
 const BLOCKS: u64 = 100_000 / LESS;
 
-/// Judges a file system in the memory that it may take: what cannot be allocated aborts.
+/// Judges an ext4 file system in the memory that it may take.
 fn judge(disk: Disk) -> VerificationReport {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let alone = ALONE.lock().unwrap();
     let (inodes, clusters) = (disk.inodes_count() as usize, disk.blocks_count() as usize);
     let region = Region::whole(Arc::new(disk)).unwrap();
+    let limit = (64 << 20) + 40 * inodes + clusters / 4;
+    let report = limited(limit, || ext4::check(&region).unwrap());
+    assert!(!report.passed());
+    report
+}
+
+/// Until it goes no other test takes memory, which is counted for all.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Judges with so much memory: what cannot be allocated aborts.
+fn limited(limit: usize, judge: impl FnOnce() -> VerificationReport) -> VerificationReport {
     let before = MEMORY.allocated();
-    MEMORY.set_limit(before + (64 << 20) + 40 * inodes + clusters / 4).unwrap();
+    MEMORY.set_limit(before + limit).unwrap();
     let start = Instant::now();
-    let report = ext4::check(&region).unwrap();
+    let report = judge();
     MEMORY.set_limit(usize::MAX).unwrap();
     let peak = MEMORY.max_allocated().saturating_sub(before);
     let seconds = start.elapsed().as_secs_f64();
     let name = std::thread::current().name().unwrap_or_default().to_owned();
-    println!("{name}: {seconds:.2} s, {} MiB at most so far, {inodes} inodes", peak >> 20);
+    println!("{name}: {seconds:.2} s, {} MiB at most so far", peak >> 20);
     let found: std::collections::BTreeSet<_> = report.findings.iter().map(|f| &*f.check).collect();
     println!("    {found:?}");
-    // Another thread may allocate from here on.
-    drop(alone);
     assert!(start.elapsed() < Duration::from_secs(60), "{seconds} s");
-    assert!(!report.passed());
     report
 }
 
@@ -86,6 +98,7 @@ fn chain(count: u32, up: fn(u32) -> u32, from_root: bool) -> Disk {
 
 #[test]
 fn deep_directories() {
+    let _alone = alone();
     let count = (100_000 / LESS) as u32;
     judge(chain(count, |number| number.saturating_sub(1), true));
 }
@@ -93,6 +106,7 @@ fn deep_directories() {
 /// Directories that are in each other, and not in the root.
 #[test]
 fn directories_in_a_ring() {
+    let _alone = alone();
     let count = (100_000 / LESS) as u32;
     finds(&judge(chain(count, |number| number.saturating_sub(1), false)), "ext4-directory-loop");
     judge(chain(count, |_| 2, false));
@@ -102,6 +116,7 @@ fn directories_in_a_ring() {
 /// Directories with the same blocks, and with runs that are free but for their last block.
 #[test]
 fn blocks_that_all_directories_want() {
+    let _alone = alone();
     for size in [1024, 4096, 65536] {
         for len in [1, 32768_u16] {
             let mut disk = Disk::new(size, 65536 * 4 / LESS, 70_000);
@@ -127,6 +142,7 @@ fn blocks_that_all_directories_want() {
 /// Each node leads to nodes, which lead back.
 #[test]
 fn extent_trees_that_lead_to_each_other() {
+    let _alone = alone();
     let mut disk = Disk::new(4096, (1 << 16) / LESS, BLOCKS);
     let place = Disk::new(4096, (1 << 16) / LESS, BLOCKS);
     disk.inode = Box::new(move |ino, raw| {
@@ -150,6 +166,7 @@ fn extent_trees_that_lead_to_each_other() {
 /// Tiny inodes that all name one large block of attributes, and those that all name another one.
 #[test]
 fn attributes_that_all_inodes_have() {
+    let _alone = alone();
     for shared in [true, false] {
         let mut disk = Disk::new(65536, (1 << 20) / LESS, 20_000);
         let place = Disk::new(65536, (1 << 20) / LESS, 20_000);
@@ -177,6 +194,7 @@ fn attributes_that_all_inodes_have() {
 /// Terabytes of groups, each with little in it.
 #[test]
 fn groups_as_many_as_there_can_be() {
+    let _alone = alone();
     let mut disk = Disk::new(4096, 1, 1);
     (disk.groups, disk.blocks_per_group, disk.inodes_per_group) =
         ((1 << 17) / LESS as u32, 8192, 32);
@@ -195,6 +213,7 @@ fn groups_as_many_as_there_can_be() {
 /// Millions of inodes, none of them in use.
 #[test]
 fn inodes_that_nobody_uses() {
+    let _alone = alone();
     let mut disk = Disk::new(4096, 1, 1);
     (disk.groups, disk.blocks_per_group, disk.inodes_per_group) = (4096 / LESS as u32, 2048, 32768);
     judge(disk);
@@ -203,6 +222,7 @@ fn inodes_that_nobody_uses() {
 /// Files of all sizes that there are not, and directories that are mostly holes.
 #[test]
 fn sizes_that_nobody_has() {
+    let _alone = alone();
     let mut disk = Disk::new(4096, (1 << 16) / LESS, BLOCKS);
     let place = Disk::new(4096, (1 << 16) / LESS, BLOCKS);
     disk.inode = Box::new(move |ino, raw| {
@@ -244,6 +264,7 @@ fn sizes_that_nobody_has() {
 /// everywhere.
 #[test]
 fn names_without_end() {
+    let _alone = alone();
     for flags in [EXTENTS, EXTENTS | INDEX] {
         for same in [true, false] {
             let blocks = 60_000 / LESS;
