@@ -148,6 +148,18 @@ impl Judge<'_> {
         self.expect(check, false, place, message);
     }
 
+    /// The same, where the message has the path of another file: looking it up for each of a million
+    /// would take long.
+    fn fault_with(
+        &mut self,
+        check: &'static Check,
+        place: &Place<'_>,
+        message: impl FnOnce(&Trees<'_>) -> String,
+    ) {
+        let Self { region, name, out, trees } = self;
+        out.expect(check, false, || (place.location(region, name, trees), message(trees)));
+    }
+
     /// Records checks that were evaluated so often that only their faults were.
     fn evaluated(&mut self, checks: &[&'static Check]) {
         let nowhere = Place { structure: "", offset: 0, len: 0, whose: Whose::Nobody };

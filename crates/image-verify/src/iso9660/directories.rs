@@ -440,10 +440,10 @@ impl Walk<'_, '_> {
 impl Judge<'_> {
     /// A directory has bytes that are those of another one.
     fn shared(&mut self, id: DirectoryId, other: DirectoryId, place: &Place<'_>) {
-        let inside = self.trees.is_below(id, other);
-        let path = self.trees.path(Whose::Directory(other)).unwrap_or_default();
-        let extent = self.trees.get(id).extent;
-        self.fault(&DIRECTORY_SHARED, place, || {
+        self.fault_with(&DIRECTORY_SHARED, place, |trees| {
+            let inside = trees.is_below(id, other);
+            let path = trees.path(Whose::Directory(other)).unwrap_or_default();
+            let extent = trees.get(id).extent;
             let which = if inside { "which it is in" } else { "which is another one" };
             format!("block {extent} is of {path}, {which}")
         });

@@ -144,13 +144,6 @@ impl Judge<'_> {
         // Told of the file, where one of them is none.
         let (this, other) =
             if extent.owner.what < before.owner.what { (before, extent) } else { (extent, before) };
-        let name = match other.owner.what {
-            What::Descriptors => "the volume descriptors".to_owned(),
-            What::PathTable => "a path table".to_owned(),
-            What::Directory | What::File => {
-                self.trees.path(other.owner.whose()).unwrap_or_default()
-            }
-        };
         let whose = this.owner.whose();
         let place = match this.owner.what {
             What::Descriptors | What::PathTable => {
@@ -158,7 +151,12 @@ impl Judge<'_> {
             }
             What::Directory | What::File => record_at("directory record", this.owner.record),
         };
-        self.fault(&OVERLAP, &Place { whose, ..place }, || {
+        self.fault_with(&OVERLAP, &Place { whose, ..place }, |trees| {
+            let name = match other.owner.what {
+                What::Descriptors => "the volume descriptors".to_owned(),
+                What::PathTable => "a path table".to_owned(),
+                What::Directory | What::File => trees.path(other.owner.whose()).unwrap_or_default(),
+            };
             format!(
                 "{} bytes at {:#x} overlap {name}, {} bytes at {:#x}",
                 this.len, this.start, other.len, other.start

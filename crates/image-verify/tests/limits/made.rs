@@ -17,14 +17,14 @@ pub(crate) struct Made {
     pub(crate) pieces: Vec<(u64, Vec<u8>)>,
     /// What is in sectors from this number on.
     pub(crate) rule: Option<(u64, Rule)>,
-    /// The sector that was made last, with its number: what reads records one by one is not to pay
+    /// Sectors that were made last, with their numbers: what reads records one by one is not to pay
     /// for the rule.
-    last: Mutex<(u64, [u8; SECTOR])>,
+    last: Mutex<Vec<(u64, [u8; SECTOR])>>,
 }
 
 impl Made {
     pub(crate) fn new(len: u64) -> Self {
-        let last = Mutex::new((u64::MAX, [0; SECTOR]));
+        let last = Mutex::new(vec![(u64::MAX, [0; SECTOR]); 16]);
         Self { len, pieces: Vec::new(), rule: None, last }
     }
 
@@ -37,7 +37,7 @@ impl Made {
             let len = rest.len().min(SECTOR - within);
             let (now, later) = rest.split_at_mut(len);
             if number >= *first {
-                let (made, sector) = &mut *last;
+                let (made, sector) = &mut last[number as usize % 16];
                 if *made != number {
                     sector.fill(0);
                     rule(number - first, sector);
