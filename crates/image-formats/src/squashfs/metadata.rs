@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{DecodeError, Decoder};
+use super::{Compressor, DecodeError, Decoder};
 use crate::{
     bytes::{ReadError, Region},
     units::ByteOffset,
@@ -14,8 +14,8 @@ use crate::{
 /// `SQUASHFS_METADATA_SIZE`: the most bytes of a metadata block.
 pub const METADATA_SIZE: usize = 8192;
 
-/// How many blocks are kept.
-const KEPT: usize = 64;
+/// How many blocks are kept: 8 MiB.
+const KEPT: usize = 1024;
 
 /// A place in a table of metadata blocks: 48 bits for the block and 16 for the byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,10 +164,15 @@ impl MetadataReader {
         &self.region
     }
 
+    /// What compressed it.
+    pub fn compressor(&self) -> Compressor {
+        self.decoder.compressor()
+    }
+
     /// The block whose header is at `at`, of a table that ends at `end`.
     pub fn block(&mut self, at: u64, end: u64) -> Result<Arc<MetadataBlock>, MetadataError> {
         // Blocks of a table lie side by side, so that this spreads them.
-        let slot = at.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(58);
+        let slot = at.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(54);
         let slot = usize::try_from(slot).unwrap_or(0);
         if let Some(Some(block)) = self.kept.get(slot)
             && block.at == at

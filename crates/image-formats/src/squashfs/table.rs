@@ -27,7 +27,7 @@ impl DataSize {
 
     /// No block: all of its bytes are zero.
     pub fn is_sparse(self) -> bool {
-        self.stored_len() == 0
+        self.0 == 0
     }
 }
 

@@ -155,12 +155,10 @@ impl Judge<'_> {
         if !self.expansion(fs, &blocks) {
             return Ok(());
         }
-        let compressor = Compressor::of(fs.layout.superblock.compression.get());
-        let Some(compressor) = compressor else { return Ok(()) };
         let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
         let job = Job {
             region: self.region,
-            compressor,
+            compressor: fs.reader.compressor(),
             block_size: fs.layout.block_size,
             blocks: &blocks,
             next: AtomicUsize::new(0),

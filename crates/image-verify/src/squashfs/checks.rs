@@ -84,6 +84,12 @@ checks! {
     reads "the metadata blocks of all tables";
     spec "Linux, fs/squashfs/block.c, cache.c; squashfs-tools 4.5.1, unsquashfs.c";
 
+    /// No block of a table with an index is longer on the disk than uncompressed. unsquashfs does not
+    /// read the file system otherwise; Linux does, and squashfs-tools-ng writes it.
+    EXPANDED = "squashfs-expanded-table", Warning;
+    reads "the metadata blocks of ids, fragments, export table and extended attributes";
+    spec "squashfs-tools 4.5.1, unsquashfs.c: read_block";
+
     /// The flags say what is true: whether tables are there, and what is not compressed. Linux
     /// looks at the tables and not at the flags; `mksquashfs -info` and what appends look at both.
     FLAGS = "squashfs-flags", Info;
@@ -227,11 +233,11 @@ checks! {
     reads "parent_inode";
     spec "Linux, fs/squashfs/dir.c, export.c";
 
-    /// The links of a directory are 2, and 1 for each directory in it. `find` may spare itself to
-    /// look at what cannot be a directory.
+    /// The links of a directory are 2, and 1 for each directory in it, or more. Where they are fewer,
+    /// `find` may not look at what cannot be a directory. squashfs-tools-ng counts files as well.
     DIRECTORY_LINKS = "squashfs-directory-links", Warning;
     reads "nlink of directories";
-    spec "squashfs-tools 4.5.1, mksquashfs.c";
+    spec "squashfs-tools 4.5.1, mksquashfs.c; squashfs-tools-ng 1.1.3";
 
     /// A file has as many names as it says.
     LINKS = "squashfs-links", Warning;

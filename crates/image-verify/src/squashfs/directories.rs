@@ -5,14 +5,15 @@ use std::mem::offset_of;
 use image_formats::{
     bytes::ReadError,
     squashfs::{
-        Body, Directory, DirectoryItem, DirectoryList, FileType, Inode, MetadataError, MetadataRef,
+        Body, Directory, DirectoryItem, DirectoryList, FileType, Inode, MetadataError,
+        MetadataReader, MetadataRef,
         raw::{DirectoryEntry, DirectoryHeader, DirectoryIndex, SuperBlock},
     },
 };
 
 use super::{
     DIRECTORY_INDEX, DIRECTORY_LINK, DIRECTORY_LINKS, ENTRY_INODE, ENTRY_NUMBER, ENTRY_TYPE, Fs,
-    Judge, LINKS, LIST, NAME, NAME_ORDER, PARENT, Place, ROOT, UNREACHABLE, Whose,
+    Judge, LINKS, LIST, Layout, NAME, NAME_ORDER, PARENT, Place, ROOT, UNREACHABLE, Whose,
     inodes::{Inodes, RecordId},
     tables::{DIRECTORY_TABLE, INODE_TABLE},
 };
@@ -44,19 +45,24 @@ struct IndexEntry {
     name: Option<Vec<u8>>,
 }
 
+impl Layout {
+    /// Reads the list of a directory.
+    pub(super) fn list<'a>(
+        &self,
+        reader: &'a mut MetadataReader,
+        directory: &Directory,
+    ) -> DirectoryList<'a> {
+        let (start, end) = (self.tables.directories.start, self.tables.directories.end);
+        let at = MetadataRef { block: directory.start_block.into(), offset: directory.offset };
+        DirectoryList::new(reader.cursor(start, end, at), directory.list_len())
+    }
+}
+
 impl Fs {
     /// Reads an inode, and the index that follows that of a directory.
     pub(super) fn inode(&mut self, place: MetadataRef) -> Result<Option<Inode>, MetadataError> {
         let (start, end) = (self.layout.tables.inodes.start, self.layout.tables.inodes.end);
         Ok(Inode::read(&mut self.reader.cursor(start, end, place))?.1)
-    }
-
-    /// Reads the list of a directory.
-    pub(super) fn list(&mut self, directory: &Directory) -> DirectoryList<'_> {
-        let (start, end) =
-            (self.layout.tables.directories.start, self.layout.tables.directories.end);
-        let at = MetadataRef { block: directory.start_block.into(), offset: directory.offset };
-        DirectoryList::new(self.reader.cursor(start, end, at), directory.list_len())
     }
 
     fn indexes(&mut self, place: MetadataRef) -> Result<Vec<IndexEntry>, MetadataError> {
@@ -184,7 +190,7 @@ impl Judge<'_> {
             return self.unreadable(&LIST, DIRECTORY_TABLE, Whose::Inode(id), error);
         }
         let (found, want) = (inode.links, reading.subdirectories.saturating_add(2));
-        self.of_inode(&DIRECTORY_LINKS, found == want, at, id, || {
+        self.of_inode(&DIRECTORY_LINKS, found >= want, at, id, || {
             format!("{found} links, and with {} directories in it {want}", want - 2)
         });
         Ok(())
@@ -230,7 +236,7 @@ impl Judge<'_> {
         let mut indexes = indexes.into_iter().peekable();
         let mut wanted: Option<IndexEntry> = None;
         let id = reading.id;
-        let mut list = fs.list(directory);
+        let mut list = fs.layout.list(&mut fs.reader, directory);
         while let Some(item) = list.next_item()? {
             match item {
                 Err(fault) => {

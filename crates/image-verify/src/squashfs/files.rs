@@ -9,14 +9,17 @@ use std::{
 use image_formats::{
     bytes::Region,
     squashfs::{
-        Body, Compressor, DataSize, Decoder, File, Inode, MetadataError, MetadataRef,
+        Body, DataSize, Decoder, Directory, File, Inode, MetadataError, MetadataRef,
         raw::FragmentEntry,
     },
 };
 use zerocopy::little_endian::U32;
 
-use super::Fs;
+use super::{Fs, volume::names};
 use crate::volume::{Files, Trouble};
+
+/// The most bytes of a list whose names are kept.
+const MAX_KEPT: u32 = 1 << 20;
 
 /// The names in a directory, each with the place of its inode.
 type Names = HashMap<Vec<u8>, MetadataRef>;
@@ -42,9 +45,7 @@ struct Shared {
 impl SquashFiles {
     pub(super) fn new(fs: Fs, trouble: Trouble) -> Self {
         let region = fs.reader.region().clone();
-        let compressor = Compressor::of(fs.layout.superblock.compression.get());
-        // There is one, or nothing was read.
-        let decoder = Decoder::new(compressor.unwrap_or(Compressor::Gzip));
+        let decoder = Decoder::new(fs.reader.compressor());
         let block_size = fs.layout.block_size;
         let shared = Mutex::new(Shared { fs, decoder, directory: None, fragment: None });
         Self { region, block_size, trouble, shared }
@@ -64,13 +65,7 @@ impl SquashFiles {
     fn find(&self, path: &[u8]) -> io::Result<MetadataRef> {
         let slash = path.iter().rposition(|byte| *byte == b'/').ok_or(io::ErrorKind::NotFound)?;
         let (parent, name) = (&path[..slash], &path[slash + 1..]);
-        let mut shared = self.shared();
-        if shared.directory.as_ref().is_none_or(|(last, _)| last != parent) {
-            let names = shared.directory(parent).map_err(|error| self.error(error))?;
-            let names = names.ok_or(io::ErrorKind::NotFound)?;
-            shared.directory = Some((parent.to_vec(), names));
-        }
-        let found = shared.directory.as_ref().and_then(|(_, names)| names.get(name).copied());
+        let found = self.shared().find(parent, name).map_err(|error| self.error(error))?;
         found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -113,20 +108,52 @@ impl SquashFiles {
 }
 
 impl Shared {
-    fn directory(&mut self, path: &[u8]) -> Result<Option<Names>, MetadataError> {
-        let mut at = MetadataRef::of(self.fs.layout.superblock.root_inode.get());
-        let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
-        loop {
-            let Some(Inode { body: Body::Directory(directory), .. }) = self.fs.inode(at)? else {
-                return Ok(None);
-            };
-            let entries = self.fs.names(&directory)?;
-            let Some(next) = names.next() else { return Ok(Some(entries.into_iter().collect())) };
-            match entries.into_iter().find(|(name, _)| name == next) {
-                Some((_, place)) => at = place,
-                None => return Ok(None),
-            }
+    fn find(&mut self, parent: &[u8], name: &[u8]) -> Result<Option<MetadataRef>, MetadataError> {
+        if let Some((last, names)) = &self.directory
+            && last == parent
+        {
+            return Ok(names.get(name).copied());
         }
+        let mut at = MetadataRef::of(self.fs.layout.superblock.root_inode.get());
+        for name in parent.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            let Some(directory) = self.list(at)? else { return Ok(None) };
+            let Some(found) = self.name(&directory, name)? else { return Ok(None) };
+            at = found;
+        }
+        let Some(directory) = self.list(at)? else { return Ok(None) };
+        if directory.list_len() > MAX_KEPT {
+            return self.name(&directory, name);
+        }
+        let mut all = Names::new();
+        let Fs { layout, reader } = &mut self.fs;
+        names(layout, reader, &directory, |name, place| {
+            all.insert(name, place);
+            Ok(true)
+        })?;
+        let found = all.get(name).copied();
+        self.directory = Some((parent.to_vec(), all));
+        Ok(found)
+    }
+
+    fn list(&mut self, place: MetadataRef) -> Result<Option<Directory>, MetadataError> {
+        Ok(match self.fs.inode(place)? {
+            Some(Inode { body: Body::Directory(directory), .. }) => Some(directory),
+            _ => None,
+        })
+    }
+
+    fn name(
+        &mut self,
+        directory: &Directory,
+        name: &[u8],
+    ) -> Result<Option<MetadataRef>, MetadataError> {
+        let mut found = None;
+        let Fs { layout, reader } = &mut self.fs;
+        names(layout, reader, directory, |other, place| {
+            found = (other == name).then_some(place);
+            Ok(found.is_none())
+        })?;
+        Ok(found)
     }
 }
 

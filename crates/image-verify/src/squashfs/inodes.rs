@@ -1,5 +1,7 @@
 //! The table of inodes, one after the other: what each says of itself, and what it leads to.
 
+use std::{mem::size_of, ops::Range};
+
 use image_formats::{
     bytes::ReadError,
     squashfs::{
@@ -8,11 +10,13 @@ use image_formats::{
     },
 };
 use image_model::Check;
+use zerocopy::little_endian::U32;
 
 use super::{
     BLOCK_LEN, BLOCK_RANGE, FILE_SIZE, FRAGMENT, Fs, INODE, INODE_COUNT, INODE_NUMBER, INODE_TYPE,
     Judge, LIMITS, Layout, MODE, OWNER, Place, SPARSE, SYMLINK, TAIL, Whose, XATTR_INDEX,
-    blocks::Blocks, tables::INODE_TABLE,
+    blocks::{Blocks, MAX_BLOCKS},
+    tables::INODE_TABLE,
 };
 
 /// The most inodes that are judged: as many files as a tree holds.
@@ -187,7 +191,7 @@ impl Judge<'_> {
             Body::Symlink { len, long } => {
                 self.symlink(cursor, len, this)?;
                 if long {
-                    let index = cursor.read::<zerocopy::little_endian::U32>()?.get();
+                    let index = cursor.read::<U32>()?.get();
                     xattr = (index != u32::MAX).then_some(index);
                 }
             }
@@ -279,41 +283,52 @@ impl Judge<'_> {
                 blocks.add_tail(fragment, end as u32);
             }
         }
-        let range = layout.data();
-        let (count, mut start) = (file.blocks(layout.block_size), file.start_block);
+        self.blocks_of(layout, cursor, file, this, blocks)
+    }
+
+    /// Judges the sizes of the blocks of a file. False where there are too many of them.
+    fn blocks_of(
+        &mut self,
+        layout: &Layout,
+        cursor: &mut Cursor<'_>,
+        file: &File,
+        this: This,
+        blocks: &mut Blocks,
+    ) -> Result<bool, MetadataError> {
+        let (range, block_size) = (layout.data(), layout.block_size);
+        let (count, mut start) = (file.blocks(block_size), file.start_block);
         // Each is four bytes of the table, which ends.
         for number in 0..count {
-            let size = DataSize(cursor.read::<zerocopy::little_endian::U32>()?.get());
+            let size = DataSize(cursor.read::<U32>()?.get());
             if size.is_sparse() {
                 continue;
             }
             let len = size.stored_len();
-            let known = self.of(&BLOCK_LEN, len <= layout.block_size, this, || {
-                format!("block {number} has {len} bytes, and {} are the most", layout.block_size)
+            let sized = self.of(&BLOCK_LEN, (1..=block_size).contains(&len), this, || {
+                format!("block {number} has {len} bytes, not 1 to {block_size}")
             });
-            let end = start.checked_add(len.into());
-            let inside = known && {
-                let inside = range.start <= start && end.is_some_and(|end| end <= range.end);
-                self.of(&BLOCK_RANGE, inside, this, || {
+            let end = start.checked_add(len.into()).filter(|end| *end <= range.end);
+            let inside = sized
+                && self.of(&BLOCK_RANGE, range.start <= start && end.is_some(), this, || {
+                    let Range { start: first, end } = &range;
                     format!(
-                        "block {number} has {len} bytes at {start:#x}, not between {:#x} and {:#x}",
-                        range.start, range.end
+                        "block {number} has {len} bytes at {start:#x}, not between {first:#x} and \
+                         {end:#x}"
                     )
-                })
+                });
+            let Some(end) = end.filter(|_| inside) else {
+                // Nobody knows where the others are.
+                cursor.skip((count - number - 1).saturating_mul(size_of::<U32>() as u64))?;
+                break;
             };
-            if inside {
-                let left = file.size - number * u64::from(layout.block_size);
-                let want = left.min(layout.block_size.into()) as u32;
-                if !blocks.add(start, size, want) {
-                    self.of(&LIMITS, false, this, || {
-                        format!(
-                            "more blocks than the {} that are judged",
-                            super::blocks::MAX_BLOCKS
-                        )
-                    });
-                }
+            let left = file.size - number * u64::from(block_size);
+            let room = blocks.add(start, size, left.min(block_size.into()) as u32);
+            if !self.of(&LIMITS, room, this, || {
+                format!("more blocks than the {MAX_BLOCKS} that are judged")
+            }) {
+                return Ok(false);
             }
-            start = end.unwrap_or(u64::MAX);
+            start = end;
         }
         Ok(true)
     }

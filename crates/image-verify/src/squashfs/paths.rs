@@ -15,6 +15,9 @@ use crate::tree::display;
 /// How many of the last names of a path are shown at most.
 const MAX_SHOWN: usize = 32;
 
+/// How many bytes of lists are read for paths, all together: findings that come after have none.
+const MAX_READ: u64 = 256 << 20;
+
 impl Judge<'_> {
     /// Gives the findings of files their paths.
     pub(super) fn paths(&mut self, fs: &mut Fs, inodes: &Inodes) -> Result<(), ReadError> {
@@ -23,6 +26,7 @@ impl Judge<'_> {
             return Ok(());
         }
         let owners = owners(fs, inodes, &unnamed)?;
+        let mut left = MAX_READ;
         for ((finding, whose), owner) in unnamed.into_iter().zip(owners) {
             let (id, name) = match whose {
                 Whose::Inode(id) => (Some(id), None),
@@ -31,7 +35,7 @@ impl Judge<'_> {
                 Whose::Nobody => (None, None),
             };
             let Some(id) = id else { continue };
-            let path = path(fs, inodes, id, name)?;
+            let path = path(fs, inodes, id, name, &mut left)?;
             if let Some(found) = self.out.findings_from(finding).first_mut() {
                 found.at.path = path;
             }
@@ -46,6 +50,7 @@ fn path(
     inodes: &Inodes,
     id: RecordId,
     name: Option<Vec<u8>>,
+    left: &mut u64,
 ) -> Result<Option<String>, ReadError> {
     let mut names: Vec<Vec<u8>> = name.into_iter().collect();
     let mut at = id;
@@ -58,7 +63,7 @@ fn path(
             names.push("…".into());
             break;
         }
-        let found = match name_in(fs, inodes, parent, at) {
+        let found = match name_in(fs, inodes, parent, at, left) {
             Ok(found) => found,
             Err(error) => error.machine().map(|_| None)?,
         };
@@ -76,11 +81,14 @@ fn name_in(
     inodes: &Inodes,
     directory: RecordId,
     id: RecordId,
+    left: &mut u64,
 ) -> Result<Option<Vec<u8>>, MetadataError> {
     let place = inodes.get(id).place();
     let inode = fs.inode(inodes.get(directory).place())?;
     let Some(Inode { body: Body::Directory(directory), .. }) = inode else { return Ok(None) };
-    let mut list = fs.list(&directory);
+    let Some(rest) = left.checked_sub(directory.list_len().into()) else { return Ok(None) };
+    *left = rest;
+    let mut list = fs.layout.list(&mut fs.reader, &directory);
     let mut block = 0;
     while let Some(item) = list.next_item()? {
         match item {

@@ -16,7 +16,8 @@ use zerocopy::{
 };
 
 use super::{
-    EXPORT, FRAGMENT_ENTRY, Fs, INODE_COUNT, Judge, LIMITS, Layout, METADATA, TABLES, Whose,
+    EXPANDED, EXPORT, FRAGMENT_ENTRY, Fs, INODE_COUNT, Judge, LIMITS, Layout, METADATA, TABLES,
+    Whose,
     blocks::{Blocks, MAX_BLOCKS},
     inodes::{Inodes, MAX_INODES},
     superblock::Basics,
@@ -352,14 +353,12 @@ impl Judge<'_> {
         }) {
             return Ok(None);
         }
-        if block.compressed {
-            let (flag, what) = match structure {
-                FRAGMENT_TABLE => (SuperBlock::UNCOMPRESSED_FRAGMENTS, "fragments"),
-                _ => (SuperBlock::UNCOMPRESSED_IDS, "ids"),
-            };
-            if structure == ID_TABLE {
-                self.is_compressed(&fs.layout.superblock, flag, what);
-            }
+        let stored = (block.next - at - MetadataHeader::SIZE) as usize;
+        self.expect(&EXPANDED, stored <= need, place, || {
+            format!("{stored} bytes, of which {need} come out")
+        });
+        if block.compressed && structure == ID_TABLE {
+            self.is_compressed(&fs.layout.superblock, SuperBlock::UNCOMPRESSED_IDS, "ids");
         }
         let chunks = block.data.chunks_exact(table.entry_len);
         Ok(Some(chunks.filter_map(|chunk| T::read_from_bytes(chunk).ok()).collect()))

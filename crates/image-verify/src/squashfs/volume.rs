@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use image_formats::{
     bytes::{ReadError, Region},
     squashfs::{
-        Body, Directory, DirectoryItem, Inode, MetadataError, MetadataRef, raw::SuperBlock,
+        Body, Decoder, Directory, DirectoryItem, Inode, MetadataError, MetadataReader, MetadataRef,
+        raw::SuperBlock,
     },
 };
 
-use super::{Fs, LIMITS, Sound, files::SquashFiles, inodes::MAX_TARGET, tables::INODE_TABLE};
+use super::{
+    Fs, LIMITS, Layout, Sound, files::SquashFiles, inodes::MAX_TARGET, tables::INODE_TABLE,
+};
 use crate::{
     Recorder, container,
     tree::{Kind, Metadata, NodeId, Tree},
@@ -27,7 +30,9 @@ pub(super) fn open(
 ) -> Result<Option<Volume>, ReadError> {
     let Sound { mut fs, ids } = sound;
     let tree = Tree::of_volume(format!("{name}, {INODE_TABLE}"), 0);
-    let mut walk = Walk { fs: &mut fs, ids: &ids, tree, linked: HashMap::new() };
+    let decoder = Decoder::new(fs.reader.compressor());
+    let lists = MetadataReader::new(region.clone(), decoder);
+    let mut walk = Walk { fs: &mut fs, lists, ids: &ids, tree, linked: HashMap::new() };
     let walked = walk.all();
     let tree = walk.tree;
     let mut at = container::raw_at("", region.start().0, SuperBlock::SIZE as u64);
@@ -60,6 +65,8 @@ pub(super) fn open(
 
 struct Walk<'a> {
     fs: &'a mut Fs,
+    /// A second reader: lists may be long, and are not kept while inodes are read.
+    lists: MetadataReader,
     ids: &'a [u32],
     tree: Tree,
     /// Files with several names.
@@ -69,7 +76,11 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn all(&mut self) -> Result<(), MetadataError> {
         let root = MetadataRef::of(self.fs.layout.superblock.root_inode.get());
-        let Some((metadata, _, Some(directory))) = self.inode(root)? else { return Ok(()) };
+        let Some((metadata, _, Some(directory))) =
+            inode(&self.fs.layout, &mut self.fs.reader, self.ids, root)?
+        else {
+            return Ok(());
+        };
         self.tree.set_root(metadata);
         let mut waiting = vec![(Tree::ROOT, directory)];
         // Bounded: a directory has one name.
@@ -77,79 +88,98 @@ impl Walk<'_> {
             if !self.tree.is_complete() {
                 return Ok(());
             }
-            for (name, place) in self.fs.names(&directory)? {
-                if let Some(node) = self.linked.get(&place) {
-                    self.tree.add_name(parent, &name, *node);
-                    continue;
-                }
-                let Some((metadata, links, directory)) = self.inode(place)? else { continue };
-                let Some(node) = self.tree.add_child(parent, &name, metadata) else { continue };
-                match directory {
-                    Some(directory) => waiting.push((node, directory)),
-                    None if links > 1 => {
-                        self.linked.insert(place, node);
-                    }
-                    None => {}
-                }
-            }
+            self.directory(parent, &directory, &mut waiting)?;
         }
         Ok(())
     }
 
-    /// What an inode says; how many names it has; its list, if it has one.
-    fn inode(
+    fn directory(
         &mut self,
-        place: MetadataRef,
-    ) -> Result<Option<(Metadata, u32, Option<Directory>)>, MetadataError> {
-        let (start, end) = (self.fs.layout.tables.inodes.start, self.fs.layout.tables.inodes.end);
-        let mut cursor = self.fs.reader.cursor(start, end, place);
-        let (header, Some(inode)) = Inode::read(&mut cursor)? else { return Ok(None) };
-        let mut directory = None;
-        let (kind, size) = match inode.body {
-            Body::Directory(found) => {
-                directory = Some(found);
-                (Kind::Directory(BTreeMap::new()), u64::from(found.list_len()))
+        parent: NodeId,
+        directory: &Directory,
+        waiting: &mut Vec<(NodeId, Directory)>,
+    ) -> Result<(), MetadataError> {
+        let Self { fs, lists, ids, tree, linked } = self;
+        let Fs { layout, reader } = &mut **fs;
+        names(layout, lists, directory, |name, place| {
+            if let Some(node) = linked.get(&place) {
+                tree.add_name(parent, &name, *node);
+                return Ok(tree.is_complete());
             }
-            Body::File(file) => (Kind::File(None), file.size),
-            Body::Symlink { len, .. } => {
-                // A longer one was reported.
-                let target = cursor.bytes(len.min(MAX_TARGET) as usize)?;
-                (Kind::Symlink(target.into()), len.into())
+            let Some((metadata, links, directory)) = inode(layout, reader, ids, place)? else {
+                return Ok(true);
+            };
+            let Some(node) = tree.add_child(parent, &name, metadata) else {
+                return Ok(tree.is_complete());
+            };
+            match directory {
+                Some(directory) => waiting.push((node, directory)),
+                None if links > 1 => {
+                    linked.insert(place, node);
+                }
+                None => {}
             }
-            Body::Device { .. } | Body::Ipc(_) => (Kind::Special, 0),
-        };
-        let id = |index: u16| self.ids.get(usize::from(index)).copied().unwrap_or(0);
-        let metadata = Metadata {
-            kind,
-            mode: u32::from(header.mode.get() & 0o7777),
-            uid: id(header.uid.get()),
-            gid: id(header.guid.get()),
-            mtime: header.mtime.get().into(),
-            size,
-            offset: self.fs.reader.region().absolute(start + place.block),
-        };
-        Ok(Some((metadata, inode.links, directory)))
+            Ok(true)
+        })
     }
 }
 
-impl Fs {
-    /// The names in a directory, each with the place of its inode.
-    pub(super) fn names(
-        &mut self,
-        directory: &Directory,
-    ) -> Result<Vec<(Vec<u8>, MetadataRef)>, MetadataError> {
-        let mut names = Vec::new();
-        let mut list = self.list(directory);
-        let mut block = 0;
-        while let Some(item) = list.next_item()? {
-            match item {
-                Ok(DirectoryItem::Header { header, .. }) => block = header.start_block.get().into(),
-                Ok(DirectoryItem::Entry { entry, name, .. }) => {
-                    names.push((name, MetadataRef { block, offset: entry.offset.get() }));
-                }
-                Err(_) => break,
-            }
+/// What an inode says; how many names it has; its list, if it has one.
+fn inode(
+    layout: &Layout,
+    reader: &mut MetadataReader,
+    ids: &[u32],
+    place: MetadataRef,
+) -> Result<Option<(Metadata, u32, Option<Directory>)>, MetadataError> {
+    let (start, end) = (layout.tables.inodes.start, layout.tables.inodes.end);
+    let mut cursor = reader.cursor(start, end, place);
+    let (header, Some(inode)) = Inode::read(&mut cursor)? else { return Ok(None) };
+    let mut directory = None;
+    let (kind, size) = match inode.body {
+        Body::Directory(found) => {
+            directory = Some(found);
+            (Kind::Directory(BTreeMap::new()), u64::from(found.list_len()))
         }
-        Ok(names)
+        Body::File(file) => (Kind::File(None), file.size),
+        Body::Symlink { len, .. } => {
+            // A longer one was reported.
+            let target = cursor.bytes(len.min(MAX_TARGET) as usize)?;
+            (Kind::Symlink(target.into()), len.into())
+        }
+        Body::Device { .. } | Body::Ipc(_) => (Kind::Special, 0),
+    };
+    let id = |index: u16| ids.get(usize::from(index)).copied().unwrap_or(0);
+    let metadata = Metadata {
+        kind,
+        mode: u32::from(header.mode.get() & 0o7777),
+        uid: id(header.uid.get()),
+        gid: id(header.guid.get()),
+        mtime: header.mtime.get().into(),
+        size,
+        offset: reader.region().absolute(start + place.block),
+    };
+    Ok(Some((metadata, inode.links, directory)))
+}
+
+/// Tells each name in a directory, with the place of its inode, as long as that is wanted.
+pub(super) fn names(
+    layout: &Layout,
+    lists: &mut MetadataReader,
+    directory: &Directory,
+    mut tell: impl FnMut(Vec<u8>, MetadataRef) -> Result<bool, MetadataError>,
+) -> Result<(), MetadataError> {
+    let mut list = layout.list(lists, directory);
+    let mut block = 0;
+    while let Some(item) = list.next_item()? {
+        match item {
+            Ok(DirectoryItem::Header { header, .. }) => block = header.start_block.get().into(),
+            Ok(DirectoryItem::Entry { entry, name, .. }) => {
+                if !tell(name, MetadataRef { block, offset: entry.offset.get() })? {
+                    break;
+                }
+            }
+            Err(_) => break,
+        }
     }
+    Ok(())
 }

@@ -40,14 +40,19 @@ impl Judge<'_> {
             self.evaluated(&[&XATTR, &XATTR_PREFIX, &XATTR_SIZE]);
             let len = xattrs.values.len;
             let mut budget = Budget { near: len, far: len, seen: HashMap::new() };
-            for number in 0..xattrs.ids.index.len() {
+            'all: for number in 0..xattrs.ids.index.len() {
                 let ids = self.table_block::<XattrId>(fs, STRUCTURE, &xattrs.ids, number)?;
                 for id in ids.unwrap_or_default() {
                     let at =
                         xattrs.values.start.saturating_add(MetadataRef::of(id.xattr.get()).block);
                     let place = self.place(XATTR_TABLE, at.min(xattrs.values.end), 0);
-                    if let Err(error) = self.set(fs, &xattrs, &id, place, &mut budget) {
-                        self.unreadable(&XATTR, XATTR_TABLE, Whose::Nobody, error)?;
+                    match self.set(fs, &xattrs, &id, place, &mut budget) {
+                        Ok(true) => {}
+                        // What overlaps would be read again and again.
+                        Ok(false) => break 'all,
+                        Err(error) => {
+                            self.unreadable(&XATTR, XATTR_TABLE, Whose::Nobody, error)?;
+                        }
                     }
                 }
             }
@@ -56,7 +61,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// The attributes of an inode.
+    /// The attributes of an inode. False where they overlap.
     fn set(
         &mut self,
         fs: &mut Fs,
@@ -64,14 +69,14 @@ impl Judge<'_> {
         id: &XattrId,
         place: Place,
         budget: &mut Budget,
-    ) -> Result<(), MetadataError> {
+    ) -> Result<bool, MetadataError> {
         let (start, end) = (xattrs.values.start, xattrs.values.end);
         let at = MetadataRef::of(id.xattr.get());
         let inside = xattrs.values.position(at.block, at.offset).is_some();
         if !self.xattr(inside, place, || {
             format!("byte {} of block {:#x}, which is not in the table", at.offset, at.block)
         }) {
-            return Ok(());
+            return Ok(true);
         }
         let mut values = Vec::new();
         let (mut size, mut known) = (0_u64, true);
@@ -97,7 +102,7 @@ impl Judge<'_> {
             if !self.xattr(named, place, || {
                 format!("a name of {len} bytes with its prefix: it must have some, to {MAX_NAME}")
             }) {
-                return Ok(());
+                return Ok(true);
             }
             cursor.skip(name_len as u64)?;
             size += len as u64 + 1;
@@ -108,11 +113,11 @@ impl Judge<'_> {
             let most = if far { size_of::<U64>() as u32 } else { MAX_VALUE };
             let fits = if far { value_len == most } else { value_len <= most };
             if !self.xattr(fits, place, || format!("a value of {value_len} bytes, not {most}")) {
-                return Ok(());
+                return Ok(true);
             }
             let left = budget.near.checked_sub(spent + u64::from(value_len));
             if !self.xattr(left.is_some(), place, overlap) {
-                return Ok(());
+                return Ok(false);
             }
             budget.near = left.unwrap_or(0);
             if far {
@@ -131,18 +136,18 @@ impl Judge<'_> {
             if !self.xattr(inside, place, || {
                 format!("a value at byte {} of block {:#x}, not in the table", at.offset, at.block)
             }) {
-                return Ok(());
+                return Ok(true);
             }
             let mut cursor = fs.reader.cursor(start, end, at);
             let len = cursor.read::<XattrValue>()?.vsize.get();
             if !self.xattr(len <= MAX_VALUE, place, || {
                 format!("a value of {len} bytes, and {MAX_VALUE} are the most")
             }) {
-                return Ok(());
+                return Ok(true);
             }
             let left = budget.far.checked_sub(u64::from(len));
             if !self.xattr(left.is_some(), place, overlap) {
-                return Ok(());
+                return Ok(false);
             }
             budget.far = left.unwrap_or(0);
             budget.seen.insert(at, len);
@@ -153,7 +158,7 @@ impl Judge<'_> {
         self.expect(&XATTR_SIZE, !known || said == size, place, || {
             format!("{said} bytes of names and values, and they have {size}")
         });
-        Ok(())
+        Ok(true)
     }
 
     fn xattr(&mut self, holds: bool, place: Place, message: impl FnOnce() -> String) -> bool {

@@ -56,6 +56,23 @@ pub(crate) fn indexed() -> &'static [u8] {
     })
 }
 
+/// A table of one id that LZ4 made longer.
+pub(crate) fn expanded() -> Vec<u8> {
+    let folder = Folder::new();
+    let source = folder.path("source");
+    std::fs::create_dir(&source).unwrap();
+    let options = ["-comp", "lz4", "-noI", "-no-exports", "-no-xattrs", "-nopad"];
+    let mut edit = Edit { bytes: folder.make(&source, &options) };
+    let superblock = edit.superblock();
+    let at = superblock.id_table_start.get() as usize - 6;
+    superblock.id_table_start.set(at as u64 + 7);
+    superblock.bytes_used.set(superblock.bytes_used.get() + 1);
+    // Five bytes: four literals, and those.
+    edit.bytes.splice(at..at + 2, [5, 0, 0x40]);
+    edit.bytes.resize(4096, 0);
+    edit.bytes
+}
+
 /// As many files with a byte each, which become blocks of a megabyte.
 const CLAIMS: usize = 4200;
 

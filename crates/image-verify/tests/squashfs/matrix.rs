@@ -111,3 +111,20 @@ fn what_mksquashfs_makes_is_silent_and_read_as_unsquashfs_reads_it() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Nothing but a root, and nothing but a file.
+#[test]
+fn little_is_read_as_well() {
+    let folder = Folder::new();
+    let (empty, file) = (folder.path("empty"), folder.path("file"));
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::write(&file, b"").unwrap();
+    for source in [empty, file] {
+        for options in [&["-no-exports"][..], &["-noI", "-comp", "lz4"]] {
+            let image = folder.make(&source, options);
+            let (recorded, volume) = judge_bytes(&image);
+            assert_eq!(told(&recorded.findings), [""; 0]);
+            assert_eq!(entries(&volume.unwrap()), read_back(&folder, &image).unwrap());
+        }
+    }
+}

@@ -6,7 +6,7 @@ use image_formats::squashfs::{
 };
 use zerocopy::little_endian::{U16, U32};
 
-use super::edit::{BLOCK, Edit, bare, bomb, good, indexed, told};
+use super::edit::{BLOCK, Edit, bare, bomb, expanded, good, indexed, told};
 
 /// A check, and an image that fails it.
 pub(crate) struct Twin {
@@ -69,6 +69,7 @@ pub(crate) const TWINS: &[Twin] = &[
         // What is not compressed is said to be.
         e.at::<U16>(at, |header| header.set(header.get() & 0x7fff));
     }),
+    of("squashfs-expanded-table", expanded, |_| ()),
     twin("squashfs-flags", |e| {
         let flags = &mut e.superblock().flags;
         flags.set(flags.get() | 0x8000);
