@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use image_formats::{
     bytes::ReadError,
     el_torito::{MAX_SUMMED_BYTES, raw::BootInfo},
-    iso9660,
+    iso9660::{self, raw::DescriptorHeader},
 };
 
 use super::{
@@ -56,9 +56,18 @@ impl Judge<'_> {
             }
         }
         let field = |field: usize, len: u64| image.at(BootInfo::AT + field as u64, len);
-        self.expect(&INFO_PVD, pvd == iso9660::Descriptor::FIRST, || {
+        // Where a disc was written to again, it is that of the last session.
+        let is_pvd = pvd == iso9660::Descriptor::FIRST || {
+            let offset = pvd.saturating_mul(iso9660::SECTOR);
+            match iso9660::Descriptor::read(self.disc, offset) {
+                Ok(found) => found.is_one() && found.header().kind == DescriptorHeader::PRIMARY,
+                Err(error) if error.is_defect() => false,
+                Err(error) => return Err(error),
+            }
+        };
+        self.expect(&INFO_PVD, is_pvd, || {
             let place = field(offset_of!(BootInfo, pvd), 4);
-            (place, format!("sector {pvd}, not {}", iso9660::Descriptor::FIRST))
+            (place, format!("sector {pvd}, which has no primary volume descriptor"))
         });
         self.expect(&INFO_FILE, file == sector, || {
             let place = field(offset_of!(BootInfo, file), 4);

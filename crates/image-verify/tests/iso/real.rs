@@ -111,11 +111,20 @@ fn real_discs_are_judged() {
     let boots = [Boot::Bios, Boot::UefiX86_64, Boot::Usb];
     let good = work.path().join("good");
     fs::create_dir(&good).unwrap();
-    let report = verify(&make(&scripted(), &good), &boots);
+    let disc = make(&scripted(), &good);
+    let report = verify(&disc, &boots);
     assert_eq!(errors(&report), BTreeSet::new(), "{:?}", report.findings);
     for check in ["iso-root", "iso-init", "iso-grub-search", "iso-registration-complete", PROMISE] {
         assert_eq!(report.outcomes[check], Outcome::Held, "{check}");
     }
+
+    // xorriso writes another session when it changes a disc, and boots that.
+    let changed = work.path().join("changed.iso");
+    let args = ["xorriso", "-indev", text(&disc), "-outdev", text(&changed)];
+    let rest = ["-boot_image", "any", "replay", "-rm", "/version.txt", "--", "-commit"];
+    tool("xorriso", &[&args[..], &rest].concat());
+    let report = verify(&changed, &boots);
+    assert_eq!(errors(&report), BTreeSet::new(), "{:?}", report.findings);
 
     let mut draft = scripted();
     draft.disc.label = LABEL.replace("26.05", "26_05");
