@@ -2,6 +2,7 @@
 #
 #     . "$(dirname "$0")/debian-parts.sh"
 #     begin target/x86-parts          # leaves if they are there
+#     need busybox busybox-static     # a program, and what it is in
 #     unpack busybox-static:amd64     # to $work/root, and their names to $parts/packages
 #     cp "$work/root/bin/busybox" "$parts/"
 #     publish                         # $parts becomes target/x86-parts
@@ -12,7 +13,7 @@
 tools=$(cd "$(dirname "$0")" && pwd)
 
 # Leaves the script if the folder has what it makes. Otherwise there is $work, $parts in it, and apt
-# sees the packages of all architectures.
+# sees packages of all architectures, and sources; $suite is the release without its backports.
 begin() {
     dir=$1
     # Another version of the script may want other parts.
@@ -20,10 +21,6 @@ begin() {
     if [ -e "$dir/recipe" ] && [ "$(cat "$dir/recipe")" = "$recipe" ]; then
         exit 0
     fi
-    [ -x /bin/busybox ] || {
-        echo '/bin/busybox is missing: apt-get install busybox-static' >&2
-        exit 1
-    }
     mkdir -p "$dir"
     dir=$(cd "$dir" && pwd)
     work=$(mktemp -d "$dir.XXXXXX")
@@ -31,8 +28,18 @@ begin() {
     trap 'exit 1' INT TERM
     APT_CONFIG=$("$tools/apt-conf.sh" "$work/apt")
     export APT_CONFIG
+    # shellcheck disable=SC1091,SC2034 # a file of the machine; the scripts use it
+    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
     parts=$work/parts
     mkdir "$parts" "$work/root"
+}
+
+# Leaves the script if a program is not there.
+need() {
+    command -v "$1" >/dev/null || {
+        echo "$1 is not in PATH: apt-get install $2" >&2
+        exit 1
+    }
 }
 
 # The kernel that a package like linux-image-amd64:amd64 depends on: the newest.

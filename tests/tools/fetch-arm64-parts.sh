@@ -20,6 +20,7 @@ set -eu
 # shellcheck source=tests/tools/debian-parts.sh
 . "$(dirname "$0")/debian-parts.sh"
 begin "${1:?usage: fetch-arm64-parts.sh DIR}"
+need busybox busybox-static
 
 kernel=$(newest_kernel linux-image-arm64:arm64)
 version=${kernel#linux-image-}

@@ -13,38 +13,20 @@
 # Debian and the packages dpkg-dev and python3-pip, and cargo. $MIRROR overrides the mirror of Debian.
 set -eu
 
-usage='usage: fetch-discs.sh DIR'
-dir=${1:?$usage}
-tools=$(cd "$(dirname "$0")" && pwd)
-# Another version of this script may want other parts.
-recipe=$(cksum <"$tools/fetch-discs.sh")
-if [ -e "$dir/recipe" ] && [ "$(cat "$dir/recipe")" = "$recipe" ]; then
-    exit 0
-fi
-for need in dpkg-source:dpkg-dev pip3:python3-pip gzip:gzip python3:python3; do
-    command -v "${need%:*}" >/dev/null || {
-        echo "${need%:*} is not in PATH: apt-get install ${need#*:}" >&2
-        exit 1
-    }
-done
+# shellcheck source=tests/tools/debian-parts.sh
+. "$(dirname "$0")/debian-parts.sh"
+begin "${1:?usage: fetch-discs.sh DIR}"
+need dpkg-source dpkg-dev
+need pip3 python3-pip
+need gzip gzip
+need python3 python3
 
-mkdir -p "$dir"
-dir=$(cd "$dir" && pwd)
-work=$(mktemp -d "$dir.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-
-APT_CONFIG=$("$tools/apt-conf.sh" "$work/apt")
-export APT_CONFIG
-# Of the release and not of its backports: bsdtar is the release's as well.
-# shellcheck disable=SC1091 # a file of the machine
-suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-mkdir "$work/sources" "$work/debs" "$work/root" "$work/sdists" "$work/parts"
-parts=$work/parts
+mkdir "$work/sources" "$work/sdists"
 mkdir "$parts/debian" "$parts/libarchive" "$parts/cdfs" "$parts/squashfs"
 
 (
     cd "$work/sources"
+    # Of the release and not of its backports: bsdtar is the release's as well.
     apt-get source -q "libarchive/$suite" >&2
     sed -nE 's/^(Source|Version): //p' ./*.dsc | paste -d ' ' - - >"$parts/packages"
 )
@@ -60,12 +42,7 @@ for line in lines[first + 1 : last]:
         gzip -d -c >"$parts/libarchive/$name"
 done
 
-(cd "$work/debs" && apt-get download -q grub-rescue-pc ipxe memtest86+ >&2)
-for deb in "$work"/debs/*.deb; do
-    dpkg-deb -x "$deb" "$work/root"
-    # shellcheck disable=SC2016 # dpkg-deb replaces them
-    dpkg-deb --show --showformat '${Package} ${Version}\n' "$deb"
-done >>"$parts/packages"
+unpack grub-rescue-pc ipxe memtest86+
 # The image for sticks is the one for discs, by another name.
 find "$work/root/usr/lib" \( -name '*.iso' -o -name '*.img' \) -type f \
     -exec cp {} "$parts/debian/" \;
@@ -87,7 +64,4 @@ pip3 download --quiet --no-deps --no-binary dissect.squashfs \
 tar -C "$work/sdists" -x -z -f "$work"/sdists/*.tar.gz --no-same-owner
 cp "$work"/sdists/dissect_squashfs-1.12/tests/_data/*.sqfs "$parts/squashfs/"
 echo 'dissect_squashfs 1.12' >>"$parts/packages"
-
-echo "$recipe" >"$parts/recipe"
-rm -rf "$dir"
-mv "$parts" "$dir"
+publish

@@ -15,37 +15,16 @@
 # Debian and the packages dpkg-dev and python3-pip. $MIRROR overrides the mirror of Debian.
 set -eu
 
-usage='usage: fetch-file-systems.sh DIR'
-dir=${1:?$usage}
-tools=$(cd "$(dirname "$0")" && pwd)
-# Another version of this script may want other parts.
-recipe=$(cksum <"$tools/fetch-file-systems.sh")
-if [ -e "$dir/recipe" ] && [ "$(cat "$dir/recipe")" = "$recipe" ]; then
-    exit 0
-fi
-for need in dpkg-source:dpkg-dev pip3:python3-pip; do
-    command -v "${need%:*}" >/dev/null || {
-        echo "${need%:*} is not in PATH: apt-get install ${need#*:}" >&2
-        exit 1
-    }
-done
+# shellcheck source=tests/tools/debian-parts.sh
+. "$(dirname "$0")/debian-parts.sh"
+begin "${1:?usage: fetch-file-systems.sh DIR}"
+need dpkg-source dpkg-dev
+need pip3 python3-pip
 
-mkdir -p "$dir"
-dir=$(cd "$dir" && pwd)
-work=$(mktemp -d "$dir.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-
-APT_CONFIG=$("$tools/apt-conf.sh" "$work/apt")
-export APT_CONFIG
-# Of the release and not of its backports: e2fsck is the release's as well.
-# shellcheck disable=SC1091 # a file of the machine
-suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-mkdir "$work/sources" "$work/debs" "$work/root" "$work/sdists" "$work/parts"
-parts=$work/parts
-
+mkdir "$work/sources" "$work/sdists"
 (
     cd "$work/sources"
+    # Of the release and not of its backports: e2fsck is the release's as well.
     apt-get source -q "e2fsprogs/$suite" "util-linux/$suite" "dosfstools/$suite" >&2
     sed -nE 's/^(Source|Version): //p' ./*.dsc | paste -d ' ' - - >"$parts/packages"
 )
@@ -55,16 +34,8 @@ cp -r "$work"/sources/e2fsprogs-*/lib/blkid/tests "$parts/e2fsprogs/blkid"
 cp -r "$work"/sources/util-linux-*/tests/ts/blkid/images-fs "$parts/util-linux"
 cp -r "$work"/sources/dosfstools-*/tests "$parts/dosfstools"
 
-(
-    cd "$work/debs"
-    apt-get download -q forensics-samples-ext2 forensics-samples-ext4 \
-        forensics-samples-multiple forensics-samples-vfat >&2
-)
-for deb in "$work"/debs/*.deb; do
-    dpkg-deb -x "$deb" "$work/root"
-    # shellcheck disable=SC2016 # dpkg-deb replaces them
-    dpkg-deb --show --showformat '${Package} ${Version}\n' "$deb"
-done >>"$parts/packages"
+unpack forensics-samples-ext2 forensics-samples-ext4 forensics-samples-multiple \
+    forensics-samples-vfat
 cp -r "$work/root/usr/share/forensics-samples" "$parts/forensics"
 
 # Only the source distributions have the tests.
@@ -77,7 +48,4 @@ for sdist in "$work"/sdists/*.tar.gz; do
     cp "$work/sdists/$name"/tests/data/*.bin* "$parts/dissect/"
     echo "$name" | sed 's/-/ /'
 done >>"$parts/packages"
-
-echo "$recipe" >"$parts/recipe"
-rm -rf "$dir"
-mv "$parts" "$dir"
+publish

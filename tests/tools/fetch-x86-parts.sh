@@ -17,6 +17,7 @@ set -eu
 # shellcheck source=tests/tools/debian-parts.sh
 . "$(dirname "$0")/debian-parts.sh"
 begin "${1:?usage: fetch-x86-parts.sh DIR}"
+need busybox busybox-static
 
 # The one for clouds is a third of it, and has no USB.
 kernel=$(newest_kernel linux-image-amd64:amd64)
