@@ -39,7 +39,8 @@ pub struct Stick {
     /// What a PC's BIOS does with it.
     pub bios: Bios,
     /// The FAT file systems that UEFI firmware finds by a partition table, as EDK II does. One that
-    /// is also an image of the boot catalog is the same volume.
+    /// is also an image of the boot catalog is the same volume. EDK II reads the catalog of a stick
+    /// as well, and other firmware does not.
     pub efi: Vec<Rc<Volume>>,
 }
 
@@ -148,9 +149,7 @@ impl Judge<'_, '_> {
     /// True if EDK II looks for a GPT.
     fn is_protective(&self) -> bool {
         self.record.partition_record.iter().any(|record| {
-            record.os_type == PartitionRecord::GPT_PROTECTIVE
-                && record.boot_indicator == 0
-                && record.starting_lba == 1
+            record.os_type == PartitionRecord::GPT_PROTECTIVE && record.starting_lba == 1
         })
     }
 

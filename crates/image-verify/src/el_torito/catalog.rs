@@ -13,9 +13,9 @@ use image_model::Location;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::{
-    BOOT_INDICATOR, BOOTABLE, BootImage, CATALOG_END, CATALOG_SIZE, CHECKSUM, ENTRY_UNUSED,
-    EXTENSION, Judge, KEY, MEDIA_TYPE, PLATFORM, SECTION_COUNT, SECTION_HEADER, SECTION_LAST,
-    VALIDATION_HEADER,
+    BOOT_INDICATOR, BOOTABLE, BootImage, CATALOG_END, CATALOG_SIZE, CHECKSUM, EFI_EMULATION,
+    ENTRY_UNUSED, EXTENSION, Judge, KEY, MEDIA_TYPE, PLATFORM, SECTION_COUNT, SECTION_HEADER,
+    SECTION_LAST, VALIDATION_HEADER,
 };
 use crate::disk::at;
 
@@ -167,14 +167,18 @@ impl Judge<'_> {
         });
         let media = entry.media_type;
         let bits = if is_initial { 0 } else { Entry::SECTION_BITS };
-        let is_efi = listed.platform == BootImage::UEFI;
-        let emulates =
-            if is_efi { media & Entry::EMULATION == 0 } else { entry.emulation().is_some() };
-        self.expect(&MEDIA_TYPE, emulates && media & !(Entry::EMULATION | bits) == 0, || {
+        let known = entry.emulation().is_some() && media & !(Entry::EMULATION | bits) == 0;
+        self.expect(&MEDIA_TYPE, known, || {
             let place = listed.field(offset_of!(Entry, media_type), 1);
-            let right = if is_efi { "0x00, for UEFI" } else { "0x00 to 0x04" };
-            (place, format!("{media:#04x}, not {right}"))
+            (place, format!("{media:#04x}, not 0x00 to 0x04"))
         });
+        let is_efi = listed.platform == BootImage::UEFI;
+        if is_efi && known {
+            self.expect(&EFI_EMULATION, media & Entry::EMULATION == 0, || {
+                let place = listed.field(offset_of!(Entry, media_type), 1);
+                (place, format!("{media:#04x}, not 0x00"))
+            });
+        }
         // One type of criteria is defined; and who drives a disk drives nothing without one.
         let selects = !is_initial && entry.selection_type == 1;
         let drives = media & Entry::DRIVERS != 0;

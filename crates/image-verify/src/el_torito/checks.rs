@@ -96,11 +96,17 @@ checks! {
     reads "Boot Indicator of all entries";
     spec "El Torito 1.0, figures 3 and 5";
 
-    /// Nothing, a floppy of 1.2, 1.44 or 2.88 MB or a hard disk is emulated, and nothing for UEFI.
-    /// Other numbers stand for nothing; BIOSes take them for some disk.
+    /// Nothing, a floppy of 1.2, 1.44 or 2.88 MB or a hard disk is emulated. Other numbers stand
+    /// for nothing; BIOSes take them for some disk.
     MEDIA_TYPE = "el-torito-media-type", Error;
     reads "Boot media type of all entries";
-    spec "El Torito 1.0, figures 3 and 5; UEFI 2.10 §13.3.2.1";
+    spec "El Torito 1.0, figures 3 and 5";
+
+    /// UEFI firmware emulates nothing. EDK II makes a disk of the size of the floppy, whatever the
+    /// sector count is.
+    EFI_EMULATION = "el-torito-efi-emulation", Warning;
+    reads "Boot media type of entries for UEFI";
+    spec "UEFI 2.10 §13.3.2.1; measured: EDK II 2022.11";
 
     /// What an entry does not use is zero. Here bytes differ from what any program writes.
     ENTRY_UNUSED = "el-torito-entry-unused", Info;

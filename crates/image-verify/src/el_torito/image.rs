@@ -169,7 +169,7 @@ impl Judge<'_> {
         self.zero(&image)?;
         self.file(&image, files, file);
         let len = match (listed.platform, emulation) {
-            (BootImage::UEFI, _) => self.efi(&image, volume_size, fats, &mut found)?,
+            (BootImage::UEFI, _) => self.efi(&image, emulation, volume_size, fats, &mut found)?,
             (_, Emulation::Floppy(len)) => self.floppy(&image, len),
             (_, Emulation::HardDisk) => self.hard_disk(&image)?,
             (BootImage::BIOS, Emulation::None) => self.bios(&image, &mut found)?,
@@ -325,6 +325,7 @@ impl Judge<'_> {
     fn efi(
         &mut self,
         image: &Image<'_>,
+        emulation: Emulation,
         volume_size: Option<u64>,
         fats: &mut Fats<'_>,
         found: &mut BootImage,
@@ -333,7 +334,9 @@ impl Judge<'_> {
         let start = image.rest.start().0;
         let have = image.rest.len();
         let all = listed.entry.sector_count.get() < 2;
-        let view = if all {
+        let view = if let Emulation::Floppy(len) = emulation {
+            len
+        } else if all {
             // What lies behind the volume ends with the disc.
             let end = volume_size.filter(|end| *end > start).unwrap_or(u64::MAX);
             end.min(start.saturating_add(have)).saturating_sub(start)

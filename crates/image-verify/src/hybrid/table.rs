@@ -44,10 +44,11 @@ impl Judge<'_, '_> {
             }
             let Some((region, Content::Fat)) = self.content(*extent)? else { continue };
             has_efi = true;
-            // What is not in the blocks that may be used, or not alone, EDK II does not look at.
-            let alone = !entries
-                .iter()
-                .any(|other| other.number != *number && other.extent.overlaps(*extent));
+            // EDK II skips what is not in the blocks that may be used, then what shares some.
+            let alone = !entries.iter().any(|other| {
+                let counts = other.number != *number && usable.contains(other.extent);
+                counts && other.extent.overlaps(*extent)
+            });
             let name = format!("partition {number}");
             let volume = self.fats.open(&region, &name, self.out)?;
             found.extend(volume.filter(|_| taken && alone && usable.contains(*extent)));

@@ -87,7 +87,7 @@ fn of_the_catalog() {
     // The name of a section is whatever somebody wrote. An entry for UEFI may have a sector count of
     // 0, which this one has with that bit, and criteria by which it is selected.
     let silent = vec![[68, 96], [103, 104], [108, 109]];
-    assert_eq!(told, Told { worst: [149, 10, 235], silent });
+    assert_eq!(told, Told { worst: [148, 11, 235], silent });
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn of_the_gpt() {
 fn of_grub() {
     let told = change(&GRUB_ALL, 0, 512);
     let silent = vec![[440, 446], [447, 450], [451, 454]];
-    assert_eq!(told, Told { worst: [1348, 14, 138], silent });
+    assert_eq!(told, Told { worst: [1347, 15, 138], silent });
     // Three bytes behind the first jump are never run.
     let told = change(&GRUB_ALL, image(&GRUB_ALL, 1), 80);
     assert_eq!(told, Told { worst: [111, 0, 120], silent: vec![[5, 8]] });

@@ -109,7 +109,8 @@ fn a_stick_is_what_firmware_makes_of_it() {
     let other = nothing("the boot code does not go on with boot image 1");
     assert_eq!(twin("isohybrid-isolinux"), (other.clone(), 1));
     assert_eq!(twin("isohybrid-grub-block"), (other, 1));
-    for check in ["isohybrid-overlap", "isohybrid-efi-partition", "isohybrid-protective"] {
+    assert_eq!(twin("isohybrid-protective"), (Bios::Starts(1), 1));
+    for check in ["isohybrid-overlap", "isohybrid-efi-partition"] {
         assert_eq!(twin(check), (Bios::Starts(1), 0), "{check}");
     }
 }

@@ -117,6 +117,7 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("el-torito-boot-indicator", || record(&BIOS_ONLY, 1, |entry| entry[0] = 0x89)),
     twin("el-torito-bootable", || record(&BIOS_ONLY, 1, |entry| entry[0] = 0)),
     twin("el-torito-media-type", || record(&ALL, 3, |entry| entry[1] = 5)),
+    twin("el-torito-efi-emulation", || record(&ALL, 3, |entry| entry[1] = 2)),
     twin("el-torito-entry-unused", || record(&BIOS_ONLY, 1, |entry| entry[5] = 1)),
     twin_and("el-torito-image-place", &["el-torito-image-length"], || {
         record(&EFI_ONLY, 1, |entry| entry[6..8].fill(0xff))
