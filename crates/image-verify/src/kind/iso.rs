@@ -1,5 +1,5 @@
-//! Discs that boot: follows what firmware does from the boot catalog, or the first block of a stick,
-//! to the first program of the system.
+//! Discs that boot: follows what firmware does from the boot catalog, or the first block of a
+//! stick, to the first program of the system.
 //!
 //! A PC's BIOS starts ISOLINUX or GRUB; UEFI starts a program in a FAT file system that the boot
 //! catalog, or a partition table, leads to, and that is GRUB, systemd-boot or another. All of them
@@ -48,8 +48,8 @@ pub struct Promise<'a> {
     pub boots: &'a [Boot],
 }
 
-/// Judges what a disc boots. Returns the ways in which firmware and boot loaders find what they want,
-/// such as `bios from disc`.
+/// Judges what a disc boots. Returns the ways in which firmware and boot loaders find what they
+/// want, such as `bios from disc`.
 pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<String> {
     out.announce(CHECKS);
     let mut judge = Judge {
@@ -232,12 +232,15 @@ impl<'a> Judge<'a, '_> {
         let ways = WAYS.iter().filter(|way| boots(way));
         let ways = ways.map(|(firmware, medium)| format!("{firmware} from {medium}")).collect();
         if !self.promise.boots.iter().any(|boot| *boot != Boot::Usb) {
-            let any = WAYS.iter().any(boots);
+            // A stick may be all that is promised.
+            let stick = self.promise.boots.contains(&Boot::Usb);
+            let any = WAYS.iter().any(|way| boots(way) && (!stick || way.1 == Medium::Usb));
             let at = || raw_at("disc", 0, 0);
             self.expect(&BOOTABLE, any, at, || {
                 let count = self.disc.boot.len();
+                let from = if stick { " from a stick" } else { "" };
                 format!(
-                    "nothing boots it: {count} images in the boot catalog, and none that starts"
+                    "nothing boots it{from}: {count} images in the boot catalog, and none starts"
                 )
             });
         }

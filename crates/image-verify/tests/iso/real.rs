@@ -137,8 +137,8 @@ fn real_discs_are_judged() {
     assert_eq!(errors(&report), set(expected), "{:?}", report.findings);
 }
 
-/// What Debian's packages boot on. The boot catalogs and partition tables that xorriso reports say the
-/// same.
+/// What Debian's packages boot on. The boot catalogs and partition tables that xorriso reports say
+/// the same.
 #[test]
 fn discs_of_others_boot_as_they_do() {
     let discs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/discs/debian");

@@ -186,6 +186,9 @@ fn every_way_has_a_verdict() {
     let report = Draft { boots: Vec::new(), ..aarch64() }.verify();
     assert_eq!(report.outcomes["iso-bootable"], Outcome::Held);
     assert!(report.findings.iter().all(|f| f.severity == Severity::Info));
+    let stick = Draft { boots: vec![Boot::Usb], ..aarch64() };
+    assert_eq!(failed(&stick), set(["iso-bootable"]));
+    assert_eq!(failed(&Draft { boots: vec![Boot::Usb], ..scripted() }), BTreeSet::new());
     // A stick is promised for what is promised from a disc.
     let mut draft = aarch64();
     draft.boots.push(Boot::Usb);

@@ -76,8 +76,8 @@ impl Word {
         }
     }
 
-    /// The word, with each variable as `value` has it; `${name}` where it has none. What comes after
-    /// [`MAX_EXPANDED`] bytes is left out.
+    /// The word, with each variable as `value` has it; `${name}` where it has none. What comes
+    /// after [`MAX_EXPANDED`] bytes is left out.
     pub(crate) fn expand(&self, value: impl Fn(&str) -> Option<String>) -> String {
         let mut expanded = String::new();
         for part in &self.0 {

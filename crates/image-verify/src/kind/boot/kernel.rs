@@ -95,8 +95,8 @@ fn of_head(head: &[u8]) -> Result<Program, String> {
 pub(crate) fn x86_kernel(head: &[u8], size: u64) -> Result<x86_image::Header, String> {
     let header = x86_image::Header::from_prefix(head).filter(x86_image::Header::has_magic);
     if let Some(header) = header {
-        // Who signs a kernel adds to it, and nobody may take from it. The last unit of 16 bytes may be
-        // begun.
+        // Who signs a kernel adds to it, and nobody may take from it. The last unit of 16 bytes may
+        // be begun.
         return match header.len() {
             len if header.version() >= 0x0204 && len.saturating_sub(size) >= 16 => {
                 Err(format!("cut short: {size} bytes of a kernel of {len}"))

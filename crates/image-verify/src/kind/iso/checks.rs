@@ -4,8 +4,8 @@ checks! {
     /// The checks of this kind, in the order they are evaluated.
     CHECKS:
 
-    /// A configuration of a boot loader has more than 1 MiB, or its file system does not lead to all
-    /// of it. A real one has some kilobytes.
+    /// A configuration of a boot loader has more than 1 MiB, or its file system does not lead to
+    /// all of it. A real one has some kilobytes.
     CONFIG_READ = "iso-config-read", Error;
     reads "isolinux.cfg, grub.cfg, loopback.cfg, loader.conf and entries, refind.conf";
     spec "the limit is ours";
@@ -53,15 +53,15 @@ checks! {
     spec "GRUB manual, Shell-like scripting";
 
     /// GRUB searches for a file, a label or a UUID that no file system of the image has: rEFInd's
-    /// entry searches for the serial number of the FAT file system, the others for a file that marks
-    /// the disc.
+    /// entry searches for the serial number of the FAT file system, the others for a file that
+    /// marks the disc.
     GRUB_SEARCH = "iso-grub-search", Warning;
     reads "search in grub.cfg; files, labels and UUIDs of the file systems";
     spec "GRUB manual, search; nixpkgs iso-image.nix";
 
     /// A file that GRUB's configuration names is not there. Paths start at the file system that
-    /// `root` is, or at the one in parentheses. What is on another disk, or in a variable that is set
-    /// on the machine, is not judged.
+    /// `root` is, or at the one in parentheses. What is on another disk, or in a variable that is
+    /// set on the machine, is not judged.
     GRUB_FILE = "iso-grub-file", Error;
     reads "linux, initrd, chainloader, configfile and source in grub.cfg";
     spec "GRUB manual, Commands";
@@ -121,9 +121,9 @@ checks! {
     spec "Linux init/main.c kernel_init_freeable";
 
     /// The system finds the disc by its label, from the command line (`root=LABEL=`, of the scripts
-    /// of stage 1) or from a table in the initramfs (of systemd). It has to be that of the disc byte
-    /// for byte, or the boot waits for it in vain. So a disc has to be copied byte for byte as well:
-    /// what makes sticks in another way gives them another label.
+    /// of stage 1) or from a table in the initramfs (of systemd). It has to be that of the disc
+    /// byte for byte, or the boot waits for it in vain. So a disc has to be copied byte for byte as
+    /// well: what makes sticks in another way gives them another label.
     ROOT = "iso-root", Error;
     reads "root= and its like in each command line, fstab in the initramfs, the volume identifier";
     spec "nixpkgs iso-image.nix; NixOS/nixpkgs#6265, #17496, #327187, #245915";
@@ -134,8 +134,8 @@ checks! {
     reads "fstab in the initramfs, the files of the disc";
     spec "nixpkgs iso-image.nix";
 
-    /// A GRUB on another disk starts the image as a file (`findiso=`, from `loopback.cfg`). Only the
-    /// scripts of stage 1 know that word; systemd waits for a disc that is not there.
+    /// A GRUB on another disk starts the image as a file (`findiso=`, from `loopback.cfg`). Only
+    /// the scripts of stage 1 know that word; systemd waits for a disc that is not there.
     FINDISO = "iso-findiso", Warning;
     reads "loopback.cfg, findiso= in command lines, the initramfs";
     spec "NixOS/nixpkgs#291750, #245101";
@@ -187,8 +187,8 @@ checks! {
     spec "udev, 60-persistent-storage.rules";
 
     /// The image promises to boot in this way, and something on the way is missing. From a disc a
-    /// BIOS and UEFI start images of the boot catalog. From a stick, which is a copy byte for byte, a
-    /// BIOS starts the first block, and UEFI a FAT file system that a partition table leads to.
+    /// BIOS and UEFI start images of the boot catalog. From a stick, which is a copy byte for byte,
+    /// a BIOS starts the first block, and UEFI a FAT file system that a partition table leads to.
     PROMISED_BOOT = "iso-promised-boot", Error;
     reads "boot catalog, first block, partition tables, boot loaders, kernels";
     spec "El Torito 1.0; UEFI 2.10 §13.3; NixOS/nixpkgs#393759, #7132, #286196, NixOS/nixos#248";
