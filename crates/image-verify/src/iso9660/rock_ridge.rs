@@ -2,7 +2,7 @@
 //! called SUSP here), and Rock Ridge (IEEE P1282, called RRIP). What Linux does is measured by
 //! `fs/isofs/rock.c`.
 //!
-//! Who walks over the directories hands each record to [`RockRidge::judge`], and takes from it what
+//! Who walks over the directories hands each record to `RockRidge::judge`, and takes from it what
 //! the file is. In memory are a hash for each name of one directory, and some 40 bytes for each
 //! directory, relocation and serial number. Of a record at most 33 areas are read, and of all
 //! records not more bytes of them than the volume has, so the time is linear in its length.
