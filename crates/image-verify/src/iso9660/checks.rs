@@ -282,5 +282,5 @@ checks! {
     /// All of it was read. What is larger than this tool reads is not judged.
     LIMITS = "iso9660-limits", Error;
     reads "the sizes of directories and tables, and how many there are";
-    spec "this tool: 2097152 records, 1048576 directories, 256 of them deep, 256 MiB of one";
+    spec "this tool: 1048576 records of a tree, 2097152 of all, 256 levels, 256 MiB of a directory";
 }

@@ -29,6 +29,9 @@ pub(super) const MAX_DEPTH: u32 = 256;
 /// The most bytes of a directory that are read.
 const MAX_DIRECTORY: u64 = 256 << 20;
 
+/// The most records of a tree that are read. Each may become a file of the volume, of 200 bytes.
+const MAX_OF_TREE: u32 = 1 << 20;
+
 /// The most records of all trees that are read.
 pub(super) const MAX_RECORDS: u32 = 1 << 21;
 
@@ -87,6 +90,8 @@ pub(super) struct Walk<'a, 'b> {
     pub(super) met: Met,
     found: Found,
     rock_ridge: Option<RockRidge>,
+    /// How many records were read.
+    records: u32,
     /// Directories that are still to be read, the next one last.
     pending: Vec<DirectoryId>,
 }
@@ -139,6 +144,7 @@ impl Judge<'_> {
             met,
             found,
             rock_ridge: None,
+            records: 0,
             pending,
         };
         walk.claim(root);
@@ -258,11 +264,14 @@ impl Walk<'_, '_> {
                     continue;
                 }
             };
-            if self.extents.records >= MAX_RECORDS {
+            if self.records >= MAX_OF_TREE || self.extents.records >= MAX_RECORDS {
                 let place = record_at("directory record", record.offset);
                 let place = Place { whose: Whose::Directory(id), ..place };
                 self.judge.fault(&LIMITS, &place, || {
-                    format!("more than {MAX_RECORDS} records: not all were read")
+                    format!(
+                        "more than {MAX_OF_TREE} records in a tree, or {MAX_RECORDS} in all: not \
+                         all were read"
+                    )
                 });
                 self.found.whole = false;
                 self.pending.clear();
@@ -270,6 +279,7 @@ impl Walk<'_, '_> {
                 return Ok(false);
             }
             self.extents.records += 1;
+            self.records += 1;
             self.record(reader, &record)?;
             reader.records = reader.records.saturating_add(1);
         }
