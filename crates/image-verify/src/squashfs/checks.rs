@@ -59,6 +59,12 @@ checks! {
     reads "what follows the superblock, where the flags say so";
     spec "Linux, fs/squashfs/xz_wrapper.c, lz4_wrapper.c";
 
+    /// The flag for checksums of metadata is not set. They were given up before 4.0: Linux does not
+    /// look, and unsquashfs takes the first byte of each block for one.
+    CHECKSUMS = "squashfs-checksums", Warning;
+    reads "flags";
+    spec "squashfs-tools 4.5.1, unsquashfs.c: SQUASHFS_CHECK_DATA";
+
     /// What the compressor was told is what it can be told. `mksquashfs` does not append to the
     /// file system otherwise; nobody else looks.
     OPTION_VALUES = "squashfs-option-values", Warning;

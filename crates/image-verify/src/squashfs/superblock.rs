@@ -12,8 +12,8 @@ use image_formats::{
 use zerocopy::FromBytes;
 
 use super::{
-    BLOCK_LOG, BLOCK_SIZE, COMPRESSOR, FLAGS, Judge, LZMA, MAGIC, METADATA, OPTION_VALUES, OPTIONS,
-    PADDING, Place, SIZE, SUPERBLOCK, VERSION, Whose,
+    BLOCK_LOG, BLOCK_SIZE, CHECKSUMS, COMPRESSOR, FLAGS, Judge, LZMA, MAGIC, METADATA,
+    OPTION_VALUES, OPTIONS, PADDING, Place, SIZE, SUPERBLOCK, VERSION, Whose,
 };
 
 /// What the superblock told.
@@ -69,6 +69,10 @@ impl Judge<'_> {
         let Some(compressor) = compressor else { return Ok(None) };
         self.expect(&LZMA, compressor != Compressor::Lzma, place, || {
             "lzma, which Linux does not read".to_owned()
+        });
+        let place = self.field(offset_of!(SuperBlock, flags), 2);
+        self.expect(&CHECKSUMS, !superblock.has(SuperBlock::CHECK), place, || {
+            "set, and there are no checksums".to_owned()
         });
         let sizes = self.block_size(&superblock) & self.size(&superblock);
         if !sizes {

@@ -96,35 +96,16 @@ pub(crate) fn read_back(folder: &Folder, image: &[u8]) -> Result<BTreeMap<Vec<u8
     };
     let mut entries = BTreeMap::new();
     let mut links = Vec::new();
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        // Who draws a bit may make a line of a name, which it does not escape.
+    // A name may look like lines, which it does not escape: these are left out.
+    for line in lines.split(|byte| *byte == b'\n') {
         let Some((path, rest)) = name(line) else { continue };
-        let fields: Vec<&[u8]> = rest.splitn(7, |byte| *byte == b' ').collect();
-        let number = |at: usize, radix| {
-            i64::from_str_radix(std::str::from_utf8(fields[at]).unwrap(), radix).unwrap()
-        };
-        if fields[0] == b"L" {
-            links.push((path, absolute(&rest[2..])));
-            continue;
+        match rest.strip_prefix(b"L ") {
+            Some(target) => links.push((path, absolute(target))),
+            None => entries.extend(definition(rest, data).map(|entry| (path, entry))),
         }
-        let kind = match fields[0] {
-            b"D" => Kind::Directory,
-            b"R" => {
-                let offset = std::str::from_utf8(fields[6]).unwrap().parse::<usize>().unwrap();
-                let size = number(5, 10) as usize;
-                // It is short where unsquashfs did not notice that a block is.
-                let end = (offset + size).min(data.len());
-                Kind::File(data.get(offset..end).unwrap_or_default().to_vec())
-            }
-            b"S" => Kind::Symlink(rest.splitn(6, |byte| *byte == b' ').last().unwrap().to_vec()),
-            _ => Kind::Special,
-        };
-        let (mtime, mode) = (number(1, 10), number(2, 8) as u32);
-        let (uid, gid) = (number(3, 10) as u64, number(4, 10) as u64);
-        entries.insert(path, Entry { kind, mode, uid, gid, mtime });
     }
     for (path, target) in links {
-        let Entry { kind, mode, uid, gid, mtime } = &entries[&target];
+        let Some(Entry { kind, mode, uid, gid, mtime }) = entries.get(&target) else { continue };
         let kind = match kind {
             Kind::File(content) => Kind::File(content.clone()),
             Kind::Symlink(target) => Kind::Symlink(target.clone()),
@@ -134,6 +115,27 @@ pub(crate) fn read_back(folder: &Folder, image: &[u8]) -> Result<BTreeMap<Vec<u8
         entries.insert(path, link);
     }
     Ok(entries)
+}
+
+/// A file, as what follows its name tells.
+fn definition(words: &[u8], data: &[u8]) -> Option<Entry> {
+    let fields: Vec<&[u8]> = words.splitn(7, |byte| *byte == b' ').collect();
+    let text = |at: usize| std::str::from_utf8(fields.get(at)?).ok();
+    let number = |at: usize| text(at)?.parse::<usize>().ok();
+    let kind = match *fields.first()? {
+        b"D" => Kind::Directory,
+        b"R" => {
+            let (size, offset) = (number(5)?, number(6)?);
+            // It is short where unsquashfs did not notice that a block is.
+            let end = offset.checked_add(size)?.min(data.len());
+            Kind::File(data.get(offset..end).unwrap_or_default().to_vec())
+        }
+        b"S" => Kind::Symlink(words.splitn(6, |byte| *byte == b' ').nth(5)?.to_vec()),
+        _ => Kind::Special,
+    };
+    let mode = u32::from_str_radix(text(2)?, 8).ok()?;
+    let mtime = text(1)?.parse().ok()?;
+    Some(Entry { kind, mode, uid: number(3)? as u64, gid: number(4)? as u64, mtime })
 }
 
 fn absolute(name: &[u8]) -> Vec<u8> {

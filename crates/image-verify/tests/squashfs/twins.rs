@@ -58,6 +58,10 @@ pub(crate) const TWINS: &[Twin] = &[
         e.bytes.truncate(used);
     }),
     of("squashfs-compressor-options", || told(Compressor::Lz4), |e| e.bytes[98] = 2),
+    twin("squashfs-checksums", |e| {
+        let flags = &mut e.superblock().flags;
+        flags.set(flags.get() | 4);
+    }),
     of("squashfs-option-values", || told(Compressor::Gzip), |e| e.bytes[98] = 10),
     twin("squashfs-tables", |e| {
         let sb = e.superblock();
