@@ -5,7 +5,7 @@ use std::{
     ffi::OsStr,
     fs,
     os::unix::fs::symlink,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
     sync::OnceLock,
     time::{Duration, UNIX_EPOCH},
@@ -78,25 +78,21 @@ pub(crate) fn files() -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn source() -> &'static Path {
-    static SOURCE: OnceLock<PathBuf> = OnceLock::new();
-    SOURCE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap().keep();
-        let modified = UNIX_EPOCH + Duration::from_secs(MODIFIED);
-        for (name, content) in files() {
-            let path = folder.join(&name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            if name == "twin" {
-                fs::hard_link(folder.join("original"), path).unwrap();
-                continue;
-            }
-            fs::write(&path, content).unwrap();
-            fs::File::open(&path).unwrap().set_modified(modified).unwrap();
+/// Puts the files into a folder.
+fn put_files(folder: &Path) {
+    let modified = UNIX_EPOCH + Duration::from_secs(MODIFIED);
+    for (name, content) in files() {
+        let path = folder.join(&name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if name == "twin" {
+            fs::hard_link(folder.join("original"), path).unwrap();
+            continue;
         }
-        fs::create_dir(folder.join("leer")).unwrap();
-        symlink(TARGET, folder.join("link")).unwrap();
-        folder
-    })
+        fs::write(&path, content).unwrap();
+        fs::File::open(&path).unwrap().set_modified(modified).unwrap();
+    }
+    fs::create_dir(folder.join("leer")).unwrap();
+    symlink(TARGET, folder.join("link")).unwrap();
 }
 
 /// An image that is changed.
@@ -218,7 +214,9 @@ pub(crate) fn make_labeled(maker: Maker, options: &[&str], label: &str) -> Vec<u
     };
     let own = ["-V", label, "-o", image.to_str().unwrap()];
     let argv = argv.iter().chain(options).chain(&own).copied();
-    succeed(package, &argv.chain([source().to_str().unwrap()]).collect::<Vec<_>>());
+    let source = folder.path().join("files");
+    put_files(&source);
+    succeed(package, &argv.chain([source.to_str().unwrap()]).collect::<Vec<_>>());
     fs::read(image).unwrap()
 }
 
