@@ -15,8 +15,8 @@ use super::{
 /// The most bytes of a continuation area that are read. Linux reads none that leaves its block.
 pub const MAX_AREA: u64 = 1 << 16;
 
-/// The most continuation areas of a record that are read, as in Linux.
-pub const MAX_CONTINUATIONS: u32 = 32;
+/// The most continuation areas of a record that are read: Linux gives up at the 32nd.
+pub const MAX_CONTINUATIONS: u32 = 31;
 
 /// How many more bytes of continuation areas are read from a volume. Each byte of one belongs to one
 /// record, so more than the volume has are only asked for where areas overlap.
@@ -27,6 +27,11 @@ impl Budget {
     /// That of a volume.
     pub fn new(volume: &Region) -> Self {
         Self(volume.len().min(1 << 30))
+    }
+
+    /// So many bytes: for who reads a record again.
+    pub fn of(bytes: u64) -> Self {
+        Self(bytes)
     }
 }
 

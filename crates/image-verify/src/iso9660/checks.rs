@@ -154,8 +154,7 @@ checks! {
     reads "File Flags of all directory records";
     spec "ECMA-119 §9.1.6";
 
-    /// No file is interleaved with another one. Linux reads it as if it were not: what it sees is
-    /// wrong.
+    /// No file is interleaved with another one. Linux shows such a file without any content.
     INTERLEAVE = "iso9660-interleave", Error;
     reads "Interleave Gap Size of all directory records";
     spec "ECMA-119 §6.4.3, §9.1.8";

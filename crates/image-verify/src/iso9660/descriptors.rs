@@ -321,7 +321,9 @@ impl Judge<'_> {
         }
         // genisoimage lets an enhanced descriptor lead to the primary tree.
         let extent = source.root().record.extent;
-        if set.sources.iter().any(|other| other.root().record.extent == extent) {
+        if source.names != Names::Joliet
+            && set.sources.iter().any(|other| other.root().record.extent == extent)
+        {
             return;
         }
         let room = set.sources.len() < MAX_TREES;

@@ -17,6 +17,10 @@ pub(super) struct Piece {
     pub(super) len: u64,
 }
 
+/// How many blocks of a sector can be left over at the end of its records: blocks have at least 512
+/// bytes.
+const MAX_PADDING: u32 = (SECTOR / 512) as u32;
+
 /// A volume whose directories can be read.
 pub(super) struct IsoFiles {
     pub(super) region: Region,
@@ -31,36 +35,37 @@ pub(super) fn piece(raw: &DirectoryRecord, block: BlockSize) -> Piece {
     Piece { start, len: raw.data_len.get().into() }
 }
 
-/// The record at `at`, as far as its sector goes, given to who wants to look at it.
+/// The record at `at`, given to who wants to look at it; `None` where there is none.
 pub(super) fn with_record<T>(
     region: &Region,
     at: u64,
     look: impl FnOnce(&Record<'_>) -> T,
 ) -> Result<Option<T>, ReadError> {
-    let sector_end = (at / SECTOR + 1) * SECTOR;
-    let end = sector_end.min(region.len());
     let mut bytes = [0; MAX_RECORD];
-    let len = end.saturating_sub(at).min(MAX_RECORD as u64) as usize;
+    let len = region.len().saturating_sub(at).min(MAX_RECORD as u64) as usize;
     region.fill("directory record", at, &mut bytes[..len])?;
     Ok(Record::parse(&bytes[..len], at).ok().flatten().map(|record| look(&record)))
 }
 
 impl IsoFiles {
-    /// The pieces of the file whose first record is at `at`; `None` where they are interleaved, on
-    /// another disc, or not all there.
+    /// The pieces of the file whose first record is at `at`; `None` where they are interleaved,
+    /// or not all there.
     fn pieces(&self, mut at: u64) -> Result<Option<Vec<Piece>>, ReadError> {
         let mut pieces = Vec::new();
-        for _ in 0..MAX_SECTIONS {
+        let mut padding = 0;
+        for _ in 0..MAX_SECTIONS + MAX_SECTIONS * MAX_PADDING {
             let found = with_record(&self.region, at, |record| record.raw)?;
             let raw = match found {
                 Some(raw) => raw,
-                // It goes on in the next sector.
-                None if !pieces.is_empty() && !at.is_multiple_of(SECTOR) => {
-                    at = at.next_multiple_of(SECTOR);
+                // It goes on in the next sector, which starts with a block.
+                None if !pieces.is_empty() && padding < MAX_PADDING => {
+                    at = (at + 1).next_multiple_of(self.block.bytes());
+                    padding += 1;
                     continue;
                 }
                 None => return Ok(None),
             };
+            padding = 0;
             if raw.interleave_gap_size != 0 || raw.is_directory() {
                 return Ok(None);
             }

@@ -1,6 +1,6 @@
 //! What the tree of Joliet shows of the files, against the primary tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use image_formats::{
     bytes::{ReadError, Region},
@@ -72,9 +72,12 @@ impl Comparison<'_> {
     pub(super) fn all(mut self) -> Result<(), ReadError> {
         let root = piece(&self.source.root().record, self.source.block);
         let mut pending = vec![(root, Tree::ROOT)];
-        // Bounded: no directory of Joliet is in another one twice.
+        // Where Joliet has a name twice, only the first is compared: so each name is read once.
+        let mut compared = HashSet::new();
         while let Some((content, node)) = pending.pop() {
-            self.directory(content, node, &mut pending)?;
+            if compared.insert(node) {
+                self.directory(content, node, &mut pending)?;
+            }
         }
         Ok(())
     }

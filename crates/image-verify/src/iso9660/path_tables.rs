@@ -6,6 +6,7 @@ use image_formats::{
     bytes::ReadError,
     iso9660::{Block, ByteOrder, PathTable, PathTableEntry, raw::VolumeDescriptor},
 };
+use image_model::Check;
 
 use super::{
     Judge, LIMITS, PATH_TABLE, PATH_TABLE_BIG, PATH_TABLE_COPY, PATH_TABLE_ORDER, PATH_TABLE_TREE,
@@ -17,7 +18,7 @@ use super::{
 };
 
 /// The most bytes of a path table that are read. It counts parents to 65535.
-const MAX_TABLE: u64 = 32 << 20;
+const MAX_TABLE: u64 = 16 << 20;
 
 /// A path table that was read.
 struct Table {
@@ -46,52 +47,68 @@ impl Judge<'_> {
         }) {
             return Ok(());
         }
-        let mut tables = [None, None, None, None];
         let optional_little = offset_of!(VolumeDescriptor, optional_type_l_path_table);
         let optional_big = offset_of!(VolumeDescriptor, optional_type_m_path_table);
-        for ((table, check), (field, block)) in tables
-            .iter_mut()
-            .zip([&PATH_TABLE, &PATH_TABLE_BIG, &PATH_TABLE_COPY, &PATH_TABLE_COPY])
-            .zip([
-                (little, descriptor.type_l_path_table.get()),
-                (big, descriptor.type_m_path_table.get()),
-                (optional_little, descriptor.optional_type_l_path_table.get()),
-                (optional_big, descriptor.optional_type_m_path_table.get()),
-            ])
-        {
-            let optional = std::ptr::eq(check, &PATH_TABLE_COPY);
-            if block == 0 && optional {
-                continue;
-            }
-            let offset = source.block.offset(Block(block));
-            let inside = offset + size <= self.region.len() && block != 0;
-            let place = source.field(field, 4);
-            if self.expect(check, inside && size > 0, &place, || {
-                format!("{size} bytes at block {block}, not in the volume")
-            }) {
-                let bytes = self.region.bytes("path table", offset, size, MAX_TABLE)?;
-                extents.path_table(offset, size);
-                *table = Some(Table { bytes, offset });
-            }
+        let at = (little, descriptor.type_l_path_table.get());
+        let little = self.path_table(source, &PATH_TABLE, at, extents)?;
+        let at = (optional_little, descriptor.optional_type_l_path_table.get());
+        self.path_table_copy(source, little.as_ref(), at, extents)?;
+        let at = (big, descriptor.type_m_path_table.get());
+        let big = self.path_table(source, &PATH_TABLE_BIG, at, extents)?;
+        if let (Some(little), Some(big)) = (&little, &big) {
+            self.compare(little, big);
         }
-        let [little, big, optional_little, optional_big] = tables;
+        let at = (optional_big, descriptor.optional_type_m_path_table.get());
+        self.path_table_copy(source, big.as_ref(), at, extents)?;
+        drop(big);
         let Some(little) = little else { return Ok(()) };
-        if let Some(big) = &big {
-            self.compare(&little, big);
-        }
-        for (table, copy) in [(Some(&little), &optional_little), (big.as_ref(), &optional_big)] {
-            if let (Some(table), Some(copy)) = (table, copy) {
-                let differs = table.bytes.iter().zip(&copy.bytes).position(|(a, b)| a != b);
-                let place = table_at(copy, differs.unwrap_or(0), 1);
-                self.expect(&PATH_TABLE_COPY, differs.is_none(), &place, || {
-                    format!("differs from the table at {:#x} from here on", table.offset)
-                });
-            }
-        }
         let entries = self.entries(&little);
         self.order(&little, &entries);
         if found.whole {
             self.against_tree(source, found, &little, &entries);
+        }
+        Ok(())
+    }
+
+    /// Reads the table at a block that the field of the descriptor names.
+    fn path_table(
+        &mut self,
+        source: &Source,
+        check: &'static Check,
+        (field, block): (usize, u32),
+        extents: &mut Extents,
+    ) -> Result<Option<Table>, ReadError> {
+        let size = u64::from(source.descriptor.path_table_size.get());
+        let offset = source.block.offset(Block(block));
+        let inside = offset + size <= self.region.len() && block != 0;
+        if !self.expect(check, inside && size > 0, &source.field(field, 4), || {
+            format!("{size} bytes at block {block}, not in the volume")
+        }) {
+            return Ok(None);
+        }
+        let bytes = self.region.bytes("path table", offset, size, MAX_TABLE)?;
+        extents.path_table(offset, size);
+        Ok(Some(Table { bytes, offset }))
+    }
+
+    /// Compares a table with its copy, where there is one.
+    fn path_table_copy(
+        &mut self,
+        source: &Source,
+        table: Option<&Table>,
+        at: (usize, u32),
+        extents: &mut Extents,
+    ) -> Result<(), ReadError> {
+        if at.1 == 0 {
+            return Ok(());
+        }
+        let copy = self.path_table(source, &PATH_TABLE_COPY, at, extents)?;
+        if let (Some(table), Some(copy)) = (table, &copy) {
+            let differs = table.bytes.iter().zip(&copy.bytes).position(|(a, b)| a != b);
+            let place = table_at(copy, differs.unwrap_or(0), 1);
+            self.expect(&PATH_TABLE_COPY, differs.is_none(), &place, || {
+                format!("differs from the table at {:#x} from here on", table.offset)
+            });
         }
         Ok(())
     }

@@ -116,6 +116,10 @@ pub(super) struct RockRidge {
     evaluated: Evaluated,
 }
 
+/// The most bytes of continuation areas that are read for one name of a path: a name has 255 bytes,
+/// and what comes before it is not much more.
+const MAX_NAME_AREAS: u64 = 16 << 10;
+
 /// Reads the names of a volume with Rock Ridge, for paths in findings.
 pub(super) struct Naming {
     block_size: u64,
@@ -127,7 +131,7 @@ impl Naming {
     pub(super) fn name(&self, region: &Region, record: &Record<'_>) -> Option<Vec<u8>> {
         let area = record.system_use.get(self.skip..)?;
         let at = record.system_use_offset.saturating_add(self.skip as u64);
-        let mut budget = Budget::new(region);
+        let mut budget = Budget::of(MAX_NAME_AREAS);
         let read = SystemUse::read(region, self.block_size, area, at, &mut budget).ok()?;
         let mut found = Found::default();
         read.entries().for_each(|entry| found.note(&entry, |_| ()));
