@@ -101,7 +101,8 @@ fn isolinux_looks_where_it_looks() {
 /// GRUB reads its configuration where its prefix says, in the file system that it starts from.
 #[test]
 fn grub_looks_where_it_looks() {
-    // From a stick that is the FAT file system, and from a disc all of the disc. Seen in QEMU.
+    // By a partition table that is the FAT file system, and by the boot catalog all of the disc, as
+    // seen in QEMU. (EDK II takes the catalog of a stick as well, where it refuses its GPT.)
     let mut draft = scripted();
     draft.fat.remove(GRUB);
     assert_eq!(
