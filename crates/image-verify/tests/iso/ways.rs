@@ -38,6 +38,12 @@ fn what_is_wrong_outside_is_told() {
     assert_eq!(promises(&draft), ["bios from usb does not boot: no code in the first block"]);
     draft.bios = Bios::Unknown;
     assert_eq!(promises(&draft), [""; 0]);
+    // As grub-mkrescue makes it without a GRUB for a BIOS.
+    let mut other = aarch64();
+    other.bios = Bios::Unknown;
+    let line = "bios from usb does not boot: nobody knows its boot code, and no image for it is in \
+                the boot catalog";
+    assert!(messages(&other, "iso-boot").contains(&line.to_owned()));
     draft.images[1].sound = false;
     let disc = "uefi-x86_64 from disc does not boot: image 2 of the boot catalog is broken";
     assert_eq!(promises(&draft), [disc]);

@@ -84,7 +84,16 @@ impl<'a> Judge<'a, '_> {
         let image = match (medium, &disc.stick.bios) {
             (Medium::Disc, _) => disc.boot.iter().find(|i| i.platform == PC && i.bootable),
             (Medium::Usb, Bios::Starts(number)) => disc.boot.iter().find(|i| i.number == *number),
-            (Medium::Usb, Bios::Unknown) => return Vec::new(),
+            // Code that is as good as any, where there is something for it to start.
+            (Medium::Usb, Bios::Unknown) if disc.boot.iter().any(|i| i.platform == PC) => {
+                return Vec::new();
+            }
+            (Medium::Usb, Bios::Unknown) => {
+                return vec![
+                    "nobody knows its boot code, and no image for it is in the boot catalog"
+                        .to_owned(),
+                ];
+            }
             (Medium::Usb, Bios::Nothing(why)) => return vec![why.clone()],
         };
         let Some(image) = image else {
