@@ -62,6 +62,9 @@ pub(crate) fn files() -> BTreeMap<String, Vec<u8>> {
         ("Ordner/Größe der Datei 日本.txt", pattern(77)),
         ("Ordner/two.dots.tar.gz", pattern(78)),
         (".hidden", pattern(79)),
+        ("Ordner/😀*?.txt", pattern(80)),
+        ("Ordner/README", pattern(81)),
+        ("Ordner/readme", pattern(82)),
         (TARGET, pattern(9000)),
         ("EFI/BOOT/BOOTX64.EFI", pattern(9001)),
         ("1/2/3/4/5/6/7/8/9/10/deep", pattern(10)),
@@ -209,7 +212,8 @@ pub(crate) fn make_labeled(maker: Maker, options: &[&str], label: &str) -> Vec<u
     let (package, argv): (_, &[&str]) = match maker {
         Maker::Xorriso => ("xorriso", &["xorriso", "-report_about", "SORRY", "-as", "mkisofs"]),
         Maker::Genisoimage => {
-            ("genisoimage", &["genisoimage", "-quiet", "-input-charset", "utf-8"])
+            // It knows no letters that UTF-16 has two units for.
+            ("genisoimage", &["genisoimage", "-quiet", "-input-charset", "utf-8", "-m", "😀*"])
         }
     };
     let own = ["-V", label, "-o", image.to_str().unwrap()];

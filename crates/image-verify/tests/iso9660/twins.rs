@@ -199,14 +199,10 @@ pub(crate) const TWINS: &[Twin] = &[
         let at = e.record_below(e.descriptor(2), &[&utf16("readme.txt")]);
         e.put(at + NAME, &utf16("readme.txx"));
     }),
-    Twin {
-        also: &["joliet-names"],
-        ..twin("joliet-name-characters", nixos, |e| {
-            let name = utf16("readme.txt");
-            let at = e.record_below(e.descriptor(2), &[&name]);
-            e.put(at + NAME, &utf16("readme.tx?"));
-        })
-    },
+    twin("joliet-name-characters", nixos, |e| {
+        let at = e.record_below(e.descriptor(2), &[&utf16("readme.txt")]);
+        e.put(at + NAME, &utf16("readme.tx?"));
+    }),
     twin("joliet-long-names", joliet_long, |_| ()),
     twin("iso9660-limits", nixos, |e| e.both(PVD + 132, 4, 1 << 28)),
 ];
