@@ -143,7 +143,12 @@ impl Judge<'_, '_> {
         let [right, also] = BootRecord::SIGNATURE;
         let half = first == right || second == also;
         let used = self.record.partition_record.iter().any(PartitionRecord::is_used);
-        self.record.has_signature() || known || half && used && mbr::is_plausible(&self.record)
+        // genisoimage signs the block of a hybrid for Macintosh, and leaves it empty.
+        let empty = self.record.boot_code.iter().all(|byte| *byte == 0)
+            && self.record.partition_record.iter().all(|record| record.size_in_lba == 0);
+        self.record.has_signature() && !empty
+            || known
+            || half && used && mbr::is_plausible(&self.record)
     }
 
     /// True if EDK II looks for a GPT.

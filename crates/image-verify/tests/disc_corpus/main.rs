@@ -12,4 +12,5 @@ mod boot;
 mod corpus;
 mod judged;
 mod listing;
+mod matrix;
 mod mutation;
