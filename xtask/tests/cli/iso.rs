@@ -331,8 +331,8 @@ fn broken_discs_are_findings() {
         // Where the catalog is.
         ("el-torito-catalog", &|file| file.write_all_at(&[0xff; 4], block(17) + 71).unwrap()),
         ("isohybrid-signature", &|file| file.write_all_at(&[0], 510).unwrap()),
-        // The volume identifier, which the kernel's command line names.
-        ("iso-root", &|file| file.write_all_at(b"N", block(16) + 40).unwrap()),
+        // The volume identifier, which the command line of the kernel names; Joliet has it as well.
+        ("iso-root", &|file| file.write_all_at(b"X", block(16) + 40).unwrap()),
         ("iso9660-signature", &|file| file.write_all_at(b"X", block(16) + 1).unwrap()),
     ];
     for (check, change) in cases {
