@@ -141,10 +141,16 @@ checks! {
     reads "Sector Count of all entries, the lengths of their files";
     spec "El Torito 1.0, figures 3 and 5";
 
-    /// A BIOS loads at least a sector. GRUB and ISOLINUX need 4 of 512 bytes.
+    /// A BIOS loads at least a sector. Where it loads none it starts what is in memory.
     SECTOR_COUNT = "el-torito-sector-count", Error;
     reads "Sector Count of entries for a PC's BIOS";
-    spec "El Torito 1.0, figure 3; SYSLINUX core/isolinux.asm";
+    spec "El Torito 1.0, figure 3; measured: SeaBIOS 1.16";
+
+    /// GRUB and ISOLINUX need 4 sectors of 512 bytes to load the rest. A BIOS that reads whole
+    /// sectors of the disc, as SeaBIOS does, loads as many.
+    SECTOR_COUNT_FEW = "el-torito-sector-count-few", Warning;
+    reads "Sector Count of entries for ISOLINUX and GRUB";
+    spec "SYSLINUX core/isolinux.asm; GRUB 2.12 boot/i386/pc/cdboot.S";
 
     /// Some BIOSes load 4 sectors whatever the entry says, and fail with a count that is no multiple
     /// of 4; of a floppy or a disk 1 is loaded.
@@ -176,11 +182,11 @@ checks! {
     spec "SYSLINUX core/isolinux.asm; GRUB 2.12 boot/i386/pc/cdboot.S";
 
     /// ISOLINUX and GRUB find the rest of themselves by a boot information table, which
-    /// `-boot-info-table` writes when the disc is made. Without it ISOLINUX guesses, and GRUB stops
-    /// with "no boot info".
+    /// `-boot-info-table` writes when the disc is made. Without it GRUB stops with "no boot info", and
+    /// ISOLINUX guesses on a disc, and stops with "Image checksum error" on a stick.
     INFO_TABLE = "el-torito-info-table", Error;
     reads "bytes 8 to 23 of images for a PC's BIOS";
-    spec "mkisofs(8), \"EL TORITO BOOT INFORMATION TABLE\"";
+    spec "mkisofs(8), \"EL TORITO BOOT INFORMATION TABLE\"; measured: ISOLINUX 6.04";
 
     /// The table says where the primary volume descriptor is. ISOLINUX reads directories from there.
     INFO_PVD = "el-torito-info-pvd", Error;

@@ -17,7 +17,7 @@ use image_model::Location;
 use super::{
     BootImage, EFI_FAT, EFI_SIZE, FLOPPY, HARD_DISK, IMAGE_FILE, IMAGE_HIDDEN, IMAGE_LENGTH,
     IMAGE_PLACE, IMAGE_ZERO, Judge, LOAD_SEGMENT, LOADER_START, Loader, SECTOR_COUNT,
-    SECTOR_COUNT_USUAL, catalog::Listed,
+    SECTOR_COUNT_FEW, SECTOR_COUNT_USUAL, catalog::Listed,
 };
 use crate::{
     Recorder,
@@ -251,7 +251,14 @@ impl Judge<'_> {
                 (image.at(0, 8), "no jump over the boot information table".to_owned())
             });
         }
-        self.sector_count(image, if is_known { 4 } else { 1 }, 4);
+        self.sector_count(image, 4);
+        if is_known {
+            let count = entry.sector_count.get();
+            self.expect(&SECTOR_COUNT_FEW, count == 0 || count >= 4, || {
+                let place = image.listed.field(offset_of!(Entry, sector_count), 2);
+                (place, format!("{count} sectors, not 4 or more"))
+            });
+        }
         let (segment, loaded) = (entry.load_segment.get(), entry.loaded());
         let first = u64::from(if segment == 0 { DEFAULT_SEGMENT } else { segment }) * 16;
         let last = first + loaded;
@@ -273,21 +280,18 @@ impl Judge<'_> {
         Ok(table.or(image.file_len).unwrap_or(loaded))
     }
 
-    /// Judges how much a BIOS is told to load: at least `least` sectors, and `usual` ones are loaded
-    /// by every BIOS.
-    fn sector_count(&mut self, image: &Image<'_>, least: u16, usual: u16) {
+    /// Judges how much a BIOS is told to load: every BIOS loads `usual` sectors.
+    fn sector_count(&mut self, image: &Image<'_>, usual: u16) {
         let count = image.listed.entry.sector_count.get();
         let place = || image.listed.field(offset_of!(Entry, sector_count), 2);
-        self.expect(&SECTOR_COUNT, count >= least, || {
-            (place(), format!("{count} sectors, not {least} or more"))
-        });
+        self.expect(&SECTOR_COUNT, count > 0, || (place(), "no sector".to_owned()));
         self.expect(&SECTOR_COUNT_USUAL, count == usual, || {
             (place(), format!("{count} sectors, not {usual} as usual"))
         });
     }
 
     fn floppy(&mut self, image: &Image<'_>, len: u64) -> u64 {
-        self.sector_count(image, 1, 1);
+        self.sector_count(image, 1);
         let file = image.file_len.unwrap_or(len);
         self.expect(&FLOPPY, file == len, || {
             let place = image.listed.field(offset_of!(Entry, media_type), 1);
@@ -297,7 +301,7 @@ impl Judge<'_> {
     }
 
     fn hard_disk(&mut self, image: &Image<'_>) -> Result<u64, ReadError> {
-        self.sector_count(image, 1, 1);
+        self.sector_count(image, 1);
         if image.rest.len() < 512 {
             return Ok(image.rest.len());
         }

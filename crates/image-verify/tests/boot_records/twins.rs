@@ -127,6 +127,9 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("el-torito-image-hidden", || APPENDED_ALL.clone()),
     twin("el-torito-image-length", || record(&EFI_ONLY, 1, |entry| entry[6] += 4)),
     twin_and("el-torito-sector-count", &["el-torito-sector-count-usual"], || {
+        record(&BIOS_ONLY, 1, |entry| entry[6] = 0)
+    }),
+    twin_and("el-torito-sector-count-few", &["el-torito-sector-count-usual"], || {
         record(&BIOS_ONLY, 1, |entry| entry[6] = 3)
     }),
     twin("el-torito-sector-count-usual", || record(&BIOS_ONLY, 1, |entry| entry[6] = 8)),
