@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs,
     os::unix::fs::symlink,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
     sync::OnceLock,
 };
@@ -54,48 +54,43 @@ pub(crate) fn long_target() -> String {
 /// The directories down to the file that is too deep for ISO 9660.
 pub(crate) const DEEP: &str = "1/2/3/4/5/6/7/8/9/10";
 
-/// A folder with what Rock Ridge has words for, but devices.
-fn source() -> &'static Path {
-    static SOURCE: OnceLock<PathBuf> = OnceLock::new();
-    SOURCE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap().keep();
-        let write = |name: &str, len: usize| {
-            let path = folder.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, (0..len).map(|at| (at * 7 + at / 251) as u8).collect::<Vec<_>>())
-        };
-        write("file-a.txt", 100).unwrap();
-        write("file-b.txt", 200).unwrap();
-        // Twins write more entries here.
-        write("room", 16384).unwrap();
-        write(&format!("names/{}", long_name()), 10).unwrap();
-        write("names/öüé", 11).unwrap();
-        write(&format!("{DEEP}/deep"), 12).unwrap();
-        symlink("../names/./öüé", folder.join("names/link")).unwrap();
-        symlink("/names", folder.join("absolute")).unwrap();
-        symlink(long_target(), folder.join("long")).unwrap();
-        fs::hard_link(folder.join("file-a.txt"), folder.join("same")).unwrap();
-        folder
-    })
+/// Fills a folder with what Rock Ridge has words for, but devices.
+fn fill(folder: &Path) {
+    let write = |name: &str, len: usize| {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let bytes: Vec<_> = (0..len).map(|at| (at * 7 + at / 251) as u8).collect();
+        fs::write(path, bytes).unwrap();
+    };
+    write("file-a.txt", 100);
+    write("file-b.txt", 200);
+    // Twins write more entries here.
+    write("room", 16384);
+    write(&format!("names/{}", long_name()), 10);
+    write("names/öüé", 11);
+    write(&format!("{DEEP}/deep"), 12);
+    symlink("../names/./öüé", folder.join("names/link")).unwrap();
+    symlink("/names", folder.join("absolute")).unwrap();
+    symlink(long_target(), folder.join("long")).unwrap();
+    fs::hard_link(folder.join("file-a.txt"), folder.join("same")).unwrap();
 }
 
 /// An image of these files, made by a program with these options, which stand around the name of the
 /// image.
 fn make(before: &str, after: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
+    fill(&folder.path().join("files"));
     let image = folder.path().join("disc.iso");
-    let source = source();
     let script = format!(
-        "cp -a {} files && mknod files/null c 1 3 && mknod files/disk b 8 1 && mkfifo files/fifo && \
+        "cd {}; mknod files/null c 1 3; mknod files/disk b 8 1; mkfifo files/fifo; \
          {before} {} {after}",
-        source.display(),
+        folder.path().display(),
         image.display(),
     );
-    let argv = ["fakeroot", "sh", "-e", "-c", &format!("cd {}; {script}", folder.path().display())];
     for package in ["xorriso", "genisoimage"] {
         succeed(package, &[package, "--version"]);
     }
-    succeed("fakeroot", &argv);
+    succeed("fakeroot", &["fakeroot", "sh", "-e", "-c", &script]);
     fs::read(image).unwrap()
 }
 
