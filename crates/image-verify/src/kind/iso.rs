@@ -60,7 +60,7 @@ pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         missing: BTreeMap::new(),
         kernels: BTreeMap::new(),
         initrds: BTreeMap::new(),
-        initrd_bytes: initrd::MAX_TOTAL,
+        initrd_budget: initrd::Budget::default(),
         efi: BTreeSet::new(),
         texts: BTreeSet::new(),
         grubs: BTreeMap::new(),
@@ -137,8 +137,8 @@ struct Judge<'a, 'o> {
     /// Kernels, archives for the initramfs and programs for UEFI that were judged.
     kernels: BTreeMap<FileId, Option<linux::Kernel>>,
     initrds: BTreeMap<FileId, Option<Rc<Initrd>>>,
-    /// How many bytes may still come out of initramfs.
-    initrd_bytes: u64,
+    /// What the initramfs that are still to come may cost.
+    initrd_budget: initrd::Budget,
     efi: BTreeSet<FileId>,
     /// Configurations that were read, so that each is complained about once.
     texts: BTreeSet<FileId>,

@@ -55,7 +55,7 @@ pub fn verify(disk: &Disk, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         programs: BTreeMap::new(),
         initrds: BTreeMap::new(),
         trees: BTreeMap::new(),
-        initrd_bytes: initrd::MAX_TOTAL,
+        initrd_budget: initrd::Budget::default(),
         efi: BTreeSet::new(),
         lines: BTreeSet::new(),
     };
@@ -82,8 +82,8 @@ struct Judge<'a, 'o> {
     programs: BTreeMap<FileId, Option<kernel::Program>>,
     initrds: BTreeMap<FileId, Rc<Initrd>>,
     trees: BTreeMap<FileId, Vec<String>>,
-    /// How many bytes may still come out of initramfs.
-    initrd_bytes: u64,
+    /// What the initramfs that are still to come may cost.
+    initrd_budget: initrd::Budget,
     efi: BTreeSet<FileId>,
     /// Command lines that were judged, each with the partition it comes from.
     lines: BTreeSet<(u32, String)>,
@@ -186,7 +186,7 @@ impl<'a> Judge<'a, '_> {
         if !self.expect(&INITRD, error.is_none(), at, || error.clone().unwrap_or_default()) {
             return None;
         }
-        let listed = Rc::new(initrd::list(opened.ok()?, &mut self.initrd_bytes));
+        let listed = Rc::new(initrd::list(opened.ok()?, &mut self.initrd_budget));
         self.judge_initrd(&listed, at);
         self.initrds.insert(file, Rc::clone(&listed));
         Some(listed)
@@ -195,7 +195,7 @@ impl<'a> Judge<'a, '_> {
     fn judge_initrd(&mut self, listed: &Initrd, at: impl Fn() -> Location) {
         let broken = listed.broken.clone();
         self.expect(&INITRD, broken.is_none(), &at, || broken.unwrap_or_default());
-        let unknown = listed.unknown;
+        let unknown = listed.unknown.map(str::to_owned).or_else(|| listed.limit.clone());
         self.expect(&INITRD_COMPRESSION, unknown.is_none(), &at, || {
             format!("{}, which is not looked into", unknown.unwrap_or_default())
         });

@@ -16,7 +16,7 @@ use crate::{
         init,
         initrd::Initrd,
     },
-    tree::{Kind, display},
+    tree::display,
     volume::{MAX_TEXT, Volume},
 };
 
@@ -255,18 +255,8 @@ impl<'a> Judge<'a, '_> {
 }
 
 /// True if systemd is the first program of an initramfs.
-pub(super) fn is_systemd(initrds: &[Rc<Initrd>]) -> bool {
-    initrds.iter().any(|initrd| {
-        let tree = &initrd.tree;
-        let configs: [&[u8]; 2] = [b"/etc/systemd/system", b"/etc/systemd/system.conf"];
-        let named = configs.iter().any(|path| tree.lookup(path).is_ok());
-        let init = tree.lookup(b"/init").ok().map(|found| tree.node(found.node));
-        let to_systemd = init.is_some_and(|node| match &node.kind {
-            Kind::Symlink(target) => target.windows(7).any(|part| part == b"systemd"),
-            _ => false,
-        });
-        named || to_systemd
-    })
+fn is_systemd(initrds: &[Rc<Initrd>]) -> bool {
+    initrds.iter().any(|initrd| initrd.systemd)
 }
 
 /// A field of a table of file systems: `\040` is a space.

@@ -201,7 +201,7 @@ impl<'a> Judge<'a, '_> {
         }
         let mut listed = Vec::new();
         if let Some(Ok(content)) = section(volume, id, image, ".initrd") {
-            listed.push(Rc::new(initrd::list(content, &mut self.initrd_bytes)));
+            listed.push(Rc::new(initrd::list(content, &mut self.initrd_budget)));
             self.judge_initrd(&listed[0], at);
             self.initrd_init(&listed, at);
         }

@@ -125,7 +125,7 @@ impl<'a> Judge<'a, '_> {
         let opened = volume.open(id);
         let error = opened.as_ref().err().map(ToString::to_string);
         self.expect(&INITRD, error.is_none(), at, || error.clone().unwrap_or_default());
-        let listed = opened.ok().map(|file| Rc::new(initrd::list(file, &mut self.initrd_bytes)));
+        let listed = opened.ok().map(|file| Rc::new(initrd::list(file, &mut self.initrd_budget)));
         if let Some(listed) = &listed {
             self.judge_initrd(listed, at);
         }

@@ -67,7 +67,7 @@ checks! {
     spec "Linux Documentation/driver-api/early-userspace/buffer-format.rst, init/initramfs.c";
 
     /// The initramfs is compressed with something that is not looked into here (lz4, lzma, lzo,
-    /// bzip2). Linux can read it if it was built to.
+    /// bzip2), or has more than is looked into. Linux can read it if it was built to.
     INITRD_COMPRESSION = "sd-initrd-compression", Info;
     reads "the first bytes of each archive in an initramfs";
     spec "Linux lib/decompress.c";
