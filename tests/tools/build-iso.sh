@@ -38,7 +38,8 @@ if [ -z "$image" ]; then
     trap 'chmod -R u+w "$work" && rm -r "$work"' EXIT
     trap 'exit 1' INT TERM
     "$tools/iso-flake.sh" "$work/flake"
-    eval "$("$tools/nix-env.sh" "$work/nix")"
+    environment=$("$tools/nix-env.sh" "$work/nix")
+    eval "$environment"
     attribute=nixosConfigurations.$host.config.system.build.images.$variant
     set -- --extra-experimental-features 'nix-command flakes'
     nix build "$@" --print-build-logs --out-link "$work/result" "path:$work/flake#$attribute" >&2 9>&-

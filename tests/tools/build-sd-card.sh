@@ -30,7 +30,8 @@ if [ ! -e "$card" ]; then
     trap 'chmod -R u+w "$work" && rm -r "$work"' EXIT
     trap 'exit 1' INT TERM
     "$tools/sd-flake.sh" "$work/flake"
-    eval "$("$tools/nix-env.sh" "$work/nix")"
+    environment=$("$tools/nix-env.sh" "$work/nix")
+    eval "$environment"
     attribute=nixosConfigurations.$host.config.system.build.images.sd-card
     set -- --extra-experimental-features 'nix-command flakes'
     nix build "$@" --print-build-logs --out-link "$work/result" "path:$work/flake#$attribute" >&2 9>&-

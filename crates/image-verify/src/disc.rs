@@ -17,6 +17,10 @@ use crate::{
     volume::{Trouble, Volume},
 };
 
+/// How many SquashFS of a disc are judged: installers of others have about twenty. Each is open until
+/// all is judged.
+const MAX_SQUASHFS: usize = 64;
+
 /// A disc, as far as it could be read.
 #[derive(Debug)]
 pub struct Disc {
@@ -69,14 +73,19 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadE
         // Where those lie that were judged, by their ends: one that has several names, or shares
         // bytes with another one, which is a finding of its own, is judged once.
         let mut judged = BTreeMap::new();
-        for (id, region) in nested(volume) {
+        for id in volume.tree.below(Tree::ROOT) {
+            let Some(region) = nested(volume, id)? else { continue };
             let (start, end) = (region.start().0, region.absolute(region.len()).0);
             let next = judged.range(start.saturating_add(1)..).next();
             if next.is_some_and(|(_, other)| *other < end) {
                 continue;
             }
-            judged.insert(end, start);
             let name = crate::tree::display(&volume.tree.path(id));
+            let place = || (volume.tree.location(id), format!("more than {MAX_SQUASHFS} of them"));
+            if !out.expect(&squashfs::LIMITS, judged.len() < MAX_SQUASHFS, place) {
+                break;
+            }
+            judged.insert(end, start);
             if let Some(inner) = squashfs::verify(&region, &name, &disc.trouble, out)? {
                 disc.squashfs.push((id, inner));
             }
@@ -85,12 +94,13 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadE
     Ok(disc)
 }
 
-/// The files that are file systems: SquashFS names itself in its first bytes.
-fn nested(volume: &Volume) -> impl Iterator<Item = (NodeId, Region)> {
-    volume.tree.below(Tree::ROOT).filter_map(|id| {
-        matches!(volume.tree.node(id).kind, Kind::File(_)).then_some(())?;
-        let region = volume.region(id)?;
-        let magic = region.array::<4>("first bytes", 0).ok()?;
-        (magic == *b"hsqs").then_some((id, region))
-    })
+/// The bytes of a file that is a file system: SquashFS names itself in its first bytes.
+fn nested(volume: &Volume, id: NodeId) -> Result<Option<Region>, ReadError> {
+    let is_file = matches!(volume.tree.node(id).kind, Kind::File(_));
+    let Some(region) = volume.region(id).filter(|_| is_file) else { return Ok(None) };
+    match region.array::<4>("first bytes", 0) {
+        Ok(magic) => Ok((magic == *b"hsqs").then_some(region)),
+        Err(error) if error.is_defect() => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -7,6 +7,9 @@ use image_model::{Check, Finding, Location, Outcome, Severity, Totals, Waiver};
 /// How many findings of one check a report lists. The rest are counted.
 pub const MAX_FINDINGS_PER_CHECK: u64 = 16;
 
+/// The most bytes of a message: names and lists in it are from the image.
+const MAX_MESSAGE: usize = 1 << 10;
+
 /// Turns evaluated checks into the body of a report.
 #[derive(Debug, Default)]
 pub struct Recorder {
@@ -57,7 +60,12 @@ impl Recorder {
         let count = self.counts.entry(check.id).or_default();
         *count = count.saturating_add(1);
         if *count <= MAX_FINDINGS_PER_CHECK {
-            let (at, message) = finding();
+            let (at, mut message) = finding();
+            if message.len() > MAX_MESSAGE {
+                let end = (0..=MAX_MESSAGE).rfind(|at| message.is_char_boundary(*at));
+                message.truncate(end.unwrap_or(0));
+                message.push('…');
+            }
             let Check { id, severity, .. } = *check;
             self.findings.push(Finding { check: id.into(), severity, waived: false, at, message });
         }

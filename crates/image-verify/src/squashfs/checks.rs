@@ -79,7 +79,7 @@ checks! {
     spec "Linux, fs/squashfs/super.c, id.c, export.c, fragment.c, xattr_id.c";
 
     /// Inodes, data blocks, fragments and tables are at most as many as are judged: two million
-    /// inodes, four million blocks, 512 MiB of a table. What is beyond is not judged.
+    /// inodes, four million blocks, 512 MiB of a table; and 64 file systems of a disc. What is beyond is not judged.
     LIMITS = "squashfs-limits", Error;
     reads "inodes, fragments, the tables of metadata";
     spec "the limits are ours";
