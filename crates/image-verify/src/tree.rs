@@ -31,8 +31,8 @@ pub const MAX_CONTENT: u64 = 1 << 20;
 /// The most that is kept of files that may turn out to be wanted, all together.
 pub const MAX_SPECULATIVE: u64 = 16 << 20;
 
-/// The most nodes a tree holds, directories without a member of their own included. Members that
-/// come later are not in the tree, and [`Tree::is_complete`] says so.
+/// The most nodes a tree holds, directories without a member of their own included, and the most
+/// hard links. Members that come later are not in the tree, and [`Tree::is_complete`] says so.
 pub const MAX_NODES: usize = 1 << 21;
 
 /// The most bytes of names and link targets that a tree holds. It ends the tree as well.
@@ -163,6 +163,8 @@ pub struct Tree {
     pending: Option<(NodeId, Pending)>,
     speculative: u64,
     text: usize,
+    /// Names that are not the first ones of their files.
+    links: usize,
     complete: bool,
     structure: Structure,
 }
@@ -221,6 +223,7 @@ impl Tree {
             pending: None,
             speculative: 0,
             text: 0,
+            links: 0,
             complete: true,
             structure: Structure { name: Cow::Borrowed("tar header"), len: 512 },
         }
@@ -252,9 +255,7 @@ impl Tree {
     /// Adds another name for a file that is there: a hard link.
     pub fn add_name(&mut self, parent: NodeId, name: &[u8], target: NodeId) -> Option<()> {
         self.may_add(parent, name)?;
-        self.text += name.len();
-        self.insert(parent, Arc::from(name), target);
-        Some(())
+        self.insert_link(parent, name, target)
     }
 
     fn may_add(&self, parent: NodeId, name: &[u8]) -> Option<()> {
@@ -526,8 +527,18 @@ impl Tree {
         {
             return None;
         }
+        self.insert_link(parent, name, target)
+    }
+
+    /// Puts a file that is there into a directory, where there is room.
+    fn insert_link(&mut self, parent: NodeId, name: &[u8], target: NodeId) -> Option<()> {
         self.text += name.len();
-        self.insert(parent, Arc::from(*name), target);
+        if self.links >= MAX_NODES || self.text > MAX_TEXT {
+            self.complete = false;
+            return None;
+        }
+        self.links += 1;
+        self.insert(parent, Arc::from(name), target);
         Some(())
     }
 

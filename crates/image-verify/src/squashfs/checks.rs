@@ -78,10 +78,13 @@ checks! {
     reads "where the tables start, and their indexes";
     spec "Linux, fs/squashfs/super.c, id.c, export.c, fragment.c, xattr_id.c";
 
-    /// Inodes, data blocks, fragments and tables are at most as many as are judged: two million
-    /// inodes, four million blocks, 512 MiB of a table; and 64 file systems of a disc. What is beyond is not judged.
+    /// Inodes, names, data blocks, fragments and tables are at most as many as are judged: a million
+    /// inodes, a million names, four million blocks, 512 MiB of a table; and 64 file systems of a
+    /// disc. The tree of files takes 224 MiB of memory: room for a million files whose names, and
+    /// targets of symlinks, have 32 bytes each, or half as many with 256. What is beyond is not
+    /// judged.
     LIMITS = "squashfs-limits", Error;
-    reads "inodes, fragments, the tables of metadata";
+    reads "inodes, fragments, the directories, the tables of metadata";
     spec "the limits are ours";
 
     /// Every metadata block decompresses, to 8 KiB or, as the last one of its table, less. Linux
@@ -187,8 +190,8 @@ checks! {
     reads "root_inode";
     spec "Linux, fs/squashfs/super.c";
 
-    /// The list of a directory is in the table of directories, and ends where its inode says. No
-    /// two directories have the same list, unless they are empty.
+    /// The list of a directory is in the table of directories, and ends where its inode says. All
+    /// lists together are not longer than the table, as no two directories share one.
     LIST = "squashfs-directory-list", Error;
     reads "start_block, offset and file_size of directories, the headers in lists";
     spec "Linux, fs/squashfs/dir.c, namei.c";

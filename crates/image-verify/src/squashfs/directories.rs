@@ -13,11 +13,14 @@ use image_formats::{
 
 use super::{
     DIRECTORY_INDEX, DIRECTORY_LINK, DIRECTORY_LINKS, ENTRY_INODE, ENTRY_NUMBER, ENTRY_TYPE, Fs,
-    Judge, LINKS, LIST, Layout, NAME, NAME_ORDER, PARENT, Place, ROOT, UNREACHABLE, Whose,
-    inodes::{Inodes, RecordId},
+    Judge, LIMITS, LINKS, LIST, Layout, NAME, NAME_ORDER, PARENT, Place, ROOT, UNREACHABLE, Whose,
+    inodes::{Inodes, MAX_INODES, RecordId},
     tables::{DIRECTORY_TABLE, INODE_TABLE},
 };
 use crate::names::NAME_MAX;
+
+/// The most names that are judged, the first ones and others: all inodes but the root have one.
+const MAX_NAMES: u32 = MAX_INODES - 1;
 
 /// What the walk through all directories shares.
 struct Walk {
@@ -25,6 +28,10 @@ struct Walk {
     waiting: Vec<RecordId>,
     /// Bytes of lists that may still be read: each byte of the table once.
     left: u64,
+    /// Names that may still be found.
+    names: u32,
+    /// There were more: nothing is read any more.
+    full: bool,
     safe: bool,
 }
 
@@ -120,11 +127,15 @@ impl Judge<'_> {
         // Nobody has an entry for the root.
         inodes.get_mut(root).found_in(root);
         let left = fs.layout.tables.directories.len;
-        let mut walk = Walk { waiting: vec![root], left, safe: true };
+        let mut walk =
+            Walk { waiting: vec![root], left, names: MAX_NAMES, full: false, safe: true };
         // Bounded: a directory comes here when its first entry is found. The last one first: lists
         // lie in the order in which mksquashfs leaves directories, so this reads them backwards.
         while let Some(id) = walk.waiting.pop() {
             self.directory(fs, inodes, id, &mut walk)?;
+            if walk.full {
+                return Ok(false);
+            }
         }
         self.links(fs, inodes, root)?;
         Ok(walk.safe)
@@ -259,6 +270,14 @@ impl Judge<'_> {
                     }
                 }
                 Ok(DirectoryItem::Entry { entry, name, .. }) => {
+                    let left = walk.names.checked_sub(1);
+                    if !self.of_inode(&LIMITS, left.is_some(), reading.place, id, || {
+                        format!("more names than the {MAX_NAMES} that are judged")
+                    }) {
+                        walk.full = true;
+                        return Ok(());
+                    }
+                    walk.names = left.unwrap_or(0);
                     if let Some(index) = wanted.take()
                         && index.name.as_ref() != Some(&name)
                     {

@@ -124,12 +124,8 @@ impl Shared {
         if directory.list_len() > MAX_KEPT {
             return self.name(&directory, name);
         }
-        let mut all = Names::new();
         let Fs { layout, reader } = &mut self.fs;
-        names(layout, reader, &directory, |name, place| {
-            all.insert(name, place);
-            Ok(true)
-        })?;
+        let all: Names = names(layout, reader, &directory).collect::<Result<_, _>>()?;
         let found = all.get(name).copied();
         self.directory = Some((parent.to_vec(), all));
         Ok(found)
@@ -147,13 +143,14 @@ impl Shared {
         directory: &Directory,
         name: &[u8],
     ) -> Result<Option<MetadataRef>, MetadataError> {
-        let mut found = None;
         let Fs { layout, reader } = &mut self.fs;
-        names(layout, reader, directory, |other, place| {
-            found = (other == name).then_some(place);
-            Ok(found.is_none())
-        })?;
-        Ok(found)
+        for found in names(layout, reader, directory) {
+            let (other, place) = found?;
+            if other == name {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -19,8 +19,8 @@ use super::{
     tables::INODE_TABLE,
 };
 
-/// The most inodes that are judged: as many files as a tree holds.
-pub(super) const MAX_INODES: u32 = 1 << 21;
+/// The most inodes that are judged: what is made of them fits into memory.
+pub(super) const MAX_INODES: u32 = 1 << 20;
 
 /// The most bytes of a symlink's target: `PATH_MAX`, without its NUL.
 pub(super) const MAX_TARGET: u32 = 4095;
@@ -119,7 +119,7 @@ impl Judge<'_> {
         ]);
         let Fs { layout, reader } = fs;
         let count = layout.superblock.inodes.get();
-        // There are not more than two million.
+        // There are not more than a million.
         let mut seen = vec![0_u64; count as usize / 64 + 1];
         let mut inodes = Inodes { list: Vec::new() };
         let (start, end) = (layout.tables.inodes.start, layout.tables.inodes.end);

@@ -2,13 +2,14 @@
 
 use image_formats::{
     bytes::ReadError,
-    squashfs::{Body, DataSize, DirectoryItem, FileType, Inode, MetadataError, MetadataRef},
+    squashfs::{Body, DataSize, FileType, Inode, MetadataError, MetadataRef},
 };
 use zerocopy::little_endian::U32;
 
 use super::{
     Fs, Judge, Whose,
     inodes::{Inodes, RecordId},
+    volume::names,
 };
 use crate::tree::display;
 
@@ -88,17 +89,10 @@ fn name_in(
     let Some(Inode { body: Body::Directory(directory), .. }) = inode else { return Ok(None) };
     let Some(rest) = left.checked_sub(directory.list_len().into()) else { return Ok(None) };
     *left = rest;
-    let mut list = fs.layout.list(&mut fs.reader, &directory);
-    let mut block = 0;
-    while let Some(item) = list.next_item()? {
-        match item {
-            Ok(DirectoryItem::Header { header, .. }) => block = header.start_block.get().into(),
-            Ok(DirectoryItem::Entry { entry, name, .. }) => {
-                if (MetadataRef { block, offset: entry.offset.get() }) == place {
-                    return Ok(Some(name));
-                }
-            }
-            Err(_) => break,
+    for found in names(&fs.layout, &mut fs.reader, &directory) {
+        let (name, at) = found?;
+        if at == place {
+            return Ok(Some(name));
         }
     }
     Ok(None)

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use image_formats::{
     bytes::{ReadError, Region},
     squashfs::{
-        Body, Decoder, Directory, DirectoryItem, Inode, MetadataError, MetadataReader, MetadataRef,
-        raw::SuperBlock,
+        Body, Decoder, Directory, DirectoryItem, DirectoryList, Inode, MetadataError,
+        MetadataReader, MetadataRef, raw::SuperBlock,
     },
 };
 
@@ -19,6 +19,15 @@ use crate::{
     tree::{Kind, Metadata, NodeId, Tree},
     volume::{Family, Trouble, Volume},
 };
+
+/// The most memory that a tree may take, by what follows.
+const MAX_TREE: usize = 224 << 20;
+
+/// What a file takes: a node, its place in its directory, and a name of no bytes.
+const NODE: usize = 192;
+
+/// What it takes to know a file with several names again.
+const LINKED: usize = 64;
 
 /// Opens it.
 pub(super) fn open(
@@ -32,8 +41,10 @@ pub(super) fn open(
     let tree = Tree::of_volume(format!("{name}, {INODE_TABLE}"), 0);
     let decoder = Decoder::new(fs.reader.compressor());
     let lists = MetadataReader::new(region.clone(), decoder);
-    let mut walk = Walk { fs: &mut fs, lists, ids: &ids, tree, linked: HashMap::new() };
+    let left = Some(MAX_TREE);
+    let mut walk = Walk { fs: &mut fs, lists, ids: &ids, tree, left, linked: HashMap::new() };
     let walked = walk.all();
+    let complete = walk.is_complete();
     let tree = walk.tree;
     let mut at = container::raw_at("", region.start().0, SuperBlock::SIZE as u64);
     at.structure = format!("{name}, SquashFS superblock").into();
@@ -43,8 +54,9 @@ pub(super) fn open(
         out.expect(&LIMITS, false, || (at, error.to_string()));
         return Ok(None);
     }
-    if !out.expect(&LIMITS, tree.is_complete(), || {
-        (at.clone(), "more names than are read: what is in them is not judged".to_owned())
+    if !out.expect(&LIMITS, complete, || {
+        let message = "more files and longer names than are kept: what is in them is not judged";
+        (at.clone(), message.to_owned())
     }) {
         return Ok(None);
     }
@@ -69,11 +81,18 @@ struct Walk<'a> {
     lists: MetadataReader,
     ids: &'a [u32],
     tree: Tree,
+    /// Memory that the tree may still take; `None` where it wanted more.
+    left: Option<usize>,
     /// Files with several names.
     linked: HashMap<MetadataRef, NodeId>,
 }
 
 impl Walk<'_> {
+    /// Whether all of it is in the tree, so far.
+    fn is_complete(&self) -> bool {
+        self.left.is_some() && self.tree.is_complete()
+    }
+
     fn all(&mut self) -> Result<(), MetadataError> {
         let root = MetadataRef::of(self.fs.layout.superblock.root_inode.get());
         let Some((metadata, _, Some(directory))) =
@@ -85,7 +104,7 @@ impl Walk<'_> {
         let mut waiting = vec![(Tree::ROOT, directory)];
         // Bounded: a directory has one name.
         while let Some((parent, directory)) = waiting.pop() {
-            if !self.tree.is_complete() {
+            if !self.is_complete() {
                 return Ok(());
             }
             self.directory(parent, &directory, &mut waiting)?;
@@ -99,28 +118,40 @@ impl Walk<'_> {
         directory: &Directory,
         waiting: &mut Vec<(NodeId, Directory)>,
     ) -> Result<(), MetadataError> {
-        let Self { fs, lists, ids, tree, linked } = self;
+        let Self { fs, lists, ids, tree, left, linked } = self;
         let Fs { layout, reader } = &mut **fs;
-        names(layout, lists, directory, |name, place| {
+        for found in names(layout, lists, directory) {
+            let (name, place) = found?;
+            let mut take = |len: usize| {
+                *left = left.and_then(|left| left.checked_sub(len));
+                left.is_some()
+            };
+            if !take(NODE + name.len()) {
+                break;
+            }
             if let Some(node) = linked.get(&place) {
                 tree.add_name(parent, &name, *node);
-                return Ok(tree.is_complete());
+                continue;
             }
             let Some((metadata, links, directory)) = inode(layout, reader, ids, place)? else {
-                return Ok(true);
+                continue;
             };
-            let Some(node) = tree.add_child(parent, &name, metadata) else {
-                return Ok(tree.is_complete());
+            let several = directory.is_none() && links > 1;
+            let target = match &metadata.kind {
+                Kind::Symlink(target) => target.len(),
+                _ => 0,
             };
-            match directory {
-                Some(directory) => waiting.push((node, directory)),
-                None if links > 1 => {
-                    linked.insert(place, node);
-                }
-                None => {}
+            if !take(target + if several { LINKED } else { 0 }) {
+                break;
             }
-            Ok(true)
-        })
+            let Some(node) = tree.add_child(parent, &name, metadata) else { continue };
+            if let Some(directory) = directory {
+                waiting.push((node, directory));
+            } else if several {
+                linked.insert(place, node);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -161,25 +192,45 @@ fn inode(
     Ok(Some((metadata, inode.links, directory)))
 }
 
-/// Tells each name in a directory, with the place of its inode, as long as that is wanted.
-pub(super) fn names(
+/// The names in a directory, each with the place of its inode. An error is the last one.
+pub(super) fn names<'a>(
     layout: &Layout,
-    lists: &mut MetadataReader,
+    lists: &'a mut MetadataReader,
     directory: &Directory,
-    mut tell: impl FnMut(Vec<u8>, MetadataRef) -> Result<bool, MetadataError>,
-) -> Result<(), MetadataError> {
-    let mut list = layout.list(lists, directory);
-    let mut block = 0;
-    while let Some(item) = list.next_item()? {
-        match item {
-            Ok(DirectoryItem::Header { header, .. }) => block = header.start_block.get().into(),
-            Ok(DirectoryItem::Entry { entry, name, .. }) => {
-                if !tell(name, MetadataRef { block, offset: entry.offset.get() })? {
-                    break;
+) -> Names<'a> {
+    Names { list: Some(layout.list(lists, directory)), block: 0 }
+}
+
+/// See [`names`].
+pub(super) struct Names<'a> {
+    /// `None` where nothing follows.
+    list: Option<DirectoryList<'a>>,
+    /// The block of inodes that the last header named.
+    block: u64,
+}
+
+impl Iterator for Names<'_> {
+    type Item = Result<(Vec<u8>, MetadataRef), MetadataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.list.as_mut()?.next_item() {
+                Ok(Some(Ok(DirectoryItem::Header { header, .. }))) => {
+                    self.block = header.start_block.get().into();
+                }
+                Ok(Some(Ok(DirectoryItem::Entry { entry, name, .. }))) => {
+                    let place = MetadataRef { block: self.block, offset: entry.offset.get() };
+                    return Some(Ok((name, place)));
+                }
+                Ok(Some(Err(_)) | None) => {
+                    self.list = None;
+                    return None;
+                }
+                Err(error) => {
+                    self.list = None;
+                    return Some(Err(error));
                 }
             }
-            Err(_) => break,
         }
     }
-    Ok(())
 }

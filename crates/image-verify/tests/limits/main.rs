@@ -18,8 +18,8 @@ use std::{
 
 use cap::Cap;
 use image_formats::bytes::Region;
-use image_model::VerificationReport;
-use image_verify::ext4;
+use image_model::{Finding, VerificationReport};
+use image_verify::{Recorded, ext4};
 
 use disk::{Disk, EXTENTS, INDEX, directory, inode, node};
 
@@ -51,8 +51,25 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What has findings.
+trait Judged {
+    fn findings(&self) -> &[Finding];
+}
+
+impl Judged for VerificationReport {
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}
+
+impl Judged for Recorded {
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}
+
 /// Judges with so much memory: what cannot be allocated aborts.
-fn limited(limit: usize, judge: impl FnOnce() -> VerificationReport) -> VerificationReport {
+fn limited<R: Judged>(limit: usize, judge: impl FnOnce() -> R) -> R {
     let before = MEMORY.allocated();
     MEMORY.set_limit(before + limit).unwrap();
     let start = Instant::now();
@@ -62,14 +79,15 @@ fn limited(limit: usize, judge: impl FnOnce() -> VerificationReport) -> Verifica
     let seconds = start.elapsed().as_secs_f64();
     let name = std::thread::current().name().unwrap_or_default().to_owned();
     println!("{name}: {seconds:.2} s, {} MiB at most so far", peak >> 20);
-    let found: std::collections::BTreeSet<_> = report.findings.iter().map(|f| &*f.check).collect();
+    let found: std::collections::BTreeSet<_> =
+        report.findings().iter().map(|f| &*f.check).collect();
     println!("    {found:?}");
     assert!(start.elapsed() < Duration::from_secs(60), "{seconds} s");
     report
 }
 
-fn finds(report: &VerificationReport, check: &str) {
-    let found: Vec<_> = report.findings.iter().map(|finding| &*finding.check).collect();
+fn finds(report: &impl Judged, check: &str) {
+    let found: Vec<_> = report.findings().iter().map(|finding| &*finding.check).collect();
     assert!(found.contains(&check), "{check}: {found:?}");
 }
 

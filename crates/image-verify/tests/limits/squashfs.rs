@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use image_formats::bytes::Region;
-use image_model::VerificationReport;
-use image_verify::squashfs;
+use image_model::{ImageSpace, Location};
+use image_verify::{Recorded, Recorder, UNUSED_WAIVER, squashfs, volume::Trouble};
 
 use crate::{LESS, alone, finds, limited, made::Made};
 
@@ -176,14 +176,26 @@ impl Squash {
         made
     }
 
-    fn judge(self) -> VerificationReport {
+    fn judge(self) -> Recorded {
         self.judge_with(|_| ())
     }
 
-    fn judge_with(self, edit: impl FnOnce(&mut [u8])) -> VerificationReport {
-        let region = Region::whole(Arc::new(self.made(edit))).unwrap();
-        limited(MEMORY, || squashfs::check(&region).unwrap())
+    fn judge_with(self, edit: impl FnOnce(&mut [u8])) -> Recorded {
+        judged(self.made(edit))
     }
+}
+
+/// Judges a file system and opens it, in the memory that it may take.
+fn judged(made: Made) -> Recorded {
+    let region = Region::whole(Arc::new(made)).unwrap();
+    limited(MEMORY, || {
+        let mut out = Recorder::default();
+        let volume = squashfs::verify(&region, "disk", &Trouble::default(), &mut out).unwrap();
+        let structure = if volume.is_some() { "opened" } else { "not opened" };
+        let space = ImageSpace::Raw;
+        let whole = Location { structure: structure.into(), space, offset: 0, len: 0, path: None };
+        out.finish(&[], &UNUSED_WAIVER, &whole)
+    })
 }
 
 /// A file system whose root has one file, with this many bytes and these blocks.
@@ -220,11 +232,12 @@ fn deep_directories() {
     squash.judge();
 }
 
-/// A directory with a million names: of as many files, of one file, and of one directory.
+/// A directory with as many names as are judged: of as many files, of one file, and of one
+/// directory.
 #[test]
 fn a_directory_of_a_million() {
     let _alone = alone();
-    let count = 1_000_000 / LESS as u32;
+    let count = ((1 << 20) - 1) / LESS as u32;
     for kind in 0..3 {
         let mut squash = Squash::new();
         let mut names = Vec::new();
@@ -347,8 +360,7 @@ fn tables_that_inflate() {
     let first = first.clone();
     made.len = (end + ids.len() as u64).next_multiple_of(4096);
     made.pieces = vec![(0, first), (inodes, table.clone()), (directories, table), (end, ids)];
-    let region = Region::whole(Arc::new(made)).unwrap();
-    let report = limited(MEMORY, || squashfs::check(&region).unwrap());
+    let report = judged(made);
     if LESS == 1 {
         finds(&report, "squashfs-limits");
     }
@@ -400,4 +412,33 @@ fn attributes_that_are_shared() {
         squash.xattr_ids.extend(70_000_u32.to_le_bytes());
     }
     finds(&squash.judge(), "squashfs-xattr");
+}
+
+/// One file with more names than are judged.
+#[test]
+fn names_of_one_file() {
+    let _alone = alone();
+    let count = 1 << 20;
+    let mut squash = Squash::new();
+    let at = squash.file(0, 0, count, &[]);
+    let names: Vec<_> = (0..count).map(|number| (format!("{number:05x}"), at, 1, 2)).collect();
+    let (list, len) = squash.list(&names);
+    squash.root = squash.directory(list, len, 2, 0);
+    finds(&squash.judge(), "squashfs-limits");
+}
+
+/// As many names, as long as names can be.
+#[test]
+fn names_that_are_long() {
+    let _alone = alone();
+    let count = 900_000 / LESS as u32;
+    let mut squash = Squash::new();
+    let at = squash.file(0, 0, count, &[]);
+    let names: Vec<_> = (0..count).map(|number| (format!("{number:0255}"), at, 1, 2)).collect();
+    let (list, len) = squash.list(&names);
+    squash.root = squash.directory(list, len, 2, 0);
+    let report = squash.judge();
+    if LESS == 1 {
+        finds(&report, "squashfs-limits");
+    }
 }
