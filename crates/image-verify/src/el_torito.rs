@@ -47,8 +47,10 @@ pub struct BootImage {
     pub loader: Loader,
     /// Where the entry of the catalog is.
     pub entry: ByteOffset,
-    /// No check of severity error failed: of the boot record, the catalog up to this entry, the
-    /// entry, and the image as far as its loader looks at it.
+    /// No check of severity error failed of what leads to it from a disc: the boot record, the
+    /// catalog up to this entry, and the entry.
+    pub listed: bool,
+    /// No check of severity error failed of the image, as far as its loader looks at it.
     pub sound: bool,
     /// The FAT in it, of an image for UEFI.
     pub volume: Option<Rc<Volume>>,
@@ -89,7 +91,7 @@ pub(crate) fn verify(
     let size = volume_size(disc)?;
     let mut images = Vec::new();
     for entry in entries {
-        judge.sound = entry.sound;
+        judge.sound = true;
         images.extend(judge.image(&entry, &files, size, fats)?);
     }
     Ok(images)

@@ -158,6 +158,7 @@ impl Judge<'_> {
             file: own.map(|(.., id)| id),
             loader: Loader::Other,
             entry: ByteOffset(listed.at),
+            listed: listed.sound,
             sound: false,
             volume: None,
         };

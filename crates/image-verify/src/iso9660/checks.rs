@@ -208,13 +208,14 @@ checks! {
     reads "all directories of the primary tree";
     spec "ECMA-119 §6.8.2.1";
 
-    /// Names have 31 letters at most. Only very old systems mind.
+    /// Names have 31 letters at most. Only very old systems mind. Not asked where there are names of
+    /// Rock Ridge or Joliet, which hide these.
     NAME_LENGTH = "iso9660-name-length", Info;
     reads "File Identifier of all directory records of the primary tree";
     spec "ECMA-119 §7.5.1, §7.6.3";
 
     /// Names are written with the letters of the standard, A to Z, 0 to 9 and _. Only very old
-    /// systems mind others.
+    /// systems mind others. Not asked where there are names of Rock Ridge or Joliet.
     NAME_CHARACTERS = "iso9660-name-characters", Info;
     reads "File Identifier of all directory records of the primary tree";
     spec "ECMA-119 §7.4.1, §7.5.1";

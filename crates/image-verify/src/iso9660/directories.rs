@@ -177,6 +177,12 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// True if files have names of Rock Ridge or Joliet as well.
+    pub(super) fn has_other_names(&self) -> bool {
+        let joliet = self.set.sources.iter().any(|source| source.names == Names::Joliet);
+        joliet || self.rock_ridge.is_some() || self.found.rock_ridge.is_some()
+    }
+
     /// Takes the bytes of a directory for it, and lets it be read where no other one has them.
     fn claim(&mut self, id: DirectoryId) {
         let directory = *self.judge.trees.get(id);

@@ -113,9 +113,12 @@ impl Walk<'_, '_> {
         };
         if primary {
             self.tell(&DEPTH, &deep, "more than 8 directories deep, the root among them");
-            self.tell(&NAME_LENGTH, &long, "with a name of more than 31 letters");
-            let what = "with letters other than A to Z, 0 to 9 and _, or a dot too many";
-            self.tell(&NAME_CHARACTERS, &characters, what);
+            // Where there are better names, nobody sees these.
+            if !self.has_other_names() {
+                self.tell(&NAME_LENGTH, &long, "with a name of more than 31 letters");
+                let what = "with letters other than A to Z, 0 to 9 and _, or a dot too many";
+                self.tell(&NAME_CHARACTERS, &characters, what);
+            }
         }
         if joliet && self.met.files {
             self.judge.evaluated(&[&JOLIET_CHARACTERS]);

@@ -67,7 +67,7 @@ fn good_discs_are_right() {
         assert!(findings.iter().all(|f| f.severity == Severity::Info), "{name}: {findings:#?}");
         assert!(disc.volume.is_some(), "{name}");
         for image in &disc.boot {
-            assert!(image.sound && image.bootable, "{name}: {image:?}");
+            assert!(image.listed && image.sound && image.bootable, "{name}: {image:?}");
             assert_eq!(image.volume.is_some(), image.platform == 0xef, "{name}: {image:?}");
         }
     }

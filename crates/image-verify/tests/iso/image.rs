@@ -203,6 +203,7 @@ impl Draft {
                 file: find(image.file),
                 loader: image.loader,
                 entry: ByteOffset(0x9000),
+                listed: true,
                 sound: image.sound,
                 volume: (image.platform == 0xef && self.fat_is_readable).then(|| Rc::clone(&fat)),
             })

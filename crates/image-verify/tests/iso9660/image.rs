@@ -253,11 +253,11 @@ image!(
 );
 image!(
     /// Names with other letters than the standard has.
-    lower, Xorriso, &["-r", "-allow-lowercase", "-m", "1"]
+    lower, Xorriso, &["--norock", "-allow-lowercase", "-m", "1"]
 );
 image!(
     /// Names as they are.
-    untranslated, Xorriso, &["-r", "-U", "-m", "1"]
+    untranslated, Xorriso, &["--norock", "-U", "-m", "1"]
 );
 image!(
     /// Long names of Joliet.

@@ -102,7 +102,7 @@ impl<'a> Judge<'a, '_> {
                 false => "no image for it in the boot catalog".to_owned(),
             }];
         };
-        if let Some(why) = unsound(image) {
+        if let Some(why) = unsound(image, medium) {
             return vec![why];
         }
         match image.loader {
@@ -134,7 +134,7 @@ impl<'a> Judge<'a, '_> {
             Medium::Usb => volumes.extend(disc.stick.efi.iter().map(|volume| &**volume)),
             Medium::Disc => {
                 for image in disc.boot.iter().filter(|i| i.platform == UEFI && i.bootable) {
-                    match (unsound(image), &image.volume) {
+                    match (unsound(image, medium), &image.volume) {
                         (Some(why), _) => problems.push(why),
                         (None, Some(volume)) => volumes.push(volume),
                         (None, None) => problems.push(format!(
@@ -301,9 +301,13 @@ fn has_any(places: &[Place<'_>], paths: &[&str]) -> bool {
     all.any(|(volume, path)| find_file(volume, path).is_some())
 }
 
-/// What is wrong with an image of the boot catalog.
-fn unsound(image: &BootImage) -> Option<String> {
+/// What is wrong with an image of the boot catalog, or on the way to it. Code of a stick knows where
+/// the image is, and reads no catalog.
+fn unsound(image: &BootImage, medium: Medium) -> Option<String> {
     let number = image.number;
+    if medium == Medium::Disc && !image.listed {
+        return Some(format!("what leads to image {number} of the boot catalog is broken"));
+    }
     (!image.sound).then(|| format!("image {number} of the boot catalog is broken"))
 }
 
