@@ -22,9 +22,7 @@ const XORRISO: &[&str] = &[
      -c .boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
      -append_partition 2 0xef tree/boot/efi.img -appended_part_as_gpt -eltorito-alt-boot \
      -e --interval:appended_partition_2:all:: -no-emul-boot tree",
-    "-volid APPLE -r -hfsplus -isohybrid-mbr syslinux.bin -b isolinux/boot.img -c .boot.cat \
-     -no-emul-boot -boot-load-size 4 -boot-info-table -isohybrid-apm-hfsplus \
-     -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-apm-hfsplus tree",
+    "-volid APPLE -r -hfsplus -apm-block-size 2048 tree/dir",
     "-volid FLOPPY -graft-points -b floppy.img -c boot.cat -r floppy.img=floppy.img /=tree/dir",
 ];
 
