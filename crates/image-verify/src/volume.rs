@@ -69,6 +69,12 @@ pub trait Files {
     fn region(&self, _path: &[u8], _entry: Option<u64>) -> Option<Region> {
         None
     }
+
+    /// True where boot loaders compare names without regard to case: those of ISO 9660 itself, and
+    /// of Joliet.
+    fn ignores_case(&self) -> bool {
+        false
+    }
 }
 
 /// A content cannot be read, although the tree says that it is there.

@@ -26,6 +26,7 @@ pub(super) struct IsoFiles {
     pub(super) region: Region,
     pub(super) block: BlockSize,
     pub(super) trouble: Trouble,
+    pub(super) ignores_case: bool,
 }
 
 /// Where the content is that a record speaks of.
@@ -87,6 +88,10 @@ impl IsoFiles {
 }
 
 impl Files for IsoFiles {
+    fn ignores_case(&self) -> bool {
+        self.ignores_case
+    }
+
     fn open<'a>(&'a self, _: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
         let mut pieces = self.of_entry(entry)?;
         pieces.reverse();

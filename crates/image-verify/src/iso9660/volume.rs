@@ -39,7 +39,8 @@ pub(super) fn open(
 ) -> Result<Option<Volume>, ReadError> {
     let Judged { set, whole, rock_ridge } = judged;
     let joliet = set.sources.iter().position(|source| source.names == Names::Joliet);
-    let index = joliet.filter(|_| rock_ridge.is_none()).unwrap_or(0);
+    let named = rock_ridge.is_some();
+    let index = joliet.filter(|_| !named).unwrap_or(0);
     if !whole[index] {
         return Ok(None);
     }
@@ -58,6 +59,7 @@ pub(super) fn open(
         return Ok(None);
     }
     let (region, block, trouble) = (region.clone(), source.block, trouble.clone());
+    let files = IsoFiles { region, block, trouble, ignores_case: !named };
     Ok(Some(Volume {
         name: name.to_owned(),
         family: Family::Iso9660,
@@ -69,7 +71,7 @@ pub(super) fn open(
         random_seed: None,
         at,
         tree,
-        files: Box::new(IsoFiles { region, block, trouble }),
+        files: Box::new(files),
     }))
 }
 

@@ -31,14 +31,14 @@ use image_model::{Boot, Check, Location};
 use super::boot::{
     Processor,
     initrd::{self, Initrd},
-    paths::find,
+    paths::lexical,
 };
 use crate::{
     Recorder,
     container::raw_at,
     disc::Disc,
     tree::{Kind, NodeId, Tree, display},
-    volume::{MAX_TEXT, Volume},
+    volume::{Family, MAX_TEXT, Volume},
 };
 
 /// What an image promises.
@@ -58,6 +58,9 @@ pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         out,
         volumes: volumes(disc).into(),
         missing: BTreeMap::new(),
+        unknown: BTreeMap::new(),
+        unsure: BTreeSet::new(),
+        limit: None,
         kernels: BTreeMap::new(),
         initrds: BTreeMap::new(),
         initrd_budget: initrd::Budget::default(),
@@ -69,6 +72,7 @@ pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         lines: BTreeSet::new(),
         lookups: grub::MAX_LOOKUPS,
         names: MAX_NAMES,
+        text: grub::MAX_TOTAL,
     };
     judge.firmware();
     judge.stores();
@@ -88,8 +92,24 @@ const MAX_SAID: usize = 4096;
 /// How many command lines are judged. Most have much in common.
 const MAX_LINES: usize = 256;
 
-/// How many names of files are looked at for one in other letters.
+/// How many names of files are looked at, and what it costs beside that to look for one.
 const MAX_NAMES: u32 = 1 << 24;
+const LOOKUP: u32 = 16;
+
+/// Checks that something is found: nobody knows whether it is there once a limit was met.
+const FOUND: [&Check; 11] = [
+    &FILE_CASE,
+    &ISOLINUX_MODULE,
+    &ISOLINUX_INCLUDE,
+    &ISOLINUX_FILE,
+    &ISOLINUX_DEFAULT,
+    &GRUB_SEARCH,
+    &GRUB_FILE,
+    &ENTRY_FILE,
+    &ENTRY_DEFAULT,
+    &REFIND_FILE,
+    &INITRD_INIT,
+];
 
 /// The number of the disc's own file system. Those of FAT follow.
 const DISC: usize = 0;
@@ -134,6 +154,12 @@ struct Judge<'a, 'o> {
     volumes: Rc<[Place<'a>]>,
     /// What each way that was looked at lacks.
     missing: BTreeMap<Way, Vec<String>>,
+    /// Ways of which nobody knows whether they boot, and why.
+    unknown: BTreeMap<Way, String>,
+    /// Ways that were not followed to their end: a limit was met.
+    unsure: BTreeSet<Way>,
+    /// The first limit that was met. What is not found from then on may be there.
+    limit: Option<String>,
     /// Kernels, archives for the initramfs and programs for UEFI that were judged.
     kernels: BTreeMap<FileId, Option<linux::Kernel>>,
     initrds: BTreeMap<FileId, Option<Rc<Initrd>>>,
@@ -152,8 +178,10 @@ struct Judge<'a, 'o> {
     lines: BTreeSet<String>,
     /// How many files GRUB may still look for.
     lookups: u32,
-    /// How many names of files may still be looked at for one in other letters.
+    /// How many names of files may still be looked at.
     names: u32,
+    /// How many bytes of GRUB's configurations may still be read, and made of their variables.
+    text: u64,
 }
 
 /// The file systems that boot loaders read.
@@ -180,6 +208,9 @@ impl<'a> Judge<'a, '_> {
     ) -> bool {
         if holds {
             return self.out.expect(check, true, || (at(), String::new()));
+        }
+        if self.limit.is_some() && FOUND.iter().any(|found| found.id == check.id) {
+            return false;
         }
         let (at, message) = (at(), message());
         let mut hash = DefaultHasher::new();
@@ -216,33 +247,56 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
+    /// Notes that there is more than is followed.
+    fn limit(&mut self, what: &str) {
+        self.limit.get_or_insert_with(|| what.to_owned());
+    }
+
     /// The verdict over all ways.
     fn verdict(&mut self) -> Vec<String> {
         let missing = std::mem::take(&mut self.missing);
-        let boots = |way: &Way| missing.get(way).is_none_or(Vec::is_empty);
-        for way in WAYS {
-            let check = if self.promised(way) { &PROMISED_BOOT } else { &BOOT };
-            let at = || raw_at("disc", 0, 0);
-            self.expect(check, boots(&way), at, || {
-                let list = missing.get(&way).map(|list| list.join("; ")).unwrap_or_default();
-                let (firmware, medium) = way;
+        let unknown = std::mem::take(&mut self.unknown);
+        let unsure = std::mem::take(&mut self.unsure);
+        let goes_on = |way: &Way| missing.get(way).is_none_or(Vec::is_empty);
+        let boots = |way: &Way| goes_on(way) && !unsure.contains(way) && !unknown.contains_key(way);
+        let at = || raw_at("disc", 0, 0);
+        for way in WAYS.iter().filter(|way| !unsure.contains(way)) {
+            let (firmware, medium) = way;
+            if let Some(why) = unknown.get(way) {
+                self.expect(&BOOT, false, at, || {
+                    format!("{firmware} from {medium} may boot or not: {why}")
+                });
+                continue;
+            }
+            let check = if self.promised(*way) { &PROMISED_BOOT } else { &BOOT };
+            self.expect(check, boots(way), at, || {
+                let list = missing.get(way).map(|list| list.join("; ")).unwrap_or_default();
                 format!("{firmware} from {medium} does not boot: {list}")
             });
         }
+        let limit = self.limit.clone();
+        self.expect(&LIMITS, limit.is_none(), at, || {
+            let what = limit.unwrap_or_default();
+            format!("{what}: not all of it was judged, nor what else is found by it")
+        });
         let ways = WAYS.iter().filter(|way| boots(way));
         let ways = ways.map(|(firmware, medium)| format!("{firmware} from {medium}")).collect();
         if !self.promise.boots.iter().any(|boot| *boot != Boot::Usb) {
             // A stick may be all that is promised.
             let stick = self.promise.boots.contains(&Boot::Usb);
-            let any = WAYS.iter().any(|way| boots(way) && (!stick || way.1 == Medium::Usb));
-            let at = || raw_at("disc", 0, 0);
-            self.expect(&BOOTABLE, any, at, || {
-                let count = self.disc.boot.len();
-                let from = if stick { " from a stick" } else { "" };
-                format!(
-                    "nothing boots it{from}: {count} images in the boot catalog, and none starts"
-                )
-            });
+            let mut all = WAYS.iter().filter(|way| !stick || way.1 == Medium::Usb);
+            let any = all.clone().any(goes_on);
+            let check = if stick { &PROMISED_BOOT } else { &BOOTABLE };
+            if any || !all.any(|way| unsure.contains(way)) {
+                self.expect(check, any, at, || {
+                    let count = self.disc.boot.len();
+                    let from = if stick { " from a stick" } else { "" };
+                    format!(
+                        "nothing boots it{from}: {count} images in the boot catalog, and none \
+                         starts"
+                    )
+                });
+            }
         }
         ways
     }
@@ -275,15 +329,38 @@ impl<'a> Judge<'a, '_> {
         content.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// What is at `path` if the case of letters does not matter, as ISOLINUX looks for it. Nothing
-    /// where too much was looked for.
-    fn caseless(&mut self, volume: &Volume, path: &str) -> Option<NodeId> {
+    /// Takes the cost of looking at so many names from what is left.
+    fn pay(&mut self, names: u32) -> Option<()> {
+        match self.names.checked_sub(names) {
+            Some(left) => {
+                self.names = left;
+                Some(())
+            }
+            None => {
+                self.limit("more names of files than are looked at");
+                None
+            }
+        }
+    }
+
+    /// What is at `path`, as it is spelled.
+    fn exact(&mut self, volume: &Volume, path: &str) -> Option<NodeId> {
+        if volume.family == Family::Fat {
+            return self.other_case(volume, path);
+        }
+        let len = u32::try_from(path.len()).unwrap_or(u32::MAX);
+        self.pay(len.saturating_add(LOOKUP))?;
+        volume.find(path.as_bytes())
+    }
+
+    /// What is at `path` if the case of letters does not matter.
+    fn other_case(&mut self, volume: &Volume, path: &str) -> Option<NodeId> {
         let mut folder = Tree::ROOT;
-        for name in path.split('/').filter(|name| !matches!(*name, "" | ".")) {
+        for name in lexical(path).split('/').filter(|name| !name.is_empty()) {
             let mut children = volume.tree.children(folder);
             folder = loop {
+                self.pay(1)?;
                 let (other, id) = children.next()?;
-                self.names = self.names.checked_sub(1)?;
                 if other.eq_ignore_ascii_case(name.as_bytes()) {
                     break id;
                 }
@@ -292,22 +369,37 @@ impl<'a> Judge<'a, '_> {
         Some(folder)
     }
 
-    /// A file as boot loaders name it. Where only the case of letters is another, that is told:
-    /// some of them look for it as it is spelled.
-    fn named(&mut self, (_, volume): Place<'a>, path: &str, at: &Location) -> Option<NodeId> {
-        let exact = find(volume, path);
-        let found = exact.or_else(|| self.caseless(volume, path))?;
-        if !matches!(volume.tree.node(found).kind, Kind::File(_)) {
-            return None;
-        }
-        self.expect(
-            &FILE_CASE,
-            exact.is_some(),
-            || at.clone(),
-            || format!("{path} is {} on {}", display(&volume.tree.path(found)), volume.name),
-        );
-        Some(found)
+    /// What is at `path`, as ISOLINUX looks for it.
+    fn caseless(&mut self, volume: &Volume, path: &str) -> Option<NodeId> {
+        self.exact(volume, path).or_else(|| self.other_case(volume, path))
     }
+
+    /// What is at `path`, as GRUB and firmware look for it: the case of letters matters in names of
+    /// Rock Ridge.
+    fn find(&mut self, volume: &Volume, path: &str) -> Option<NodeId> {
+        let found = self.exact(volume, path);
+        match found.is_none() && volume.files.ignores_case() {
+            true => self.other_case(volume, path),
+            false => found,
+        }
+    }
+
+    /// The same, if it is a file.
+    fn find_file(&mut self, volume: &Volume, path: &str) -> Option<NodeId> {
+        self.find(volume, path).filter(|id| is_file(volume, *id))
+    }
+
+    /// A file in other letters, where it is there: in words.
+    fn misspelled(&mut self, volume: &Volume, path: &str) -> String {
+        match self.other_case(volume, path).filter(|id| is_file(volume, *id)) {
+            Some(id) => format!(", where it is {}", display(&volume.tree.path(id))),
+            None => String::new(),
+        }
+    }
+}
+
+fn is_file(volume: &Volume, id: NodeId) -> bool {
+    matches!(volume.tree.node(id).kind, Kind::File(_))
 }
 
 /// The processor of a firmware.

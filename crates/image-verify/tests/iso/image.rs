@@ -39,6 +39,8 @@ pub(crate) struct Part {
     /// Where it is, in MiB.
     pub(crate) start: u64,
     pub(crate) entries: BTreeMap<String, Entry>,
+    /// It has names that boot loaders read without regard to case.
+    pub(crate) ignores_case: bool,
 }
 
 /// An entry of the boot catalog.
@@ -70,19 +72,23 @@ pub(crate) struct Draft {
     pub(crate) boots: Vec<Boot>,
 }
 
-struct InMemory(BTreeMap<Vec<u8>, Vec<u8>>);
+struct InMemory(BTreeMap<Vec<u8>, Vec<u8>>, bool);
 
 impl Files for InMemory {
     fn open<'a>(&'a self, path: &[u8], _: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
         let content = self.0.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(content.as_slice()))
     }
+
+    fn ignores_case(&self) -> bool {
+        self.1
+    }
 }
 
 impl Part {
     fn new(name: &str, family: Family, label: &str, uuid: &'static str, start: u64) -> Self {
         let (name, label) = (name.to_owned(), label.to_owned());
-        Self { name, family, label, uuid, start, entries: BTreeMap::new() }
+        Self { name, family, label, uuid, start, entries: BTreeMap::new(), ignores_case: false }
     }
 
     pub(crate) fn file(&mut self, path: &str, content: impl AsRef<[u8]>) {
@@ -179,7 +185,7 @@ impl Part {
             free_inodes: None,
             random_seed: None,
             tree,
-            files: Box::new(InMemory(files)),
+            files: Box::new(InMemory(files, self.ignores_case)),
         }
     }
 }
@@ -218,9 +224,18 @@ impl Draft {
     }
 
     pub(crate) fn verify(&self) -> Recorded {
+        self.judge().0
+    }
+
+    /// The ways in which it boots.
+    pub(crate) fn ways(&self) -> Vec<String> {
+        self.judge().1
+    }
+
+    fn judge(&self) -> (Recorded, Vec<String>) {
         let disc = self.disc();
         let mut out = Recorder::default();
-        iso::verify(&disc, iso::Promise { boots: &self.boots }, &mut out);
+        let ways = iso::verify(&disc, iso::Promise { boots: &self.boots }, &mut out);
         static UNUSED: Check =
             Check { id: "unused", severity: Severity::Warning, reads: "", spec: "", explain: "" };
         let whole = Location {
@@ -230,7 +245,7 @@ impl Draft {
             len: 0,
             path: None,
         };
-        out.finish(&[], &UNUSED, &whole)
+        (out.finish(&[], &UNUSED, &whole), ways)
     }
 }
 

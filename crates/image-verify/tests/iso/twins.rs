@@ -29,7 +29,7 @@ pub(crate) fn grub(draft: &mut Draft, from: &str, to: &str) {
 /// must fail with it.
 const SCRIPTED: &[Twin] = &[
     ("iso-config-read", |d| d.disc.content(ISOLINUX).resize((1 << 20) + 1, b'\n'), &[PROMISE]),
-    ("iso-file-case", |d| d.disc.rename(INITRD, &INITRD.replace("initrd-", "Initrd-")), &[]),
+    ("iso-file-case", |d| d.disc.edit(ISOLINUX, "/boot//nix", "/Boot//nix"), &[]),
     ("iso-isolinux-module", |d| d.disc.remove("/isolinux/ldlinux.c32"), &[PROMISE]),
     ("iso-isolinux-include", |d| d.disc.edit(ISOLINUX, "TIMEOUT 100", "INCLUDE menu.cfg"), &[]),
     ("iso-isolinux-file", |d| d.disc.edit(ISOLINUX, "/boot//nix", "/boot/gone/nix"), &[PROMISE]),
@@ -89,6 +89,7 @@ const SCRIPTED: &[Twin] = &[
     ("iso-label", |d| d.fat.label = LABEL.to_owned(), &[]),
     ("iso-promised-boot", |d| d.partition = false, &[]),
     ("iso-boot", |_| {}, &[]),
+    ("iso-limits", |d| grub(d, "clear\n", &"menuentry x {\n}\n".repeat(600)), &[]),
     (
         "iso-bootable",
         |d| {
@@ -187,7 +188,7 @@ fn every_way_has_a_verdict() {
     assert_eq!(report.outcomes["iso-bootable"], Outcome::Held);
     assert!(report.findings.iter().all(|f| f.severity == Severity::Info));
     let stick = Draft { boots: vec![Boot::Usb], ..aarch64() };
-    assert_eq!(failed(&stick), set(["iso-bootable"]));
+    assert_eq!(failed(&stick), set([PROMISE]));
     assert_eq!(failed(&Draft { boots: vec![Boot::Usb], ..scripted() }), BTreeSet::new());
     // A stick is promised for what is promised from a disc.
     let mut draft = aarch64();

@@ -37,7 +37,10 @@ fn what_is_wrong_outside_is_told() {
     draft.bios = Bios::Nothing("no code in the first block".to_owned());
     assert_eq!(promises(&draft), ["bios from usb does not boot: no code in the first block"]);
     draft.bios = Bios::Unknown;
-    assert_eq!(promises(&draft), [""; 0]);
+    assert_eq!(failed(&draft), BTreeSet::new());
+    let line = "bios from usb may boot or not: nobody knows its boot code";
+    assert_eq!(messages(&draft, "iso-boot")[0], line);
+    assert!(!draft.ways().contains(&"bios from usb".to_owned()));
     // As grub-mkrescue makes it without a GRUB for a BIOS.
     let mut other = aarch64();
     other.bios = Bios::Unknown;
@@ -471,6 +474,137 @@ fn other_isolinux_discs_are_right() {
     assert_eq!(failed(&draft), BTreeSet::new());
     draft.disc.remove("/install.amd/more.gz");
     assert_eq!(failed(&draft), set(["iso-isolinux-file", PROMISE]));
+}
+
+/// The case of letters matters to GRUB in names of Rock Ridge, and nowhere else.
+#[test]
+fn grub_minds_the_case_of_rock_ridge() {
+    let upper = INITRD.replace("initrd-", "Initrd-");
+    let mut draft = scripted();
+    draft.disc.rename(INITRD, &upper);
+    assert_eq!(failed(&draft), set([PROMISE, "iso-grub-file", "iso-file-case"]));
+    let line = &messages(&draft, "iso-grub-file")[0];
+    assert!(line.ends_with(&format!("no file {INITRD} on disc, where it is {upper}")), "{line}");
+    draft.disc.ignores_case = true;
+    assert_eq!(failed(&draft), BTreeSet::new());
+    // The file that it searches for.
+    let mut draft = scripted();
+    draft.disc.rename(MARKER, &MARKER.to_ascii_uppercase());
+    assert!(failed(&draft).contains("iso-grub-search"));
+    draft.disc.ignores_case = true;
+    assert_eq!(failed(&draft), BTreeSet::new());
+    // Its own configuration.
+    let mut draft = scripted();
+    draft.disc.rename(GRUB, "/EFI/BOOT/GRUB.CFG");
+    draft.disc.remove(LOOPBACK);
+    assert_eq!(failed(&draft), set([PROMISE]));
+    draft.disc.ignores_case = true;
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.disc.edit("/EFI/BOOT/GRUB.CFG", "initrd /boot", "initrd /root");
+    assert!(failed(&draft).contains("iso-grub-file"));
+}
+
+/// What is not followed to its end is neither said to boot nor not to.
+#[test]
+fn limits_are_no_verdict() {
+    let lookups = format!("menuentry x {{\n{}}}\n", "initrd /gone\n".repeat(20_000));
+    let commands = "true\n".repeat(70_000);
+    for more in [lookups, commands, "menuentry x {\n}\n".repeat(600)] {
+        let mut draft = scripted();
+        for part in [&mut draft.disc, &mut draft.fat] {
+            part.content(GRUB).splice(..0, more.bytes());
+        }
+        let found = failed(&draft);
+        assert!(found.contains("iso-limits"), "{found:?}");
+        assert!(!found.contains(PROMISE) && !found.contains("iso-bootable"), "{found:?}");
+        assert_eq!(draft.ways(), ["bios from disc", "bios from usb"]);
+    }
+    // An initramfs that is zeros without end, for a BIOS as well.
+    let mut draft = scripted();
+    let zeros =
+        zstd::encode_all(&mut std::io::Read::take(std::io::repeat(0), (1 << 30) + 1), 1).unwrap();
+    *draft.disc.content(INITRD) = zeros;
+    draft.boots.clear();
+    assert_eq!(failed(&draft), set(["iso-limits"]));
+    assert_eq!(draft.ways(), [""; 0]);
+    // Names of FAT are looked at one by one.
+    let mut draft = systemd_boot();
+    let many = "loader /EFI/gone\n".repeat(4096);
+    draft.fat.file("/EFI/refind/refind.conf", many);
+    for number in 0..20_000 {
+        draft.fat.file(&format!("/EFI/{number}"), "");
+    }
+    assert_eq!(failed(&draft), set(["iso-limits", "iso-refind-file"]));
+}
+
+/// The label that is started by itself is looked for among all.
+#[test]
+fn defaults_may_be_anywhere() {
+    let mut draft = scripted();
+    let many: String = (0..100).map(|n| format!("LABEL l{n}\nLOCALBOOT 0\n")).collect();
+    draft.disc.edit(ISOLINUX, "DEFAULT boot\n", &format!("DEFAULT boot\n{many}"));
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.disc.remove(KERNEL);
+    assert!(failed(&draft).contains("iso-isolinux-file"));
+    assert!(promises(&draft).iter().any(|line| line.starts_with("bios from disc")));
+    let mut draft = scripted();
+    draft.disc.edit(ISOLINUX, "DEFAULT boot\n", "DEFAULT boot\nONTIMEOUT boot-copytoram\n");
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.disc.edit(ISOLINUX, "ONTIMEOUT boot-copytoram", "ONTIMEOUT gone");
+    assert_eq!(failed(&draft), set(["iso-isolinux-default"]));
+}
+
+/// memtest86+ 4 and 5 have the boot sector of a kernel and no header.
+#[test]
+fn programs_without_a_header_start() {
+    let mut memtest = vec![0; 64 << 10];
+    memtest[0x1f1] = 4;
+    memtest[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
+    let mut draft = scripted();
+    draft.disc.file("/boot/memtest", &memtest);
+    let label = "LABEL memtest\nLINUX /boot/memtest\nAPPEND root=LABEL=x\n";
+    draft.disc.content(ISOLINUX).extend(label.bytes());
+    let entry = "menuentry m {\n linux16 /boot/memtest root=LABEL=x\n}\n";
+    draft.disc.content(GRUB).extend(entry.bytes());
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.disc.edit(GRUB, "linux16", "linux");
+    assert_eq!(failed(&draft), set(["iso-kernel"]));
+    draft.disc.edit(GRUB, "linux ", "linux16 ");
+    draft.disc.content("/boot/memtest").truncate(1024);
+    assert!(failed(&draft).contains("iso-kernel"));
+}
+
+/// What a program is given as an initramfs may be something else.
+#[test]
+fn not_all_is_an_initramfs() {
+    let mut draft = scripted();
+    draft.disc.file("/boot/ipxe.lkrn", bzimage());
+    draft.disc.file("/boot/script", "#!ipxe\nautoboot\n");
+    let label = "LABEL ipxe\nLINUX /boot/ipxe.lkrn\nINITRD /boot/script\n";
+    draft.disc.content(ISOLINUX).extend(label.bytes());
+    draft.disc.file("/boot/memdisk", bzimage());
+    draft.disc.file("/boot/dos.img", "FAT");
+    let entry = "menuentry dos {\n linux16 /boot/memdisk\n initrd16 /boot/dos.img\n}\n";
+    draft.disc.content(GRUB).extend(entry.bytes());
+    assert_eq!(failed(&draft), BTreeSet::new());
+}
+
+/// A shim starts the program beside it, and no other.
+#[test]
+fn shims_need_their_second_stage() {
+    let mut draft = others();
+    draft.images.remove(0);
+    draft.boots = vec![Boot::UefiX86_64, Boot::Usb];
+    let name = "\\grubx64.efi".encode_utf16().flat_map(u16::to_le_bytes);
+    let words: Vec<u8> = b"UEFI SHIM\n$Version: 16.1 $".iter().copied().chain(name).collect();
+    draft.fat.file(X64, efi(0x8664, &[("/26", &words)]));
+    let lines = promises(&draft);
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|l| l.ends_with("the shim finds no /EFI/BOOT/grubx64.efi beside it")));
+    draft.fat.file("/EFI/BOOT/grubx64.efi", efi(0x8664, &[]));
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.fat.rename("/EFI/BOOT/grubx64.efi", "/EFI/BOOT/fbx64.efi");
+    assert_eq!(failed(&draft), BTreeSet::new());
 }
 
 /// Hostile values give findings, and end.

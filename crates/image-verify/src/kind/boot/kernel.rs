@@ -121,6 +121,23 @@ pub(crate) fn x86_kernel(head: &[u8], size: u64) -> Result<x86_image::Header, St
     Err(other(head))
 }
 
+/// True for a program that has the boot sector of a kernel of old, and not the header that came
+/// after it, such as memtest86+ 4 and 5: a BIOS and what it starts can start it.
+pub(crate) fn is_boot_sector(head: &[u8], size: u64) -> bool {
+    /// The most sectors of `setup`, and how many are meant where the number is 0.
+    const MOST: u8 = 64;
+    const OLD: u8 = 4;
+
+    let has_header = x86_image::Header::from_prefix(head).is_some_and(|header| header.has_magic());
+    let other = [&b"MZ"[..], b"\x7fELF", &[0x1f, 0x8b]].iter().any(|magic| head.starts_with(magic));
+    let signed = head.get(0x1fe..0x200) == Some(&[0x55, 0xaa]);
+    let Some(sectors) = head.get(0x1f1).filter(|_| signed && !has_header && !other) else {
+        return false;
+    };
+    let sectors = if *sectors == 0 { OLD } else { *sectors };
+    sectors <= MOST && (u64::from(sectors) + 1) * 512 < size
+}
+
 /// In words, what starts like this and is no program.
 fn other(head: &[u8]) -> String {
     let zimage = head.get(36..40) == Some(&0x016f_2818_u32.to_le_bytes());

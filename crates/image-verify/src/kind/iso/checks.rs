@@ -10,11 +10,12 @@ checks! {
     reads "isolinux.cfg, grub.cfg, loopback.cfg, loader.conf and entries, refind.conf";
     spec "the limit is ours";
 
-    /// A boot loader names a file in other letters than it has: `EFI/boot` and `EFI/BOOT`. ISOLINUX
-    /// and FAT do not care, GRUB on a disc with Rock Ridge does, and does not find it.
+    /// `isolinux.cfg` names a file in other letters than it has in the names of Rock Ridge. ISOLINUX
+    /// does not care; others that read the same configuration, such as GRUB and SYSLINUX on a copy
+    /// of the files, do.
     FILE_CASE = "iso-file-case", Warning;
-    reads "paths in configurations of boot loaders, names of files";
-    spec "NixOS/nixpkgs#287798";
+    reads "paths in isolinux.cfg, names of files";
+    spec "SYSLINUX 6 core/fs/iso9660; GRUB manual, syslinux_configfile";
 
     /// ISOLINUX consists of modules from version 5 on, and stops with *Failed to load ldlinux.c32*
     /// where the first one is in none of its folders. Others, such as its menu, need libraries
@@ -60,11 +61,12 @@ checks! {
     spec "GRUB manual, search; nixpkgs iso-image.nix";
 
     /// A file that GRUB's configuration names is not there. Paths start at the file system that
-    /// `root` is, or at the one in parentheses. What is on another disk, or in a variable that is
+    /// `root` is, or at the one in parentheses; the case of letters matters on a disc with Rock
+    /// Ridge. What is on another disk, or in a variable that is
     /// set on the machine, is not judged.
     GRUB_FILE = "iso-grub-file", Error;
     reads "linux, initrd, chainloader, configfile and source in grub.cfg";
-    spec "GRUB manual, Commands";
+    spec "GRUB manual, Commands; NixOS/nixpkgs#287798";
 
     /// An entry of systemd-boot names a file that is not there, or names nothing to start. Paths
     /// start at the root of the same file system.
@@ -194,10 +196,18 @@ checks! {
     spec "El Torito 1.0; UEFI 2.10 §13.3; NixOS/nixpkgs#393759, #7132, #286196, NixOS/nixos#248";
 
     /// The image cannot be booted in this way, and nobody said that it can. List the ways under
-    /// `boots` in the image definition to make that an error.
+    /// `boots` in the image definition to make that an error. Boot code that nobody knows may start
+    /// it from a stick, or may not.
     BOOT = "iso-boot", Info;
     reads "boot catalog, first block, partition tables, boot loaders, kernels";
     spec "El Torito 1.0; UEFI 2.10 §13.3";
+
+    /// There is more than is followed, and what comes after it is not known: millions of names,
+    /// thousands of files, or gigabytes in an initramfs. Ways to boot that met this are not said to
+    /// boot, nor not to.
+    LIMITS = "iso-limits", Warning;
+    reads "configurations of boot loaders, names of files, initramfs";
+    spec "the limits are ours";
 
     /// Nothing at all boots the image, although it has a boot catalog.
     BOOTABLE = "iso-bootable", Error;

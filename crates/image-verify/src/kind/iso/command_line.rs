@@ -54,9 +54,13 @@ impl<'a> Judge<'a, '_> {
         initrds: &[Rc<Initrd>],
         known: bool,
     ) {
-        if self.lines.len() >= MAX_LINES || !self.lines.insert(line.to_owned()) {
+        if self.lines.contains(line) {
             return;
         }
+        if self.lines.len() >= MAX_LINES {
+            return self.limit("more command lines than are judged");
+        }
+        self.lines.insert(line.to_owned());
         let words = words(line);
         self.label_of(at, &words);
         let store = known.then(|| self.mounts(at, &words, initrds)).flatten();

@@ -14,7 +14,6 @@ use crate::{
         Processor, initrd,
         kernel::{self, section},
         loader::{glob, pairs, uncounted},
-        paths::{find, find_file},
     },
     tree::{NodeId, display},
 };
@@ -62,32 +61,42 @@ impl<'a> Judge<'a, '_> {
     pub(super) fn entries(&mut self, place: Place<'a>, processor: Processor) -> bool {
         let (_, volume) = place;
         let mut starts = self.unified(place, processor);
-        let Some(folder) = find(volume, "/loader/entries") else { return starts };
+        let Some(folder) = self.find(volume, "/loader/entries") else { return starts };
         let all: Vec<_> = volume
             .tree
             .children(folder)
             .filter(|(name, _)| name.to_ascii_lowercase().ends_with(b".conf"))
             .map(|(_, id)| id)
-            .take(MAX_FOLLOWED)
+            .take(MAX_FOLLOWED + 1)
             .collect();
-        for id in all {
+        for id in self.first(all) {
             starts |= self.entry(place, id, processor);
         }
         self.default_entry(place);
         starts
     }
 
+    /// As many of a folder as are followed.
+    fn first(&mut self, mut all: Vec<NodeId>) -> Vec<NodeId> {
+        if all.len() > MAX_FOLLOWED {
+            self.limit("more entries of systemd-boot than are followed");
+            all.truncate(MAX_FOLLOWED);
+        }
+        all
+    }
+
     fn default_entry(&mut self, place: Place<'a>) {
         let (_, volume) = place;
-        let Some(id) = find_file(volume, "/loader/loader.conf") else { return };
+        let Some(id) = self.find_file(volume, "/loader/loader.conf") else { return };
         let Some(text) = self.text(place, id) else { return };
         let chosen = pairs(&text).filter(|(key, _)| *key == "default").last();
         // `@saved` is decided on the machine, and `auto-…` is what systemd-boot finds itself.
         let named = |value: &str| !value.starts_with('@') && !value.starts_with("auto-");
         let Some((_, pattern)) = chosen.filter(|(_, value)| named(value)) else { return };
-        let folders = ["/loader/entries", "/EFI/Linux"].into_iter();
-        let folders = folders.filter_map(|folder| find(volume, folder));
+        let folders = ["/loader/entries", "/EFI/Linux"].map(|folder| self.find(volume, folder));
         let names: Vec<String> = folders
+            .into_iter()
+            .flatten()
             .flat_map(|folder| volume.tree.children(folder))
             .map(|(name, _)| uncounted(&String::from_utf8_lossy(name).to_ascii_lowercase()))
             .collect();
@@ -118,12 +127,16 @@ impl<'a> Judge<'a, '_> {
         }
         let (mut linux, mut initrds, mut options) = (None, Vec::new(), Vec::new());
         let (mut named, mut starts, mut whole) = (false, false, true);
-        for (key, value) in pairs(&text).take(MAX_LINES) {
+        for (index, (key, value)) in pairs(&text).enumerate() {
+            if index >= MAX_LINES {
+                self.limit("more lines of an entry of systemd-boot than are followed");
+                break;
+            }
             match key {
                 "options" => options.push(value),
                 "linux" | "initrd" | "efi" | "uki" => {
                     named |= key != "initrd";
-                    let file = find_file(volume, &value.replace('\\', "/"));
+                    let file = self.find_file(volume, &value.replace('\\', "/"));
                     whole &= self.expect(&ENTRY_FILE, file.is_some(), at, || {
                         format!("{key}: no file {value}")
                     });
@@ -149,6 +162,7 @@ impl<'a> Judge<'a, '_> {
                 processors: &[processor],
                 at: at(),
                 complete: whole,
+                bios: false,
             };
             starts |= self.start(&start).is_some() && program.is_some();
         }
@@ -158,16 +172,16 @@ impl<'a> Judge<'a, '_> {
     /// The unified kernel images of a file system. True if one starts.
     fn unified(&mut self, place: Place<'a>, processor: Processor) -> bool {
         let (_, volume) = place;
-        let Some(folder) = find(volume, "/EFI/Linux") else { return false };
+        let Some(folder) = self.find(volume, "/EFI/Linux") else { return false };
         let all: Vec<_> = volume
             .tree
             .children(folder)
             .filter(|(name, _)| name.to_ascii_lowercase().ends_with(b".efi"))
             .map(|(_, id)| id)
-            .take(MAX_FOLLOWED)
+            .take(MAX_FOLLOWED + 1)
             .collect();
         let mut starts = false;
-        for id in all {
+        for id in self.first(all) {
             if let Some(image) = self.efi_program(place, id, &[processor]) {
                 starts |= self.uki(place, id, &image, processor);
             }

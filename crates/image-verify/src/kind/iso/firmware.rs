@@ -6,15 +6,11 @@ use std::{io::Read as _, rc::Rc};
 use image_formats::{bytes::Region, grub, pe};
 use image_model::Boot;
 
-use super::{Judge, Medium, Place, Way, processor, refind};
+use super::{Judge, Medium, Place, WAYS, Way, processor, refind};
 use crate::{
     el_torito::{BootImage, Loader},
     hybrid::Bios,
-    kind::boot::{
-        Processor,
-        kernel::section,
-        paths::{find_file, lexical},
-    },
+    kind::boot::{Processor, kernel::section, paths::lexical},
     tree::NodeId,
     volume::Volume,
 };
@@ -33,6 +29,10 @@ const GRUB_CONFIGS: [&str; 6] = [
     "/EFI/nixos/grub.cfg",
 ];
 
+/// How a shim names itself, and how much of it is searched for that.
+const SHIM: &[u8] = b"UEFI SHIM\n$Version";
+const MAX_SHIM: u64 = 2 << 20;
+
 /// What a GRUB reads that finds the image as a file on another disk.
 const LOOPBACK: &str = "/boot/grub/loopback.cfg";
 
@@ -49,32 +49,34 @@ enum Program {
 
 impl<'a> Judge<'a, '_> {
     pub(super) fn firmware(&mut self) {
-        for medium in [Medium::Disc, Medium::Usb] {
-            for problem in self.bios(medium) {
-                self.lacks((Boot::Bios, medium), problem);
+        for way in WAYS {
+            let problems = match way {
+                (Boot::Bios, medium) => self.bios(medium),
+                way => self.uefi(way),
+            };
+            for problem in problems {
+                self.lacks(way, problem);
             }
-        }
-        for firmware in [Boot::UefiX86_64, Boot::UefiAarch64] {
-            for medium in [Medium::Disc, Medium::Usb] {
-                for problem in self.uefi((firmware, medium)) {
-                    self.lacks((firmware, medium), problem);
-                }
+            // What one way met is remembered for the next.
+            if self.limit.is_some() {
+                self.unsure.insert(way);
             }
         }
         self.others();
     }
 
     /// The processors that something is for: both, where nothing is.
-    fn processors(&self) -> Vec<Processor> {
+    fn processors(&mut self) -> Vec<Processor> {
         let pc = self.disc.boot.iter().any(|image| image.platform == PC);
-        let has = |processor: &Processor| {
+        let volumes = Rc::clone(&self.volumes);
+        let mut has = |processor: &Processor| {
             let removable = removable(*processor);
-            let mut all = self.volumes.iter();
-            all.any(|(_, volume)| find_file(volume, &removable).is_some())
+            let mut all = volumes.iter();
+            all.any(|(_, volume)| self.find_file(volume, &removable).is_some())
                 || *processor == Processor::X86_64 && pc
         };
         let all = [Processor::X86_64, Processor::Aarch64];
-        let found: Vec<_> = all.iter().copied().filter(has).collect();
+        let found: Vec<_> = all.iter().copied().filter(|processor| has(processor)).collect();
         if found.is_empty() { all.to_vec() } else { found }
     }
 
@@ -84,8 +86,10 @@ impl<'a> Judge<'a, '_> {
         let image = match (medium, &disc.stick.bios) {
             (Medium::Disc, _) => disc.boot.iter().find(|i| i.platform == PC && i.bootable),
             (Medium::Usb, Bios::Starts(number)) => disc.boot.iter().find(|i| i.number == *number),
-            // Code that is as good as any, where there is something for it to start.
+            // There is something for it to start.
             (Medium::Usb, Bios::Unknown) if disc.boot.iter().any(|i| i.platform == PC) => {
+                let why = "nobody knows its boot code".to_owned();
+                self.unknown.insert((Boot::Bios, medium), why);
                 return Vec::new();
             }
             (Medium::Usb, Bios::Unknown) => {
@@ -148,7 +152,7 @@ impl<'a> Judge<'a, '_> {
         let mut found = false;
         for volume in volumes.iter().copied() {
             let place = self.place(volume);
-            let Some(id) = find_file(volume, &removable) else { continue };
+            let Some(id) = self.find_file(volume, &removable) else { continue };
             found = true;
             let Some(image) = self.efi_program(place, id, &[processor]) else {
                 problems.push(format!("{removable} is no program for it"));
@@ -201,7 +205,16 @@ impl<'a> Judge<'a, '_> {
             Program::Other => {
                 // A shim starts the program beside it.
                 let name = format!("/EFI/BOOT/grub{}.efi", processor.efi());
-                let Some(grub) = find_file(volume, &name) else { return Vec::new() };
+                let Some(grub) = self.find_file(volume, &name) else {
+                    // A third program beside it may start others.
+                    let fallback = format!("/EFI/BOOT/fb{}.efi", processor.efi());
+                    let lacks = is_shim(volume, id, processor)
+                        && self.find_file(volume, &fallback).is_none();
+                    return match lacks {
+                        true => vec![format!("the shim finds no {name} beside it")],
+                        false => Vec::new(),
+                    };
+                };
                 let Some(image) = self.efi_program(place, grub, &[processor]) else {
                     return vec![format!("{name} is no program for it")];
                 };
@@ -240,7 +253,7 @@ impl<'a> Judge<'a, '_> {
         };
         let problems = self.grub_starts(&places, &configs, processor);
         // What is in its own memory is not looked into.
-        match searches && !has_any(&places, &configs) {
+        match searches && !self.has_any(&places, &configs) {
             true => Vec::new(),
             false => problems,
         }
@@ -256,7 +269,7 @@ impl<'a> Judge<'a, '_> {
         let processors = self.processors();
         for place in places {
             for path in configs {
-                let Some(id) = find_file(place.1, path) else { continue };
+                let Some(id) = self.find_file(place.1, path) else { continue };
                 if self.grub(*place, id, &processors, false).starts(processor) {
                     return Vec::new();
                 }
@@ -267,7 +280,7 @@ impl<'a> Judge<'a, '_> {
             [name] => name,
             _ => "grub.cfg",
         };
-        vec![match has_any(places, configs) {
+        vec![match self.has_any(places, configs) {
             true => format!("no entry of grub.cfg starts a kernel for {processor}"),
             false => format!("GRUB finds no {name} on {}", names.join(" and ")),
         }]
@@ -279,26 +292,26 @@ impl<'a> Judge<'a, '_> {
         for place in Rc::clone(&self.volumes).iter().copied() {
             let (_, volume) = place;
             for path in GRUB_CONFIGS {
-                if let Some(id) = find_file(volume, path) {
+                if let Some(id) = self.find_file(volume, path) {
                     self.grub(place, id, &processors, false);
                 }
             }
-            if let Some(id) = find_file(volume, LOOPBACK) {
+            if let Some(id) = self.find_file(volume, LOOPBACK) {
                 self.grub(place, id, &processors, true);
             }
             for path in refind::CONFIGS {
-                if let Some(id) = find_file(volume, path) {
+                if let Some(id) = self.find_file(volume, path) {
                     self.refind(place, id);
                 }
             }
         }
     }
-}
 
-/// True if one of these files is on one of these file systems.
-fn has_any(places: &[Place<'_>], paths: &[&str]) -> bool {
-    let mut all = places.iter().flat_map(|place| paths.iter().map(move |path| (place.1, path)));
-    all.any(|(volume, path)| find_file(volume, path).is_some())
+    /// True if one of these files is on one of these file systems.
+    fn has_any(&mut self, places: &[Place<'_>], paths: &[&str]) -> bool {
+        let mut all = places.iter().flat_map(|place| paths.iter().map(move |path| (place.1, path)));
+        all.any(|(volume, path)| self.find_file(volume, path).is_some())
+    }
 }
 
 /// What is wrong with an image of the boot catalog, or on the way to it. Code of a stick knows where
@@ -314,6 +327,15 @@ fn unsound(image: &BootImage, medium: Medium) -> Option<String> {
 /// What firmware starts of a disk that nobody chose anything on.
 fn removable(processor: Processor) -> String {
     format!("/EFI/BOOT/BOOT{}.EFI", processor.efi().to_ascii_uppercase())
+}
+
+/// True for a shim that starts `grubx64.efi`: some have another name in them.
+fn is_shim(volume: &Volume, id: NodeId, processor: Processor) -> bool {
+    let content = volume.head(id, MAX_SHIM).unwrap_or_default();
+    let name = format!("\\grub{}.efi", processor.efi());
+    let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let has = |word: &[u8]| content.windows(word.len()).any(|window| window == word);
+    has(SHIM) && has(&name)
 }
 
 /// What a program for UEFI is, by its sections.

@@ -13,13 +13,12 @@ use crate::{
     kind::boot::{
         Processor,
         grub::{self, Command, Word},
-        paths::find,
     },
     tree::NodeId,
 };
 
 /// How many files one configuration leads to.
-const MAX_FILES: usize = 32;
+const MAX_FILES: usize = 64;
 
 /// How many commands of a file are followed, and how many blocks.
 const MAX_COMMANDS: usize = 1 << 16;
@@ -37,7 +36,10 @@ const MAX_LINE: usize = 64 << 10;
 const MAX_INITRDS: usize = 64;
 
 /// How many files are looked for in all.
-pub(super) const MAX_LOOKUPS: u32 = 1 << 12;
+pub(super) const MAX_LOOKUPS: u32 = 1 << 14;
+
+/// How many bytes are read of all configurations, made of their variables, and remembered of these.
+pub(super) const MAX_TOTAL: u64 = 64 << 20;
 
 /// How the name of a device starts that is one or several of the image's file systems: their
 /// numbers follow. GRUB itself has no such names.
@@ -77,6 +79,17 @@ struct State {
     variables: BTreeMap<String, Value>,
 }
 
+impl State {
+    /// Bytes that are copied where it is remembered.
+    fn cost(&self) -> u64 {
+        let all = self.variables.iter().map(|(name, value)| match value {
+            Value::Text(text) => name.len() + text.len(),
+            Value::Unknown => name.len(),
+        });
+        all.sum::<usize>() as u64
+    }
+}
+
 /// Where a path leads.
 enum Target {
     /// Into one of these.
@@ -94,6 +107,10 @@ struct Entry<'a> {
     whole: bool,
     /// All of it is known.
     known: bool,
+    /// It is started as a BIOS does it.
+    bios: bool,
+    /// It is memdisk, whose initramfs is an image of a floppy.
+    memdisk: bool,
 }
 
 /// One file that is being read.
@@ -135,6 +152,9 @@ impl<'a> Judge<'a, '_> {
         while let Some(((number, id), mut state)) = queue.pop() {
             let Some(place) = self.numbered(number) else { continue };
             let Some(text) = self.text(place, id) else { continue };
+            if self.spend(text.len() as u64).is_none() {
+                break;
+            }
             let own = String::from_utf8_lossy(&place.1.tree.path(id)).into_owned();
             let folder = own.rsplit_once('/').map_or("", |(folder, _)| folder);
             let prefix = Value::Text(format!("({OURS}{number}){folder}"));
@@ -158,9 +178,15 @@ impl<'a> Judge<'a, '_> {
             offer.other |= reading.offer.other;
             offer.processors.extend(reading.offer.processors);
             for (file, state) in reading.next {
-                if seen.len() < MAX_FILES && seen.insert(file) {
-                    queue.push((file, state));
+                if seen.contains(&file) {
+                    continue;
                 }
+                if seen.len() >= MAX_FILES {
+                    self.limit("more files of GRUB's configuration than are followed");
+                    break;
+                }
+                seen.insert(file);
+                queue.push((file, state));
             }
         }
         self.grubs.insert(first, offer.clone());
@@ -175,7 +201,11 @@ impl<'a> Judge<'a, '_> {
         let mut blocks: Vec<(usize, usize, State)> = Vec::new();
         let mut opened = 0;
         let mut sound = true;
-        for command in grub::commands(text).take(MAX_COMMANDS) {
+        for (index, command) in grub::commands(text).enumerate() {
+            if index >= MAX_COMMANDS {
+                self.limit("more commands of GRUB than are followed");
+                break;
+            }
             while let Some((_, outer, state)) = blocks.pop_if(|(depth, ..)| command.depth <= *depth)
             {
                 self.finish(on);
@@ -195,14 +225,19 @@ impl<'a> Judge<'a, '_> {
             if command.opens && is_block.contains(&command.name()) {
                 self.finish(on);
                 opened += 1;
-                if opened > MAX_BLOCKS {
+                if opened > MAX_BLOCKS || blocks.len() >= MAX_DEPTH {
+                    self.limit("more blocks of GRUB's configuration than are followed");
                     break;
                 }
-                if blocks.len() < MAX_DEPTH {
-                    blocks.push((command.depth, on.outer, on.state.clone()));
-                    on.outer = command.conditions;
+                if self.spend(on.state.cost()).is_none() {
+                    break;
                 }
+                blocks.push((command.depth, on.outer, on.state.clone()));
+                on.outer = command.conditions;
                 continue;
+            }
+            if self.spend(command.words.len() as u64).is_none() {
+                break;
             }
             self.command(on, &command);
         }
@@ -230,14 +265,18 @@ impl<'a> Judge<'a, '_> {
             }
             "set" => {
                 if let Some(word) = command.arguments().first() {
-                    on.assign(word, conditional);
+                    self.assign(on, word, conditional);
                 }
             }
             "source" | "." | "configfile" | "extract_entries_source" => {
                 let Some(word) = command.arguments().first() else { return };
-                let path = on.expand(word);
+                let Some(path) = self.expanded(on, word) else { return };
                 let Some(found) = self.file(on, command, &path) else { return };
-                if let Some(((number, _), id)) = found.filter(|_| on.next.len() < MAX_FILES) {
+                let Some(((number, _), id)) = found else { return };
+                if on.next.len() >= MAX_FILES {
+                    return self.limit("more files of GRUB's configuration than are followed");
+                }
+                if self.spend(on.state.cost()).is_some() {
                     on.next.push(((number, id), on.state.clone()));
                 }
             }
@@ -245,7 +284,7 @@ impl<'a> Judge<'a, '_> {
                 let options = |word: &&Word| word.text().is_some_and(|w| w.starts_with("--"));
                 let word = command.arguments().iter().find(|word| !options(word));
                 let Some(word) = word else { return };
-                let path = on.expand(word);
+                let Some(path) = self.expanded(on, word) else { return };
                 if let Some(Some((place, id))) = self.file(on, command, &path) {
                     on.offer.other = true;
                     self.efi_program(place, id, on.processors);
@@ -255,13 +294,13 @@ impl<'a> Judge<'a, '_> {
             | "ntldr" | "appleloader" | "freedos" => on.offer.other = true,
             name if name.contains('=') => {
                 if let Some(word) = command.words.first() {
-                    on.assign(word, conditional);
+                    self.assign(on, word, conditional);
                 }
             }
             _ => {
                 // `name=$value` has a variable in its first word.
                 if let Some(word) = command.words.first().filter(|word| word.text().is_none()) {
-                    on.assign(word, conditional);
+                    self.assign(on, word, conditional);
                 }
             }
         }
@@ -276,28 +315,72 @@ impl<'a> Judge<'a, '_> {
         path: &str,
     ) -> Option<Option<(Place<'a>, NodeId)>> {
         let Target::Image(numbers, path) = on.target(path) else { return None };
-        self.lookups = self.lookups.checked_sub(1)?;
-        let at = on.location();
+        self.look()?;
         let found = numbers.iter().find_map(|number| {
             let place = self.numbered(*number)?;
-            Some((place, self.named(place, &path, &at)?))
+            Some((place, self.find_file(place.1, &path)?))
         });
         let (name, line) = (command.name(), command.line);
         if found.is_none() && on.tested.is_some() {
             return Some(None);
         }
-        let volumes = Rc::clone(&self.volumes);
+        let places: Vec<_> = numbers.iter().filter_map(|number| self.numbered(*number)).collect();
+        let other = match found {
+            Some(_) => String::new(),
+            None => places.iter().map(|(_, volume)| self.misspelled(volume, &path)).collect(),
+        };
         self.expect(
             &GRUB_FILE,
             found.is_some(),
             || on.location(),
             || {
-                let names: Vec<_> =
-                    numbers.iter().filter_map(|number| name_of(&volumes, *number)).collect();
-                format!("line {line}, {name}: no file {path} on {}", names.join(" or "))
+                let names: Vec<_> = places.iter().map(|(_, volume)| volume.name.as_str()).collect();
+                format!("line {line}, {name}: no file {path} on {}{other}", names.join(" or "))
             },
         );
         Some(found)
+    }
+
+    /// Takes bytes from those that may still be read or made.
+    fn spend(&mut self, bytes: u64) -> Option<()> {
+        match self.text.checked_sub(bytes) {
+            Some(left) => {
+                self.text = left;
+                Some(())
+            }
+            None => {
+                self.limit("more of GRUB's configuration than is followed");
+                None
+            }
+        }
+    }
+
+    /// Takes one from the files that may still be looked for.
+    fn look(&mut self) -> Option<()> {
+        match self.lookups.checked_sub(1) {
+            Some(left) => {
+                self.lookups = left;
+                Some(())
+            }
+            None => {
+                self.limit("more files that GRUB looks for than are followed");
+                None
+            }
+        }
+    }
+
+    /// A word with what is known of its variables, if it may still be made.
+    fn expanded(&mut self, on: &Reading<'a, '_>, word: &Word) -> Option<String> {
+        let text = on.expand(word);
+        self.spend(text.len() as u64)?;
+        Some(text)
+    }
+
+    fn assign(&mut self, on: &mut Reading<'a, '_>, word: &Word, conditional: bool) {
+        let Some(text) = self.expanded(on, word) else { return };
+        if !on.assign(&text, conditional) {
+            self.limit("more variables of GRUB than are followed");
+        }
     }
 
     fn linux(&mut self, on: &mut Reading<'a, '_>, command: &Command) {
@@ -305,9 +388,10 @@ impl<'a> Judge<'a, '_> {
         let mut words = Vec::new();
         let mut len = 0;
         for word in command.arguments() {
-            let word = on.expand(word);
+            let Some(word) = self.expanded(on, word) else { return };
             len += word.len();
             if len > MAX_LINE {
+                self.limit("a longer command line of GRUB than is followed");
                 break;
             }
             words.push(word);
@@ -318,6 +402,7 @@ impl<'a> Judge<'a, '_> {
             return;
         };
         on.offer.kernels += 1;
+        let memdisk = path.to_ascii_lowercase().ends_with("memdisk");
         // A variable that nobody sets is nothing.
         let rest: Vec<_> = rest.iter().filter(|word| !word.contains("${")).collect();
         on.entry = Some(Entry {
@@ -325,19 +410,25 @@ impl<'a> Judge<'a, '_> {
             initrds: Vec::new(),
             line: grub::line(rest),
             whole: true,
-            known: true,
+            known: !memdisk,
+            bios: command.name() == "linux16",
+            memdisk,
         });
     }
 
     fn initrd_of(&mut self, on: &mut Reading<'a, '_>, command: &Command) {
-        for word in command.arguments().iter().take(MAX_INITRDS) {
-            let path = on.expand(word);
+        for (index, word) in command.arguments().iter().enumerate() {
+            if index >= MAX_INITRDS {
+                return self.limit("more files of an initramfs than are followed");
+            }
+            let Some(path) = self.expanded(on, word) else { return };
             let found = self.file(on, command, &path);
             let Some(entry) = &mut on.entry else { continue };
             match found {
                 // `newc:` and a variable, for example.
                 None => entry.known = false,
                 Some(None) => entry.whole = false,
+                Some(Some(_)) if entry.memdisk => {}
                 Some(Some(found)) => entry.initrds.push(found),
             }
         }
@@ -354,6 +445,7 @@ impl<'a> Judge<'a, '_> {
             processors: on.processors,
             at: on.location(),
             complete: entry.known && entry.whole,
+            bios: entry.bios,
         };
         let processor = self.start(&start);
         if let Some(processor) = processor.filter(|_| entry.whole) {
@@ -377,7 +469,7 @@ impl<'a> Judge<'a, '_> {
         let mut variable = None;
         let mut names = Vec::new();
         for word in command.arguments() {
-            let word = on.expand(word);
+            let Some(word) = self.expanded(on, word) else { return };
             match word.as_str() {
                 "--file" | "-f" => by = "file",
                 "--label" | "-l" | "--fs-label" => by = "label",
@@ -397,12 +489,13 @@ impl<'a> Judge<'a, '_> {
         if name.contains("${") {
             return on.forget(&variable);
         }
-        let Some(left) = self.lookups.checked_sub(1) else { return };
-        self.lookups = left;
+        if self.look().is_none() {
+            return;
+        }
         let mut found = Vec::new();
         for (number, volume) in Rc::clone(&self.volumes).iter() {
             let is = match by {
-                "file" => find(volume, name).or_else(|| self.caseless(volume, name)).is_some(),
+                "file" => self.find(volume, name).is_some(),
                 "label" => volume.label == *name,
                 "fs-uuid" => volume.uuid.eq_ignore_ascii_case(name),
                 _ => false,
@@ -430,11 +523,6 @@ impl<'a> Judge<'a, '_> {
             on.set_device(&variable, found, command.conditions > on.outer);
         }
     }
-}
-
-fn name_of(volumes: &[Place<'_>], number: usize) -> Option<String> {
-    let found = volumes.iter().find(|(other, _)| *other == number);
-    found.map(|(_, volume)| volume.name.clone())
 }
 
 impl<'a> Reading<'a, '_> {
@@ -473,10 +561,9 @@ impl<'a> Reading<'a, '_> {
         }
     }
 
-    /// Sets a variable as `name=value` says.
-    fn assign(&mut self, word: &Word, conditional: bool) {
-        let text = self.expand(word);
-        let Some((name, value)) = text.split_once('=') else { return };
+    /// Sets a variable as `name=value` says. False where there are too many.
+    fn assign(&mut self, text: &str, conditional: bool) -> bool {
+        let Some((name, value)) = text.split_once('=') else { return true };
         if name == "root" {
             let device = value.trim_start_matches('(').trim_end_matches(')');
             match numbers(device) {
@@ -485,26 +572,29 @@ impl<'a> Reading<'a, '_> {
                 None if conditional => {}
                 None => self.state.root = None,
             }
-            return;
+            return true;
         }
         let known = !conditional && !value.contains("${") && value.len() <= MAX_VALUE;
         let value = if known { Value::Text(value.to_owned()) } else { Value::Unknown };
-        self.set(name, value);
+        self.set(name, value)
     }
 
-    fn set(&mut self, name: &str, value: Value) {
+    /// Sets a variable. False where there are too many.
+    fn set(&mut self, name: &str, value: Value) -> bool {
         let variables = &mut self.state.variables;
-        if name.len() <= MAX_VALUE
-            && (variables.len() < MAX_VARIABLES || variables.contains_key(name))
-        {
+        let fits = name.len() <= MAX_VALUE
+            && (variables.len() < MAX_VARIABLES || variables.contains_key(name));
+        if fits {
             variables.insert(name.to_owned(), value);
         }
+        fits
     }
 
     /// Sets a variable to one of these file systems.
     fn set_device(&mut self, name: &str, mut numbers: Vec<usize>, conditional: bool) {
         if name != "root" {
-            return self.set(name, Value::Text(device(&numbers)));
+            self.set(name, Value::Text(device(&numbers)));
+            return;
         }
         if conditional && let Some(old) = &self.state.root {
             numbers.extend(old);
@@ -517,7 +607,7 @@ impl<'a> Reading<'a, '_> {
     fn forget(&mut self, name: &str) {
         match name {
             "root" => self.state.root = None,
-            _ => self.set(name, Value::Unknown),
+            _ => _ = self.set(name, Value::Unknown),
         }
     }
 }

@@ -1,21 +1,21 @@
 //! What ISOLINUX does with a disc: it looks for its modules and its configuration, and follows it.
 //! SYSLINUX 6, `core/fs/iso9660`, `core/elflink/load_env32.c`.
 
+use std::collections::BTreeMap;
+
 use image_formats::bytes::Region;
 use image_model::Location;
 
 use super::{
-    ISOLINUX_DEFAULT, ISOLINUX_FILE, ISOLINUX_INCLUDE, ISOLINUX_MODULE, Judge, Place,
+    FILE_CASE, ISOLINUX_DEFAULT, ISOLINUX_FILE, ISOLINUX_INCLUDE, ISOLINUX_MODULE, Judge, Place,
+    is_file,
     isolinux_cfg::{self, Config, Label, Type},
     linux::Start,
 };
 use crate::{
     el_torito::BootImage,
-    kind::boot::{
-        Processor,
-        paths::{find_file, lexical},
-    },
-    tree::{Kind, NodeId, display},
+    kind::boot::{Processor, paths::lexical},
+    tree::{NodeId, display},
     volume::{MAX_TEXT, Volume},
 };
 
@@ -38,11 +38,10 @@ const LIBRARIES: [&str; 5] =
 /// The most of a module, and of ISOLINUX itself, that is searched for names.
 const MAX_MODULE: u64 = 1 << 20;
 
-/// How many folders of PATH are searched, and how many files make one initramfs.
-const MAX_PATH: usize = 16;
+/// How many files make one initramfs.
 const MAX_INITRDS: usize = 64;
 
-/// How many labels of one file are followed.
+/// How many labels of one file are followed that are not started by themselves.
 const MAX_FOLLOWED: usize = 64;
 
 /// Ends of names that are no kernels: they are started in other ways.
@@ -101,40 +100,59 @@ impl<'a> Judge<'a, '_> {
                 format!("INCLUDE {file}: {}", why.clone().unwrap_or_default())
             });
         }
-        let labels: Vec<_> =
-            config.labels.iter().filter(|label| !label.disabled).take(MAX_FOLLOWED).collect();
-        let starts: Vec<bool> =
-            labels.iter().map(|label| self.label(place, at(), folder, config, label)).collect();
+        if config.more {
+            self.limit("more of isolinux.cfg than is followed");
+        }
+        let named = |word: &str| config.labels.iter().position(|label| label.name == word);
+        let default = config.default.as_deref().unwrap_or_default();
+        let word = first(default);
+        let timeout = first(config.ontimeout.as_deref().unwrap_or_default());
+        let chosen = named(word);
+        // A menu has a choice of its own where DEFAULT is the menu.
+        let own = || config.labels.iter().position(|label| label.default && !label.disabled);
+        let shown = || config.labels.iter().position(|label| !label.disabled);
+        let by_itself = chosen.or_else(own).or_else(shown);
+        let late = named(timeout);
+        let mut starts = BTreeMap::new();
+        let followed = |index: &usize| !config.labels[*index].disabled;
+        let others = (0..config.labels.len()).filter(followed).take(MAX_FOLLOWED);
+        for index in by_itself.into_iter().chain(late).chain(others) {
+            starts.entry(index).or_insert_with(|| {
+                let label = &config.labels[index];
+                self.label(place, at(), folder, config, label)
+            });
+        }
         let ui = config.ui.as_ref();
         let ui = ui.is_some_and(|ui| self.module_of(place, at(), folder, config, ui, "UI"));
-        let default = config.default.as_deref().unwrap_or_default();
-        let word = default.split_ascii_whitespace().next().unwrap_or_default();
-        let named = labels.iter().position(|label| label.name == word);
         let file = self.lookup(volume, folder, word).filter(|_| !word.is_empty());
-        let module = named.is_some()
+        let module = chosen.is_some()
             || is_module(word) && self.module_of(place, at(), folder, config, default, "DEFAULT");
-        let something = named.is_some() || file.is_some() || is_module(word);
+        let something = chosen.is_some() || file.is_some() || is_module(word);
         let nothing = word.is_empty() && config.ui.is_some();
-        self.expect(&ISOLINUX_DEFAULT, something || nothing, at, || {
+        let labels = || {
             let labels: Vec<_> = config.labels.iter().map(|label| label.name.as_str()).collect();
-            match word {
-                "" => "neither DEFAULT nor UI".to_owned(),
-                _ => {
-                    format!("DEFAULT is {word}, no file, and the labels are {}", labels.join(", "))
-                }
-            }
+            labels.join(", ")
+        };
+        self.expect(&ISOLINUX_DEFAULT, something || nothing, at, || match word {
+            "" => "neither DEFAULT nor UI".to_owned(),
+            _ => format!("DEFAULT is {word}, no file, and the labels are {}", labels()),
+        });
+        let waits = timeout.is_empty()
+            || late.is_some()
+            || is_module(timeout)
+            || self.lookup(volume, folder, timeout).is_some();
+        self.expect(&ISOLINUX_DEFAULT, waits, at, || {
+            format!("ONTIMEOUT is {timeout}, no file, and the labels are {}", labels())
         });
         // A menu that cannot be loaded leaves a prompt.
         if config.ui.is_some() && !ui || config.ui.is_none() && is_module(word) && !module {
             return false;
         }
-        // A menu has a choice of its own where DEFAULT is the menu.
-        let own = || labels.iter().position(|label| label.default);
-        let local = |chosen: &usize| labels.get(*chosen).is_some_and(|l| l.kind == Type::Local);
-        match named.or_else(own).or((!labels.is_empty()).then_some(0)) {
+        let local = |chosen: &usize| config.labels[*chosen].kind == Type::Local;
+        match by_itself {
             // It starts what is on the machine, and the others are for who chooses.
-            Some(chosen) if local(&chosen) => starts.contains(&true),
-            Some(chosen) => starts.get(chosen) == Some(&true),
+            Some(chosen) if local(&chosen) => starts.values().any(|starts| *starts),
+            Some(chosen) => starts.get(&chosen) == Some(&true),
             None => ui || module || file.is_some(),
         }
     }
@@ -167,6 +185,7 @@ impl<'a> Judge<'a, '_> {
         let found = self
             .expect(&ISOLINUX_FILE, kernel.is_some(), here, || format!("{what}: no file {name}"));
         let Some(kernel) = kernel.filter(|_| found) else { return false };
+        self.spelling(volume, folder, name, &at);
         let other = label.kind == Type::Kernel && OTHERS.iter().any(|end| lower.ends_with(end));
         if other || matches!(label.kind, Type::Other | Type::Config) {
             return true;
@@ -178,11 +197,12 @@ impl<'a> Judge<'a, '_> {
         let in_append = append.split_ascii_whitespace().filter_map(|w| w.strip_prefix("initrd="));
         let mut initrds = Vec::new();
         let mut all = true;
-        for name in in_append
-            .chain(label.initrd.as_deref())
-            .flat_map(|list| list.split(','))
-            .take(MAX_INITRDS)
-        {
+        let lists = in_append.chain(label.initrd.as_deref());
+        for (index, name) in lists.flat_map(|list| list.split(',')).enumerate() {
+            if index >= MAX_INITRDS {
+                self.limit("more files of an initramfs than are followed");
+                break;
+            }
             let name = name.trim();
             if name.is_empty() {
                 continue;
@@ -191,6 +211,9 @@ impl<'a> Judge<'a, '_> {
             all &= self.expect(&ISOLINUX_FILE, id.is_some(), here, || {
                 format!("INITRD of {what}: no file {name}")
             });
+            if id.is_some() {
+                self.spelling(volume, folder, name, &at);
+            }
             initrds.extend(id.map(|id| (place, id)));
         }
         // What follows the name of a kernel comes before what is appended.
@@ -205,6 +228,7 @@ impl<'a> Judge<'a, '_> {
             processors: &[Processor::X86_64],
             at,
             complete: !memdisk,
+            bios: true,
         };
         self.start(&start).is_some() && all
     }
@@ -257,7 +281,7 @@ impl<'a> Judge<'a, '_> {
         config: &Config,
         name: &str,
     ) -> Option<NodeId> {
-        let more = config.path.iter().map(String::as_str).take(MAX_PATH).chain(FOLDERS);
+        let more = config.path.iter().map(String::as_str).chain(FOLDERS);
         [folder].into_iter().chain(more).find_map(|folder| self.lookup(volume, folder, name))
     }
 
@@ -265,13 +289,31 @@ impl<'a> Judge<'a, '_> {
     /// letters.
     fn lookup(&mut self, volume: &Volume, folder: &str, name: &str) -> Option<NodeId> {
         let path = join(folder, name);
-        let found = find_file(volume, &path).or_else(|| self.caseless(volume, &path))?;
-        matches!(volume.tree.node(found).kind, Kind::File(_)).then_some(found)
+        self.caseless(volume, &path).filter(|id| is_file(volume, *id))
+    }
+
+    /// Tells where a file has other letters than its name in a configuration.
+    fn spelling(&mut self, volume: &Volume, folder: &str, name: &str, at: &Location) {
+        let path = join(folder, name);
+        let exact = self.find(volume, &path).is_some();
+        let other = if exact { None } else { self.caseless(volume, &path) };
+        let other = other.map(|id| display(&volume.tree.path(id))).unwrap_or_default();
+        self.expect(
+            &FILE_CASE,
+            exact,
+            || at.clone(),
+            || format!("{path} is {other} on {}", volume.name),
+        );
     }
 }
 
 fn join(folder: &str, name: &str) -> String {
     lexical(&if name.starts_with('/') { name.to_owned() } else { format!("{folder}/{name}") })
+}
+
+/// The first word of a value.
+fn first(value: &str) -> &str {
+    value.split_ascii_whitespace().next().unwrap_or_default()
 }
 
 fn is_module(name: &str) -> bool {

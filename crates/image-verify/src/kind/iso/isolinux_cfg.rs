@@ -15,6 +15,9 @@ const MAX_LINE: usize = 4095;
 /// How many labels are kept: more than a menu can show.
 const MAX_LABELS: usize = 512;
 
+/// How many folders of PATH are kept.
+const MAX_PATH: usize = 16;
+
 /// What a file, and those that it includes, say.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Config {
@@ -22,10 +25,14 @@ pub(super) struct Config {
     pub(super) ui: Option<String>,
     /// A label, or what is started by its name.
     pub(super) default: Option<String>,
+    /// The same where nobody chooses in time.
+    pub(super) ontimeout: Option<String>,
     /// What can be chosen.
     pub(super) labels: Vec<Label>,
     /// Folders in which modules are looked for as well.
     pub(super) path: Vec<String>,
+    /// There is more than is kept.
+    pub(super) more: bool,
     /// Each `INCLUDE`: the file, and why it could not be read.
     pub(super) includes: Vec<(String, Option<String>)>,
 }
@@ -142,6 +149,7 @@ pub(super) fn parse(main: &str, read: &mut dyn FnMut(&str) -> Result<String, Str
             ("label", label) => {
                 finish(label, &append);
                 open_label = config.labels.len() < MAX_LABELS;
+                config.more |= !open_label;
                 if open_label {
                     let name = first(rest);
                     let kernel = name.clone();
@@ -150,7 +158,16 @@ pub(super) fn parse(main: &str, read: &mut dyn FnMut(&str) -> Result<String, Str
             }
             ("default", _) => config.default = Some(rest.to_owned()),
             ("ui", _) => config.ui = Some(rest.to_owned()),
-            ("path", _) => config.path.extend(rest.split(':').map(str::to_owned)),
+            ("ontimeout", _) => config.ontimeout = Some(rest.to_owned()),
+            ("path", _) => {
+                for folder in rest.split(':') {
+                    if config.path.len() >= MAX_PATH {
+                        config.more = true;
+                        break;
+                    }
+                    config.path.push(folder.to_owned());
+                }
+            }
             (keyword, Some(label)) => {
                 if let Some((_, kind)) = TYPES.iter().find(|(word, _)| *word == keyword) {
                     (label.kind, label.kernel) = (*kind, rest.to_owned());

@@ -17,6 +17,9 @@ use crate::{
 /// How much of a kernel tells what it is.
 const HEAD: u64 = 64 << 10;
 
+/// How a script for iPXE starts, which takes it as an initramfs.
+const SCRIPT: &[u8] = b"#!ipxe";
+
 /// A kernel that can be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kernel {
@@ -38,12 +41,21 @@ pub(super) struct Start<'a, 's> {
     pub(super) at: Location,
     /// All of the command line and of the initramfs is known.
     pub(super) complete: bool,
+    /// It is started as a BIOS does it.
+    pub(super) bios: bool,
 }
 
 impl<'a> Judge<'a, '_> {
     /// Judges what is started. The processor of the kernel, if it is one.
     pub(super) fn start(&mut self, start: &Start<'a, '_>) -> Option<Processor> {
         let (place, id) = start.kernel;
+        if start.bios {
+            let head = place.1.head(id, HEAD).unwrap_or_default();
+            if kernel::is_boot_sector(&head, place.1.tree.node(id).size) {
+                // No Linux: what it is given is its own affair.
+                return Some(Processor::X86_64);
+            }
+        }
         let kernel = self.kernel(place, id, start.processors);
         let initrds = self.initramfs(&start.initrds);
         let kernel = kernel?;
@@ -116,12 +128,16 @@ impl<'a> Judge<'a, '_> {
         listed
     }
 
-    /// Judges a file for an initramfs, once.
+    /// Judges a file for an initramfs, once. What is something else is not.
     fn initrd(&mut self, (number, volume): Place<'a>, id: NodeId) -> Option<Rc<Initrd>> {
         if let Some(known) = self.initrds.get(&(number, id)) {
             return known.clone();
         }
         let at = || volume.tree.location(id);
+        if volume.head(id, SCRIPT.len() as u64).is_ok_and(|head| head == SCRIPT) {
+            self.initrds.insert((number, id), None);
+            return None;
+        }
         let opened = volume.open(id);
         let error = opened.as_ref().err().map(ToString::to_string);
         self.expect(&INITRD, error.is_none(), at, || error.clone().unwrap_or_default());
@@ -136,6 +152,9 @@ impl<'a> Judge<'a, '_> {
     pub(super) fn judge_initrd(&mut self, listed: &Initrd, at: impl Fn() -> Location) {
         let broken = listed.broken.clone();
         self.expect(&INITRD, broken.is_none(), &at, || broken.unwrap_or_default());
+        if let Some(limit) = &listed.limit {
+            self.limit(&format!("an initramfs has {limit}"));
+        }
         let unknown = listed.unknown;
         self.expect(&INITRD_COMPRESSION, unknown.is_none(), &at, || {
             format!("{}, which is not looked into", unknown.unwrap_or_default())

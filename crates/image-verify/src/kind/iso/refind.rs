@@ -2,7 +2,7 @@
 //! itself as well.
 
 use super::{Judge, Place, REFIND_FILE};
-use crate::{kind::boot::paths::find_file, tree::NodeId};
+use crate::tree::NodeId;
 
 /// Where it is, beside its program.
 pub(super) const CONFIGS: [&str; 3] =
@@ -18,7 +18,10 @@ impl<'a> Judge<'a, '_> {
         let Some(text) = self.text(place, id) else { return };
         // `volume` in an entry leads to another file system, which is not followed.
         let mut elsewhere = false;
-        for (index, line) in text.lines().take(MAX_LINES).enumerate() {
+        for (index, line) in text.lines().enumerate() {
+            if index >= MAX_LINES {
+                return self.limit("more lines of refind.conf than are followed");
+            }
             let mut words = line.split_ascii_whitespace();
             let key = words.next().unwrap_or_default().to_ascii_lowercase();
             match key.as_str() {
@@ -27,7 +30,7 @@ impl<'a> Judge<'a, '_> {
                 "loader" | "initrd" if !elsewhere => {
                     let Some(path) = words.next() else { continue };
                     let path = path.trim_matches('"').replace('\\', "/");
-                    let found = find_file(volume, &path).is_some();
+                    let found = self.find_file(volume, &path).is_some();
                     self.expect(
                         &REFIND_FILE,
                         found,
