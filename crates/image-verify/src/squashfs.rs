@@ -5,8 +5,10 @@
 //! by as many threads as there are processors. An error is what Linux refuses, or what makes a file
 //! lost or another one; what nobody but `mksquashfs -append` looks at is less.
 //!
-//! In memory are 24 bytes for each inode, 16 for each block, and two blocks for each thread. What
-//! was compressed is decompressed twice at most, so the time is linear in what is there.
+//! In memory are 24 bytes for each inode, 16 for each block, and two blocks for each thread; then
+//! the tree of files. Blocks of data are decompressed once. Those of metadata are once for each
+//! step, and once more for each reference that leads to one that is not kept any more: these are
+//! counted, so the time is linear in what is there.
 
 mod blocks;
 mod checks;
@@ -87,9 +89,11 @@ struct Layout {
 /// `None` where it is no SquashFS.
 fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Judged>, ReadError> {
     out.announce(CHECKS);
-    let mut judge = Judge { region, name, out, unnamed: Vec::new(), unlike: Vec::new() };
+    let mut judge =
+        Judge { region, name, out, unnamed: Vec::new(), unlike: Vec::new(), spent: false };
     let Some(basics) = judge.superblock()? else { return Ok(None) };
     let Some(mut fs) = judge.tables(basics)? else { return Ok(Some(Judged { sound: None })) };
+    fs.reader.allow(fs.layout.reads());
     let ids = judge.ids(&mut fs)?;
     let mut blocks = judge.fragments(&mut fs)?;
     let inodes = judge.inodes(&mut fs, &mut blocks)?;
@@ -99,12 +103,13 @@ fn judge(region: &Region, name: &str, out: &mut Recorder) -> Result<Option<Judge
         judge.export(&mut fs, &inodes)?;
         judge.xattrs(&mut fs)?;
         judge.blocks(&mut fs, blocks)?;
+        fs.reader.allow(fs.layout.reads());
         judge.paths(&mut fs, &inodes)?;
     } else {
         judge.blocks(&mut fs, blocks)?;
     }
     judge.flags(&fs.layout.superblock);
-    let sound = ids.filter(|_| sound).map(|ids| Sound { fs, ids });
+    let sound = ids.filter(|_| sound && !judge.spent).map(|ids| Sound { fs, ids });
     Ok(Some(Judged { sound }))
 }
 
@@ -115,6 +120,8 @@ struct Judge<'a> {
     out: &'a mut Recorder,
     /// Findings whose path is looked up when all directories are known.
     unnamed: Vec<(usize, Whose)>,
+    /// More metadata blocks were asked for than are read.
+    spent: bool,
     /// What the flags say and is not so.
     unlike: Vec<&'static str>,
 }
@@ -214,6 +221,14 @@ impl Judge<'_> {
         error: MetadataError,
     ) -> Result<(), ReadError> {
         let error = error.machine()?;
+        let mut check = check;
+        if matches!(error, MetadataError::Reads { .. }) {
+            // All that comes after is not read either.
+            if std::mem::replace(&mut self.spent, true) {
+                return Ok(());
+            }
+            check = &LIMITS;
+        }
         let place = Place { structure, at: error.at(), len: 0 };
         self.expect_of(
             check,

@@ -14,7 +14,7 @@ use crate::{
 /// `SQUASHFS_METADATA_SIZE`: the most bytes of a metadata block.
 pub const METADATA_SIZE: usize = 8192;
 
-/// How many blocks are kept: 8 MiB.
+/// How many blocks are kept where nobody says something else: 8 MiB.
 const KEPT: usize = 1024;
 
 /// A place in a table of metadata blocks: 48 bits for the block and 16 for the byte.
@@ -100,6 +100,12 @@ pub enum MetadataError {
         /// Uncompressed bytes of the block.
         len: usize,
     },
+    /// Blocks were read again and again.
+    #[error("more metadata blocks are read than may be: references jump to and fro")]
+    Reads {
+        /// Where its header is.
+        at: ByteOffset,
+    },
     /// It would be behind the end of its table.
     #[error("its table ends at {end}")]
     PastEnd {
@@ -127,6 +133,7 @@ impl MetadataError {
             | Self::Decode { at, .. }
             | Self::Empty { at }
             | Self::Offset { at, .. }
+            | Self::Reads { at }
             | Self::PastEnd { at, .. } => *at,
         }
     }
@@ -150,13 +157,28 @@ pub struct MetadataBlock {
 pub struct MetadataReader {
     region: Region,
     decoder: Decoder,
+    /// Each at a place that is made of where it is; a power of two.
     kept: Vec<Option<Arc<MetadataBlock>>>,
+    /// How many blocks may be read that are not kept.
+    left: u64,
 }
 
 impl MetadataReader {
     /// Of the file system in `region`.
     pub fn new(region: Region, decoder: Decoder) -> Self {
-        Self { region, decoder, kept: vec![None; KEPT] }
+        Self { region, decoder, kept: vec![None; KEPT], left: u64::MAX }
+    }
+
+    /// Forgets all blocks, and keeps about so many from now on.
+    pub fn keep(&mut self, blocks: usize) {
+        self.decoder = Decoder::new(self.decoder.compressor());
+        self.kept = vec![None; blocks.next_power_of_two().max(2)];
+    }
+
+    /// From now on so many blocks may be read that are not kept. Who follows references reads a
+    /// block for each of them, where they jump: that is a bound for it.
+    pub fn allow(&mut self, reads: u64) {
+        self.left = reads;
     }
 
     /// The file system.
@@ -172,7 +194,8 @@ impl MetadataReader {
     /// The block whose header is at `at`, of a table that ends at `end`.
     pub fn block(&mut self, at: u64, end: u64) -> Result<Arc<MetadataBlock>, MetadataError> {
         // Blocks of a table lie side by side, so that this spreads them.
-        let slot = at.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(54);
+        let unused = 64_u32.saturating_sub(self.kept.len().trailing_zeros());
+        let slot = at.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(unused);
         let slot = usize::try_from(slot).unwrap_or(0);
         if let Some(Some(block)) = self.kept.get(slot)
             && block.at == at
@@ -189,6 +212,7 @@ impl MetadataReader {
 
     fn read(&mut self, at: u64, end: u64) -> Result<MetadataBlock, MetadataError> {
         let whole = self.region.absolute(at);
+        self.left = self.left.checked_sub(1).ok_or(MetadataError::Reads { at: whole })?;
         let past = || MetadataError::PastEnd { at: whole, end: self.region.absolute(end) };
         let start = at.checked_add(MetadataHeader::SIZE).ok_or_else(past)?;
         if start > end {

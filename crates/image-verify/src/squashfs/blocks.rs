@@ -149,12 +149,13 @@ impl Judge<'_> {
     pub(super) fn blocks(&mut self, fs: &mut Fs, mut blocks: Blocks) -> Result<(), ReadError> {
         blocks.list.sort_unstable();
         blocks.list.dedup();
-        self.evaluated(&[&OVERLAP, &EXPANSION_LIMIT, &DATA, &FRAGMENT_BLOCK]);
+        self.evaluated(&[&OVERLAP, &EXPANSION_LIMIT]);
         self.overlaps(&blocks);
         self.compressed(fs, &blocks);
         if !self.expansion(fs, &blocks) {
             return Ok(());
         }
+        self.evaluated(&[&DATA, &FRAGMENT_BLOCK]);
         let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
         let job = Job {
             region: self.region,
@@ -242,7 +243,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether the blocks may be decompressed.
+    /// Whether the blocks may be read and decompressed.
     fn expansion(&mut self, fs: &Fs, blocks: &Blocks) -> bool {
         let (mut len, mut stored) = (0_u64, 0_u64);
         let mut last: Option<Block> = None;
@@ -256,13 +257,17 @@ impl Judge<'_> {
             }
             stored = stored.saturating_add(block.size.stored_len().into());
         }
-        // Overlapping blocks are counted as they are read, and cannot make much of little: no more
-        // than what lies there counts.
         let data = fs.layout.data();
-        let stored = stored.min(data.end.saturating_sub(data.start));
+        let there = data.end.saturating_sub(data.start);
+        let place = self.place("SquashFS data blocks", data.start, there);
+        // One place that is wrong is no reason not to read the others.
+        let few = self.expect(&OVERLAP, stored <= there.saturating_mul(2), place, || {
+            format!("blocks have {stored} bytes, and {there} are there: they are not read")
+        });
+        // Overlapping blocks cannot make much of little: no more than what lies there counts.
+        let stored = stored.min(there);
         let limit = stored.saturating_mul(RATIO).max(UNCHECKED_LEN);
-        let place = self.place("SquashFS data blocks", data.start, data.end - data.start);
-        self.expect(&EXPANSION_LIMIT, len <= limit, place, || {
+        few & self.expect(&EXPANSION_LIMIT, len <= limit, place, || {
             format!("{len} bytes come out of {stored}, and {limit} are the limit")
         })
     }

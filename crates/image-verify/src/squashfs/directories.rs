@@ -13,7 +13,8 @@ use image_formats::{
 
 use super::{
     DIRECTORY_INDEX, DIRECTORY_LINK, DIRECTORY_LINKS, ENTRY_INODE, ENTRY_NUMBER, ENTRY_TYPE, Fs,
-    Judge, LIMITS, LINKS, LIST, Layout, NAME, NAME_ORDER, PARENT, Place, ROOT, UNREACHABLE, Whose,
+    INODE, Judge, LIMITS, LINKS, LIST, Layout, NAME, NAME_ORDER, PARENT, Place, ROOT, UNREACHABLE,
+    Whose,
     inodes::{Inodes, MAX_INODES, RecordId},
     tables::{DIRECTORY_TABLE, INODE_TABLE},
 };
@@ -389,7 +390,14 @@ impl Judge<'_> {
             } else if record.links_left != 0 && record.file_type != FileType::Directory {
                 let (structure, at) = at();
                 let at = self.place(structure, at, 0);
-                let links = fs.inode(place).ok().flatten().map_or(0, |inode| inode.links);
+                let inode = match fs.inode(place) {
+                    Ok(inode) => inode,
+                    Err(error) => {
+                        self.unreadable(&INODE, INODE_TABLE, Whose::Inode(id), error)?;
+                        continue;
+                    }
+                };
+                let links = inode.map_or(0, |inode| inode.links);
                 let names = links.wrapping_sub(record.links_left);
                 self.expect_of(
                     &LINKS,

@@ -447,6 +447,19 @@ impl Judge<'_> {
 }
 
 impl Layout {
+    /// How many metadata blocks may be read to judge all, and again to open it: real ones need one
+    /// or two for each, and some for references to and fro.
+    pub(super) fn reads(&self) -> u64 {
+        let Tables { inodes, directories, fragments, export, ids, xattrs, .. } = &self.tables;
+        let values = xattrs.as_ref().map(|xattrs| &xattrs.values);
+        let streams = [Some(inodes), Some(directories), values];
+        let xattrs = xattrs.as_ref().map(|xattrs| &xattrs.ids);
+        let indexed = [fragments.as_ref(), export.as_ref(), Some(ids), xattrs];
+        let blocks = streams.into_iter().flatten().map(|stream| stream.blocks.len());
+        let blocks = blocks.chain(indexed.into_iter().flatten().map(|table| table.index.len()));
+        8 * blocks.sum::<usize>() as u64 + 100_000
+    }
+
     /// Where data blocks may be.
     pub(super) fn data(&self) -> std::ops::Range<u64> {
         self.tables.data_start..self.tables.inodes.start

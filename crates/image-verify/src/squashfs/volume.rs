@@ -29,6 +29,9 @@ const NODE: usize = 192;
 /// What it takes to know a file with several names again.
 const LINKED: usize = 64;
 
+/// How many metadata blocks an open file system keeps: there may be many.
+const KEPT: usize = 32;
+
 /// Opens it.
 pub(super) fn open(
     region: &Region,
@@ -40,7 +43,12 @@ pub(super) fn open(
     let Sound { mut fs, ids } = sound;
     let tree = Tree::of_volume(format!("{name}, {INODE_TABLE}"), 0);
     let decoder = Decoder::new(fs.reader.compressor());
-    let lists = MetadataReader::new(region.clone(), decoder);
+    let mut lists = MetadataReader::new(region.clone(), decoder);
+    // Lists lie side by side.
+    lists.keep(KEPT);
+    for reader in [&mut lists, &mut fs.reader] {
+        reader.allow(fs.layout.reads());
+    }
     let left = Some(MAX_TREE);
     let mut walk = Walk { fs: &mut fs, lists, ids: &ids, tree, left, linked: HashMap::new() };
     let walked = walk.all();
@@ -49,7 +57,7 @@ pub(super) fn open(
     let mut at = container::raw_at("", region.start().0, SuperBlock::SIZE as u64);
     at.structure = format!("{name}, SquashFS superblock").into();
     if let Err(error) = walked {
-        // All of this was read before.
+        // All of this was read before, but not in this order.
         let error = error.machine()?;
         out.expect(&LIMITS, false, || (at, error.to_string()));
         return Ok(None);
@@ -60,6 +68,8 @@ pub(super) fn open(
     }) {
         return Ok(None);
     }
+    fs.reader.keep(KEPT);
+    fs.reader.allow(u64::MAX);
     Ok(Some(Volume {
         name: name.to_owned(),
         family: Family::Squashfs,

@@ -12,7 +12,7 @@ use image_formats::{
 use zerocopy::little_endian::U64;
 
 use super::{
-    Fs, Judge, Place, Whose, XATTR, XATTR_PREFIX, XATTR_SIZE,
+    Fs, Judge, LIMITS, Place, Whose, XATTR, XATTR_PREFIX, XATTR_SIZE,
     tables::{XATTR_TABLE, Xattrs},
 };
 
@@ -20,6 +20,12 @@ use super::{
 const MAX_NAME: usize = 255;
 /// `XATTR_SIZE_MAX`.
 const MAX_VALUE: u32 = 1 << 16;
+
+/// The most attributes of an inode that are judged: Linux lists 64 KiB of names.
+const MAX_COUNT: u32 = 1 << 16;
+
+/// The most values that are judged and not with their names.
+const MAX_FAR: usize = 1 << 20;
 
 /// What attributes may still take: entries that share what they lead to would make little much.
 struct Budget {
@@ -61,7 +67,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// The attributes of an inode. False where they overlap.
+    /// The attributes of an inode. False where they overlap, or no more are judged.
     fn set(
         &mut self,
         fs: &mut Fs,
@@ -78,10 +84,16 @@ impl Judge<'_> {
         }) {
             return Ok(true);
         }
+        let count = id.count.get();
+        if !self.limit(count <= MAX_COUNT, place, || {
+            format!("{count} attributes of an inode, and {MAX_COUNT} are judged")
+        }) {
+            return Ok(true);
+        }
         let mut values = Vec::new();
         let (mut size, mut known) = (0_u64, true);
         let mut cursor = fs.reader.cursor(start, end, at);
-        for _ in 0..id.count.get() {
+        for _ in 0..count {
             let entry: XattrEntry = cursor.read()?;
             let kind = entry.entry_type.get();
             let prefix = match kind & XattrEntry::PREFIX {
@@ -138,6 +150,11 @@ impl Judge<'_> {
             }) {
                 return Ok(true);
             }
+            if !self.limit(budget.seen.len() < MAX_FAR, place, || {
+                format!("more than the {MAX_FAR} values that are not with their names")
+            }) {
+                return Ok(false);
+            }
             let mut cursor = fs.reader.cursor(start, end, at);
             let len = cursor.read::<XattrValue>()?.vsize.get();
             if !self.xattr(len <= MAX_VALUE, place, || {
@@ -145,7 +162,8 @@ impl Judge<'_> {
             }) {
                 return Ok(true);
             }
-            let left = budget.far.checked_sub(u64::from(len));
+            let spent = size_of::<XattrValue>() as u64 + u64::from(len);
+            let left = budget.far.checked_sub(spent);
             if !self.xattr(left.is_some(), place, overlap) {
                 return Ok(false);
             }
@@ -159,6 +177,10 @@ impl Judge<'_> {
             format!("{said} bytes of names and values, and they have {size}")
         });
         Ok(true)
+    }
+
+    fn limit(&mut self, holds: bool, place: Place, message: impl FnOnce() -> String) -> bool {
+        holds || self.expect(&LIMITS, false, place, message)
     }
 
     fn xattr(&mut self, holds: bool, place: Place, message: impl FnOnce() -> String) -> bool {

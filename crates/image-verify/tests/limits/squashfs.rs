@@ -442,3 +442,81 @@ fn names_that_are_long() {
         finds(&report, "squashfs-limits");
     }
 }
+
+/// Files whose blocks lie over each other: all of them start at the first byte.
+#[test]
+fn blocks_that_overlap() {
+    let _alone = alone();
+    let mut squash = Squash::new();
+    let names: Vec<_> = (1..=100_000 / LESS as u32)
+        .map(|n| (format!("{n:06}"), squash.file(1, 0, 1, &[(1 << 20) - n]), n, 2))
+        .collect();
+    squash.data_len = 2 << 20;
+    let (list, len) = squash.list(&names);
+    squash.root = squash.directory(list, len, 2, 0);
+    let report = squash.judge();
+    finds(&report, "squashfs-block-overlap");
+    // None of them was read.
+    assert!(report.findings.iter().all(|finding| finding.check != "squashfs-data"));
+}
+
+/// Names that lead from one block of inodes to another one, and back.
+#[test]
+fn names_that_jump() {
+    let _alone = alone();
+    let mut squash = Squash::new();
+    // Each takes half a block.
+    let inodes: Vec<_> =
+        (1..=4000).map(|n| (squash.file(1014 << 20, 1 << 20, 1, &[0; 1014]), n)).collect();
+    let names: Vec<_> = (0..250_000)
+        .map(|name| {
+            let (at, number) = inodes[name * 1237 % inodes.len()];
+            (format!("{name:06}"), at, number, 2)
+        })
+        .collect();
+    let (list, len) = squash.list(&names);
+    squash.root = squash.directory(list, len, 2, 0);
+    let report = squash.judge();
+    let limits = report.findings.iter().filter(|finding| finding.check == "squashfs-limits");
+    let messages: Vec<_> = limits.map(|finding| &*finding.message).collect();
+    assert!(messages.len() == 1 && messages[0].contains("more metadata blocks"), "{messages:?}");
+}
+
+/// Values of attributes that are empty, and elsewhere; and more attributes of an inode than Linux
+/// lists.
+#[test]
+fn attributes_that_are_elsewhere() {
+    const ZEROS: usize = 1 << 16;
+    let _alone = alone();
+    for (ids, count) in [(1, 70_000_u32), (100, 12_000)] {
+        let mut squash = one_file(0, 0, &[]);
+        let mut set = |xattrs: &Vec<u8>, count: u32, size: u32| {
+            let (block, offset) = place(xattrs.len());
+            squash.xattr_ids.extend((u64::from(block) << 16 | u64::from(offset)).to_le_bytes());
+            squash.xattr_ids.extend(count.to_le_bytes());
+            squash.xattr_ids.extend(size.to_le_bytes());
+        };
+        // Every four bytes of these are the length of an empty value.
+        let mut xattrs = Vec::new();
+        let zeros = (ids * count as usize).div_ceil(ZEROS - 4);
+        for _ in 0..zeros {
+            set(&xattrs, 1, ZEROS as u32 + 7);
+            xattrs.extend([0, 0, 1, 0, b'a', 0, 0, 1, 0]);
+            xattrs.resize(xattrs.len() + ZEROS, 0);
+        }
+        for id in 0..ids {
+            set(&xattrs, count, count * 7);
+            for number in 0..count as usize {
+                let value = id * count as usize + number;
+                let (pad, byte) = (value / (ZEROS - 4), value % (ZEROS - 4));
+                let (block, offset) = place(pad * (9 + ZEROS) + 9 + byte);
+                xattrs.extend([0, 1, 1, 0, b'a', 8, 0, 0, 0]);
+                xattrs.extend((u64::from(block) << 16 | u64::from(offset)).to_le_bytes());
+            }
+        }
+        squash.xattrs = xattrs;
+        let report = squash.judge();
+        finds(&report, "squashfs-limits");
+        assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    }
+}

@@ -95,6 +95,9 @@ fn numbers_that_are_too_large() {
     has(&judge_any(edit.bytes), &["squashfs-directory-list"]);
     let mut edit = Edit { bytes: good().to_vec() };
     edit.xattr_id(0, |id| id.count.set(u32::MAX));
+    has(&judge_any(edit.bytes), &["squashfs-limits"]);
+    let mut edit = Edit { bytes: good().to_vec() };
+    edit.xattr_id(0, |id| id.count.set(1 << 16));
     has(&judge_any(edit.bytes), &["squashfs-xattr"]);
     // A header of a directory, with more entries than Linux takes.
     let mut edit = Edit { bytes: good().to_vec() };
