@@ -10,7 +10,7 @@ use std::{
 };
 
 use image_model::{Boot, Outcome, VerificationReport};
-use image_verify::Request;
+use image_verify::{Recorder, Request, disc};
 
 use crate::{
     image::{Draft, Entry, LABEL, MARKER, Part, STORE, scripted},
@@ -167,4 +167,16 @@ fn discs_of_others_boot_as_they_do() {
     memtest86+ia32.iso: uefi-x86_64 from disc does not boot, uefi-x86_64 from usb does not boot, uefi-aarch64 from disc does not boot, uefi-aarch64 from usb does not boot
     memtest86+x64.iso: uefi-aarch64 from disc does not boot, uefi-aarch64 from usb does not boot
     ");
+}
+
+/// Names of Rock Ridge are told from those that boot loaders read without regard to case.
+#[test]
+fn names_of_rock_ridge_are_known() {
+    let discs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/discs/cdfs");
+    assert!(discs.exists(), "{} is not there: run tests/setup.sh", discs.display());
+    for (name, ignores_case) in [("joliet.iso", true), ("rockridge.iso", false)] {
+        let bytes = Arc::new(File::open(discs.join(name)).unwrap()) as _;
+        let disc = disc::verify(&bytes, &mut Recorder::default()).unwrap();
+        assert_eq!(disc.volume.unwrap().files.ignores_case(), ignores_case, "{name}");
+    }
 }

@@ -203,7 +203,7 @@ pub(crate) fn section<'v>(
     id: NodeId,
     image: &pe::Image,
     name: &str,
-) -> Option<io::Result<impl io::Read + 'v>> {
+) -> Option<io::Result<impl io::Read + use<'v>>> {
     let section = image.section(name)?;
     let start = u64::from(section.pointer_to_raw_data.get());
     let sizes = [section.virtual_size.get(), section.size_of_raw_data.get()];

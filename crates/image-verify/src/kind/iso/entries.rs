@@ -1,7 +1,7 @@
 //! systemd-boot and unified kernel images. UAPI Group, Boot Loader Specification and Unified Kernel
 //! Image.
 
-use std::{io::Read as _, rc::Rc};
+use std::{io::Read, rc::Rc};
 
 use image_formats::pe;
 
@@ -16,6 +16,7 @@ use crate::{
         loader::{glob, pairs, uncounted},
     },
     tree::{NodeId, display},
+    volume::Volume,
 };
 
 /// How many files of a folder are followed.
@@ -109,7 +110,10 @@ impl<'a> Judge<'a, '_> {
             &ENTRY_DEFAULT,
             names.iter().any(fits),
             || volume.tree.location(id),
-            || format!("default is {pattern}, and the entries are {}", names.join(", ")),
+            || {
+                let names = &names[..names.len().min(MAX_FOLLOWED)];
+                format!("default is {pattern}, and the entries are {}", names.join(", "))
+            },
         );
     }
 
@@ -189,6 +193,22 @@ impl<'a> Judge<'a, '_> {
         starts
     }
 
+    /// The content of a section. What is before it is read as well, and costs as much.
+    pub(super) fn section<'v>(
+        &mut self,
+        volume: &'v Volume,
+        id: NodeId,
+        image: &pe::Image,
+        name: &str,
+    ) -> Option<impl Read + use<'v>> {
+        let start = u64::from(image.section(name)?.pointer_to_raw_data.get());
+        if !self.initrd_budget.take(start.min(volume.tree.node(id).size)) {
+            self.limit("programs for UEFI have more bytes than are read");
+            return None;
+        }
+        section(volume, id, image, name)?.ok()
+    }
+
     /// Judges a unified kernel image. True if it starts.
     pub(super) fn uki(
         &mut self,
@@ -214,12 +234,12 @@ impl<'a> Judge<'a, '_> {
             });
         }
         let mut listed = Vec::new();
-        if let Some(Ok(content)) = section(volume, id, image, ".initrd") {
+        if let Some(content) = self.section(volume, id, image, ".initrd") {
             listed.push(Rc::new(initrd::list(content, &mut self.initrd_budget)));
             self.judge_initrd(&listed[0], at);
             self.initrd_init(&listed, at);
         }
-        if let Some(Ok(content)) = section(volume, id, image, ".cmdline") {
+        if let Some(content) = self.section(volume, id, image, ".cmdline") {
             let mut line = Vec::new();
             // What is cut short is told by its section.
             _ = content.take(MAX_COMMAND_LINE).read_to_end(&mut line);

@@ -10,7 +10,7 @@ use super::{Judge, Medium, Place, WAYS, Way, processor, refind};
 use crate::{
     el_torito::{BootImage, Loader},
     hybrid::Bios,
-    kind::boot::{Processor, kernel::section, paths::lexical},
+    kind::boot::{Processor, paths::lexical},
     tree::NodeId,
     volume::Volume,
 };
@@ -192,7 +192,7 @@ impl<'a> Judge<'a, '_> {
         medium: Medium,
     ) -> Vec<String> {
         let (_, volume) = place;
-        match program(volume, id, image) {
+        match self.program(volume, id, image) {
             Program::Grub(modules) => self.grub_of(place, &modules, processor, medium),
             Program::SystemdBoot => match self.entries(place, processor) {
                 true => Vec::new(),
@@ -218,7 +218,7 @@ impl<'a> Judge<'a, '_> {
                 let Some(image) = self.efi_program(place, grub, &[processor]) else {
                     return vec![format!("{name} is no program for it")];
                 };
-                match program(volume, grub, &image) {
+                match self.program(volume, grub, &image) {
                     Program::Grub(modules) => self.grub_of(place, &modules, processor, medium),
                     _ => Vec::new(),
                 }
@@ -307,6 +307,28 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
+    /// What a program for UEFI is, by its sections.
+    fn program(&mut self, volume: &Volume, id: NodeId, image: &pe::Image) -> Program {
+        let has = |name| image.section(name).is_some();
+        if has(".linux") {
+            return Program::Unified;
+        }
+        if has(".sdmagic") {
+            return Program::SystemdBoot;
+        }
+        if !has("mods") {
+            return Program::Other;
+        }
+        let mut bytes = Vec::new();
+        if let Some(mut content) = self.section(volume, id, image, "mods") {
+            _ = content.by_ref().take(MAX_MODULES).read_to_end(&mut bytes);
+        }
+        match grub::Modules::read(&Region::from(bytes)) {
+            Ok(modules) => Program::Grub(modules),
+            Err(_) => Program::Grub(grub::Modules::default()),
+        }
+    }
+
     /// True if one of these files is on one of these file systems.
     fn has_any(&mut self, places: &[Place<'_>], paths: &[&str]) -> bool {
         let mut all = places.iter().flat_map(|place| paths.iter().map(move |path| (place.1, path)));
@@ -336,22 +358,4 @@ fn is_shim(volume: &Volume, id: NodeId, processor: Processor) -> bool {
     let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let has = |word: &[u8]| content.windows(word.len()).any(|window| window == word);
     has(SHIM) && has(&name)
-}
-
-/// What a program for UEFI is, by its sections.
-fn program(volume: &Volume, id: NodeId, image: &pe::Image) -> Program {
-    let has = |name| image.section(name).is_some();
-    if has(".linux") {
-        return Program::Unified;
-    }
-    if has(".sdmagic") {
-        return Program::SystemdBoot;
-    }
-    let Some(Ok(mut content)) = section(volume, id, image, "mods") else { return Program::Other };
-    let mut bytes = Vec::new();
-    _ = content.by_ref().take(MAX_MODULES).read_to_end(&mut bytes);
-    match grub::Modules::read(&Region::from(bytes)) {
-        Ok(modules) => Program::Grub(modules),
-        Err(_) => Program::Grub(grub::Modules::default()),
-    }
 }

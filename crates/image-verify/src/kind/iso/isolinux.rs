@@ -130,8 +130,8 @@ impl<'a> Judge<'a, '_> {
         let something = chosen.is_some() || file.is_some() || is_module(word);
         let nothing = word.is_empty() && config.ui.is_some();
         let labels = || {
-            let labels: Vec<_> = config.labels.iter().map(|label| label.name.as_str()).collect();
-            labels.join(", ")
+            let labels = config.labels.iter().take(MAX_FOLLOWED);
+            labels.map(|label| label.name.as_str()).collect::<Vec<_>>().join(", ")
         };
         self.expect(&ISOLINUX_DEFAULT, something || nothing, at, || match word {
             "" => "neither DEFAULT nor UI".to_owned(),

@@ -278,4 +278,17 @@ mod tests {
         let names: Vec<_> = config.labels.iter().map(|l| (&*l.name, &*l.kernel)).collect();
         assert_eq!(names, [("b", "k"), ("a", "a")]);
     }
+
+    /// What is kept has an end: a folder of PATH may have no letters at all.
+    #[test]
+    fn what_is_kept_ends() {
+        let path = format!("path {}\n", ":".repeat(MAX_LINE)).repeat(16);
+        let config = parse(&path, &mut none);
+        assert_eq!((config.path.len(), config.more), (MAX_PATH, true));
+        let config = parse(&"label a\n".repeat(MAX_LABELS + 1), &mut none);
+        assert_eq!((config.labels.len(), config.more), (MAX_LABELS, true));
+        let config = parse("path a:b\nontimeout x\nlabel a\n", &mut none);
+        assert_eq!((&config.path[..], config.more), (&["a".into(), "b".into()][..], false));
+        assert_eq!(config.ontimeout.as_deref(), Some("x"));
+    }
 }
