@@ -26,7 +26,7 @@ pub(super) const MAX_INODES: u32 = 1 << 20;
 pub(super) const MAX_TARGET: u32 = 4095;
 
 /// An inode, by its place in [`Inodes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RecordId(pub(super) u32);
 
 /// What is kept of an inode.

@@ -6,7 +6,7 @@ use image_formats::bytes::Region;
 use image_model::{ImageSpace, Location};
 use image_verify::{Recorded, Recorder, UNUSED_WAIVER, squashfs, volume::Trouble};
 
-use crate::{LESS, alone, finds, limited, made::Made};
+use crate::{LESS, MEMORY as ALLOCATED, alone, finds, limited, made::Made};
 
 /// Memory that a SquashFS may take.
 const MEMORY: usize = 256 << 20;
@@ -519,4 +519,63 @@ fn attributes_that_are_elsewhere() {
         finds(&report, "squashfs-limits");
         assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     }
+}
+
+/// Many findings in a long list: it is read once for all of their paths.
+#[test]
+fn paths_in_a_long_list() {
+    let _alone = alone();
+    let count = 100_000;
+    let mut squash = Squash::new();
+    let mut names = Vec::new();
+    for number in 1..=count {
+        let at = squash.file(0, 0, 1, &[]);
+        match count - number {
+            // No such owner, and a type that is not that of the inode.
+            0..16 => squash.inodes[at + 4] = 7,
+            16..32 => squash.inodes[at + 3] |= 0xc0,
+            _ => {}
+        }
+        names.push((format!("{number:0200}"), at, number, 2));
+    }
+    let (list, len) = squash.list(&names);
+    squash.root = squash.directory(list, len, 2, 0);
+    let report = squash.judge();
+    assert_eq!(report.findings.len(), 32, "{:?}", report.findings);
+    for (finding, number) in report.findings.iter().zip(count - 31..) {
+        assert_eq!(finding.at.path, Some(format!("/{number:0200}")));
+    }
+}
+
+/// File systems that are open at the same time, as those of a disc are, keep little of what was
+/// read.
+#[test]
+fn open_at_the_same_time() {
+    let _alone = alone();
+    let mut squash = Squash::new();
+    // Each takes half a block.
+    let names: Vec<_> = (1..=4000)
+        .map(|n| {
+            let at = squash.file(1014 << 20, 1 << 20, 1, &[0; 1014]);
+            (format!("{n:04}"), at, n, 2)
+        })
+        .collect();
+    let (list, len) = squash.list(&names);
+    squash.root = squash.directory(list, len, 2, 0);
+    let region = Region::whole(Arc::new(squash.made(|_| ()))).unwrap();
+    let before = ALLOCATED.allocated();
+    let volumes: Vec<_> = (0..4)
+        .map(|_| {
+            let mut out = Recorder::default();
+            let volume = squashfs::verify(&region, "disk", &Trouble::default(), &mut out).unwrap();
+            let volume = volume.unwrap();
+            for name in ["0001", "2000", "4000"] {
+                let id = volume.find_file(name.as_bytes()).unwrap();
+                assert_eq!(volume.head(id, 10).unwrap(), [0; 10]);
+            }
+            volume
+        })
+        .collect();
+    let each = (ALLOCATED.allocated() - before) / volumes.len();
+    assert!(each < 4 << 20, "{each} bytes each");
 }
