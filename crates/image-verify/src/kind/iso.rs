@@ -65,6 +65,7 @@ pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         initrds: BTreeMap::new(),
         initrd_budget: initrd::Budget::default(),
         efi: BTreeSet::new(),
+        unified: BTreeMap::new(),
         texts: BTreeSet::new(),
         grubs: BTreeMap::new(),
         said: BTreeSet::new(),
@@ -166,6 +167,8 @@ struct Judge<'a, 'o> {
     /// What the initramfs that are still to come may cost.
     initrd_budget: initrd::Budget,
     efi: BTreeSet<FileId>,
+    /// Unified kernel images that were judged, and whether they start.
+    unified: BTreeMap<FileId, bool>,
     /// Configurations that were read, so that each is complained about once.
     texts: BTreeSet<FileId>,
     /// What configurations of GRUB offer.

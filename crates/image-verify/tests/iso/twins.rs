@@ -89,7 +89,7 @@ const SCRIPTED: &[Twin] = &[
     ("iso-label", |d| d.fat.label = LABEL.to_owned(), &[]),
     ("iso-promised-boot", |d| d.partition = false, &[]),
     ("iso-boot", |_| {}, &[]),
-    ("iso-limits", |d| grub(d, "clear\n", &"menuentry x {\n}\n".repeat(600)), &[]),
+    ("iso-limits", |d| grub(d, "clear\n", &"menuentry x {\n}\n".repeat(5000)), &[]),
     (
         "iso-bootable",
         |d| {

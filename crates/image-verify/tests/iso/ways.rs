@@ -509,7 +509,7 @@ fn grub_minds_the_case_of_rock_ridge() {
 fn limits_are_no_verdict() {
     let lookups = format!("menuentry x {{\n{}}}\n", "initrd /gone\n".repeat(20_000));
     let commands = "true\n".repeat(70_000);
-    for more in [lookups, commands, "menuentry x {\n}\n".repeat(600)] {
+    for more in [lookups, commands, "menuentry x {\n}\n".repeat(5000)] {
         let mut draft = scripted();
         for part in [&mut draft.disc, &mut draft.fat] {
             part.content(GRUB).splice(..0, more.bytes());

@@ -191,6 +191,7 @@ checks! {
     /// The image promises to boot in this way, and something on the way is missing. From a disc a
     /// BIOS and UEFI start images of the boot catalog. From a stick, which is a copy byte for byte,
     /// a BIOS starts the first block, and UEFI a FAT file system that a partition table leads to.
+    /// Where a stick is all that is promised, one of them has to.
     PROMISED_BOOT = "iso-promised-boot", Error;
     reads "boot catalog, first block, partition tables, boot loaders, kernels";
     spec "El Torito 1.0; UEFI 2.10 §13.3; NixOS/nixpkgs#393759, #7132, #286196, NixOS/nixos#248";

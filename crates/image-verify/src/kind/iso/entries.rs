@@ -209,8 +209,25 @@ impl<'a> Judge<'a, '_> {
         section(volume, id, image, name)?.ok()
     }
 
-    /// Judges a unified kernel image. True if it starts.
+    /// Judges a unified kernel image, once. True if it starts.
     pub(super) fn uki(
+        &mut self,
+        place: Place<'a>,
+        id: NodeId,
+        image: &pe::Image,
+        processor: Processor,
+    ) -> bool {
+        let file = (place.0, id);
+        if let Some(known) = self.unified.get(&file) {
+            return *known;
+        }
+        let starts = self.parts(place, id, image, processor);
+        self.unified.insert(file, starts);
+        starts
+    }
+
+    /// Judges what is in a unified kernel image. True if all of it is there.
+    fn parts(
         &mut self,
         (_, volume): Place<'a>,
         id: NodeId,

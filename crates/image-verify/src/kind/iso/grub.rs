@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// How many files one configuration leads to.
-const MAX_FILES: usize = 64;
+const MAX_FILES: usize = 256;
 
 /// How many commands of a file are followed, and how many blocks.
 const MAX_COMMANDS: usize = 1 << 16;
-const MAX_BLOCKS: usize = 512;
+const MAX_BLOCKS: usize = 4096;
 
 /// How deep blocks lie in each other.
 const MAX_DEPTH: usize = 16;
