@@ -18,7 +18,7 @@ macro_rules! checks {
             $name:ident = $id:literal, $severity:ident;
             reads $reads:literal;
             spec $spec:literal;
-        )*
+        )+
     ) => {
         $(
             $(#[doc = $doc])+
@@ -29,9 +29,9 @@ macro_rules! checks {
                 spec: $spec,
                 explain: concat!($($doc, "\n"),+),
             };
-        )*
+        )+
         $(#[doc = $table_doc])*
-        pub static $table: &[&image_model::Check] = &[$(&$name),*];
+        pub static $table: &[&image_model::Check] = &[$(&$name),+];
     };
 }
 
