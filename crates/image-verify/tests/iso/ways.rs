@@ -664,6 +664,10 @@ fn hostile_values_are_judged() {
     let list = list + &"y\n".repeat(250_000);
     draft.store.file("/nix-path-registration", list);
     assert!(failed(&draft).contains("iso-registration-references"));
+    // More than is judged is no defect.
+    let many = (0..1 << 18).map(|n| format!("/nix/store/{n}\nsha256:0\n1\n\n0\n"));
+    draft.store.content("/nix-path-registration").extend(many.collect::<String>().bytes());
+    assert_eq!(failed(&draft), set(["iso-limits"]));
     let mut draft = scripted();
     draft.store.link(STORE, STORE);
     draft.disc.link(KERNEL, KERNEL);

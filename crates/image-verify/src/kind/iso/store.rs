@@ -8,14 +8,11 @@ use super::{
 use crate::{
     kind::boot::{
         init,
-        registration::{self, Checks},
+        registration::{self, Checks, Registration, Unread},
     },
     tree::{NodeId, Tree, Unresolved, display},
     volume::Volume,
 };
-
-/// The longest list of store paths that is read. One path takes some 300 bytes.
-const MAX_REGISTRATION: u64 = 32 << 20;
 
 /// How often a path may lead out of the store and into it again.
 const MAX_TURNS: usize = 40;
@@ -43,15 +40,18 @@ impl Judge<'_, '_> {
         let tree = &volume.tree;
         let found = volume.find_file(&[b"/", REGISTRATION_NAME].concat());
         let at = || found.map_or_else(|| volume.at.clone(), |id| tree.location(id));
-        let parsed = match found {
-            None => Err("no nix-path-registration beside the store paths".to_owned()),
-            Some(id) => {
-                let content = volume.content(id, MAX_REGISTRATION);
-                let content = content.map_err(|error| error.to_string());
-                content.and_then(|content| registration::parse(&content))
+        let content = match found {
+            None => {
+                Err(Unread::Broken("no nix-path-registration beside the store paths".to_owned()))
             }
+            Some(id) => registration::read(volume, id),
         };
-        let error = parsed.as_ref().err().cloned();
+        let parsed = content.as_deref().map_err(Unread::clone).and_then(registration::parse);
+        let (list, error) = match parsed {
+            Ok(list) => (list, None),
+            Err(Unread::Limit(what)) => return self.limit(&what),
+            Err(Unread::Broken(why)) => (Registration::default(), Some(why)),
+        };
         if !self.expect(&REGISTRATION, error.is_none(), at, || error.unwrap_or_default()) {
             return;
         }
@@ -63,8 +63,7 @@ impl Judge<'_, '_> {
             present: &REGISTRATION_PRESENT,
             references: &REGISTRATION_REFERENCES,
         };
-        let found = parsed.unwrap_or_default();
-        registration::compare(&found, names, is_there, &checks, self.out, at);
+        registration::compare(&list, names, is_there, &checks, self.out, at);
     }
 }
 

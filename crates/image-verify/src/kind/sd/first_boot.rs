@@ -8,7 +8,7 @@ use super::{
 use crate::{
     kind::boot::{
         paths::at,
-        registration::{self, Checks},
+        registration::{self, Checks, Registration, Unread},
     },
     tree::{Kind, NodeId, display},
     volume::{Family, MAX_TEXT, Volume},
@@ -24,9 +24,6 @@ const MIN_FREE_BYTES: u64 = 8 << 20;
 
 /// The part of the firmware partition that should be free: 1 in so many.
 const FIRMWARE_FREE_PART: u64 = 16;
-
-/// The longest list of store paths that is read. One path takes some 300 bytes.
-const MAX_REGISTRATION: u64 = 32 << 20;
 
 /// How many scripts are searched for the program that grows the root.
 const MAX_SCRIPTS: usize = 16;
@@ -130,10 +127,14 @@ impl<'a> Judge<'a, '_> {
             return;
         };
         let at = || volume.tree.location(id);
-        let content = volume.content(id, MAX_REGISTRATION);
-        let parsed = content.map_err(|error| error.to_string());
-        let parsed = parsed.and_then(|content| registration::parse(&content));
-        let error = parsed.as_ref().err().cloned();
+        let content = registration::read(volume, id);
+        let parsed = content.as_deref().map_err(Unread::clone).and_then(registration::parse);
+        let (list, error) = match parsed {
+            Ok(list) => (list, None),
+            // Nobody knows whether Nix can read it.
+            Err(Unread::Limit(_)) => return,
+            Err(Unread::Broken(why)) => (Registration::default(), Some(why)),
+        };
         if !self.expect(&REGISTRATION, error.is_none(), at, || error.unwrap_or_default()) {
             return;
         }
@@ -148,8 +149,7 @@ impl<'a> Judge<'a, '_> {
             present: &REGISTRATION_PRESENT,
             references: &REGISTRATION_REFERENCES,
         };
-        let found = parsed.unwrap_or_default();
-        registration::compare(&found, names, is_there, &checks, self.out, at);
+        registration::compare(&list, names, is_there, &checks, self.out, at);
     }
 }
 
