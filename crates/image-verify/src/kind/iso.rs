@@ -260,26 +260,37 @@ impl<'a> Judge<'a, '_> {
         let missing = std::mem::take(&mut self.missing);
         let unknown = std::mem::take(&mut self.unknown);
         let unsure = std::mem::take(&mut self.unsure);
-        let goes_on = |way: &Way| missing.get(way).is_none_or(Vec::is_empty);
-        let boots = |way: &Way| goes_on(way) && !unsure.contains(way) && !unknown.contains_key(way);
+        let limit = self.limit.clone();
+        // Why nobody knows whether a way boots.
+        let open = |way: &Way| {
+            let met = limit.as_deref().filter(|_| unsure.contains(way));
+            unknown.get(way).map(String::as_str).or(met)
+        };
+        let lacks = |way: &Way| missing.get(way).is_some_and(|list| !list.is_empty());
+        let boots = |way: &Way| open(way).is_none() && !lacks(way);
         let at = || raw_at("disc", 0, 0);
-        for way in WAYS.iter().filter(|way| !unsure.contains(way)) {
+        for way in &WAYS {
             let (firmware, medium) = way;
-            if let Some(why) = unknown.get(way) {
-                self.expect(&BOOT, false, at, || {
-                    format!("{firmware} from {medium} may boot or not: {why}")
+            let promised = self.promised(*way);
+            let may = |why: &str| format!("{firmware} from {medium} may boot or not: {why}");
+            if promised {
+                self.expect(&UNPROVEN_BOOT, open(way).is_none(), at, || {
+                    may(open(way).unwrap_or_default())
                 });
+            } else if let Some(why) = unknown.get(way) {
+                self.expect(&BOOT, false, at, || may(why));
+            }
+            if open(way).is_some() {
                 continue;
             }
-            let check = if self.promised(*way) { &PROMISED_BOOT } else { &BOOT };
+            let check = if promised { &PROMISED_BOOT } else { &BOOT };
             self.expect(check, boots(way), at, || {
                 let list = missing.get(way).map(|list| list.join("; ")).unwrap_or_default();
                 format!("{firmware} from {medium} does not boot: {list}")
             });
         }
-        let limit = self.limit.clone();
         self.expect(&LIMITS, limit.is_none(), at, || {
-            let what = limit.unwrap_or_default();
+            let what = limit.as_deref().unwrap_or_default();
             format!("{what}: not all of it was judged, nor what else is found by it")
         });
         let ways = WAYS.iter().filter(|way| boots(way));
@@ -287,10 +298,16 @@ impl<'a> Judge<'a, '_> {
         if !self.promise.boots.iter().any(|boot| *boot != Boot::Usb) {
             // A stick may be all that is promised.
             let stick = self.promise.boots.contains(&Boot::Usb);
-            let mut all = WAYS.iter().filter(|way| !stick || way.1 == Medium::Usb);
-            let any = all.clone().any(goes_on);
-            let check = if stick { &PROMISED_BOOT } else { &BOOTABLE };
-            if any || !all.any(|way| unsure.contains(way)) {
+            let all = || WAYS.iter().filter(|way| !stick || way.1 == Medium::Usb);
+            let any = all().any(boots);
+            let open = all().find_map(open).filter(|_| !any);
+            if stick {
+                self.expect(&UNPROVEN_BOOT, open.is_none(), at, || {
+                    format!("a stick may boot or not: {}", open.unwrap_or_default())
+                });
+            }
+            if open.is_none() {
+                let check = if stick { &PROMISED_BOOT } else { &BOOTABLE };
                 self.expect(check, any, at, || {
                     let count = self.disc.boot.len();
                     let from = if stick { " from a stick" } else { "" };

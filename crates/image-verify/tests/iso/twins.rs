@@ -18,6 +18,7 @@ use crate::{
 type Twin = (&'static str, fn(&mut Draft), &'static [&'static str]);
 
 pub(crate) const PROMISE: &str = "iso-promised-boot";
+pub(crate) const UNPROVEN: &str = "iso-unproven-boot";
 
 /// Edits both copies of GRUB's configuration.
 pub(crate) fn grub(draft: &mut Draft, from: &str, to: &str) {
@@ -89,7 +90,8 @@ const SCRIPTED: &[Twin] = &[
     ("iso-label", |d| d.fat.label = LABEL.to_owned(), &[]),
     ("iso-promised-boot", |d| d.partition = false, &[]),
     ("iso-boot", |_| {}, &[]),
-    ("iso-limits", |d| grub(d, "clear\n", &"menuentry x {\n}\n".repeat(5000)), &[]),
+    ("iso-limits", |d| grub(d, "clear\n", &"menuentry x {\n}\n".repeat(5000)), &[UNPROVEN]),
+    ("iso-unproven-boot", |d| d.bios = Bios::Unknown, &[]),
     (
         "iso-bootable",
         |d| {

@@ -13,7 +13,7 @@ use crate::{
         STORE, TOPLEVEL, X64, aarch64, base, bzimage, grub_modules, scripted, store, systemd,
         systemd_boot, systemd_initrd,
     },
-    twins::{PROMISE, failed, grub, messages, set},
+    twins::{PROMISE, UNPROVEN, failed, grub, messages, set},
 };
 
 /// The messages about what is promised.
@@ -37,9 +37,12 @@ fn what_is_wrong_outside_is_told() {
     draft.bios = Bios::Nothing("no code in the first block".to_owned());
     assert_eq!(promises(&draft), ["bios from usb does not boot: no code in the first block"]);
     draft.bios = Bios::Unknown;
-    assert_eq!(failed(&draft), BTreeSet::new());
+    assert_eq!(failed(&draft), set([UNPROVEN]));
     let line = "bios from usb may boot or not: nobody knows its boot code";
-    assert_eq!(messages(&draft, "iso-boot")[0], line);
+    assert_eq!(messages(&draft, UNPROVEN), [line]);
+    let unpromised = Draft { boots: vec![Boot::Bios], bios: Bios::Unknown, ..scripted() };
+    assert_eq!(failed(&unpromised), BTreeSet::new());
+    assert_eq!(messages(&unpromised, "iso-boot")[0], line);
     assert!(!draft.ways().contains(&"bios from usb".to_owned()));
     // As grub-mkrescue makes it without a GRUB for a BIOS.
     let mut other = aarch64();
@@ -502,6 +505,52 @@ fn grub_minds_the_case_of_rock_ridge() {
     assert_eq!(failed(&draft), BTreeSet::new());
     draft.disc.edit("/EFI/BOOT/GRUB.CFG", "initrd /boot", "initrd /root");
     assert!(failed(&draft).contains("iso-grub-file"));
+}
+
+/// A stick is promised and nothing else: some way has to be known to boot it.
+#[test]
+fn sticks_boot_or_not() {
+    let of = |bios: Bios, partition: bool, boots: Vec<Boot>| {
+        let report = Draft { boots, bios, partition, ..scripted() }.verify();
+        [PROMISE, UNPROVEN, "iso-bootable"].map(|id| report.outcomes[id])
+    };
+    let nothing = || Bios::Nothing("no code".to_owned());
+    let usb = || vec![Boot::Usb];
+    let [held, failed, none] = [Outcome::Held, Outcome::Failed, Outcome::NotReached];
+    assert_eq!(of(Bios::Unknown, true, usb()), [held, held, none]);
+    assert_eq!(of(Bios::Unknown, false, usb()), [none, failed, none]);
+    assert_eq!(of(nothing(), false, usb()), [failed, held, none]);
+    assert_eq!(of(nothing(), false, Vec::new()), [none, none, held]);
+    // Nobody knows whether anything boots it.
+    let mut draft = Draft { boots: Vec::new(), bios: Bios::Unknown, ..scripted() };
+    draft.images.iter_mut().for_each(|image| image.sound = false);
+    draft.partition = false;
+    assert_eq!(draft.verify().outcomes["iso-bootable"], Outcome::NotReached);
+    assert_eq!(draft.ways(), [""; 0]);
+}
+
+/// What the boot catalog and partition tables lack is known, whatever limit a menu meets.
+#[test]
+fn limits_hide_no_structure() {
+    let mut draft = scripted();
+    let zeros =
+        zstd::encode_all(&mut std::io::Read::take(std::io::repeat(0), (1 << 30) + 1), 1).unwrap();
+    *draft.disc.content(INITRD) = zeros;
+    draft.images[1].sound = false;
+    draft.partition = false;
+    assert_eq!(failed(&draft), set(["iso-limits", PROMISE, UNPROVEN]));
+    let lines = promises(&draft);
+    assert_eq!(
+        lines[0],
+        "uefi-x86_64 from disc does not boot: image 2 of the boot catalog is broken"
+    );
+    assert_eq!(lines.len(), 2);
+    assert!(messages(&draft, UNPROVEN).iter().all(|line| line.starts_with("bios from ")));
+    draft.images.remove(1);
+    assert_eq!(
+        promises(&draft)[0],
+        "uefi-x86_64 from disc does not boot: no image for UEFI in the boot catalog"
+    );
 }
 
 /// What is not followed to its end is neither said to boot nor not to.

@@ -196,6 +196,12 @@ checks! {
     reads "boot catalog, first block, partition tables, boot loaders, kernels";
     spec "El Torito 1.0; UEFI 2.10 §13.3; NixOS/nixpkgs#393759, #7132, #286196, NixOS/nixos#248";
 
+    /// The image promises to boot in this way, and it cannot be told whether it does: nobody knows
+    /// the boot code of a stick, or a limit was met on the way. Try it on a machine.
+    UNPROVEN_BOOT = "iso-unproven-boot", Warning;
+    reads "boot catalog, first block, partition tables, boot loaders, kernels";
+    spec "El Torito 1.0; UEFI 2.10 §13.3; the limits are ours";
+
     /// The image cannot be booted in this way, and nobody said that it can. List the ways under
     /// `boots` in the image definition to make that an error. Boot code that nobody knows may start
     /// it from a stick, or may not.

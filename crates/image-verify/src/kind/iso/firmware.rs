@@ -54,11 +54,12 @@ impl<'a> Judge<'a, '_> {
                 (Boot::Bios, medium) => self.bios(medium),
                 way => self.uefi(way),
             };
-            for problem in problems {
+            let certain = problems.is_err();
+            for problem in problems.unwrap_or_else(|problems| problems) {
                 self.lacks(way, problem);
             }
             // What one way met is remembered for the next.
-            if self.limit.is_some() {
+            if self.limit.is_some() && !certain {
                 self.unsure.insert(way);
             }
         }
@@ -80,8 +81,8 @@ impl<'a> Judge<'a, '_> {
         if found.is_empty() { all.to_vec() } else { found }
     }
 
-    /// Why a PC's BIOS starts nothing.
-    fn bios(&mut self, medium: Medium) -> Vec<String> {
+    /// Why a PC's BIOS starts nothing. `Err`: it finds nothing to start, whatever the files say.
+    fn bios(&mut self, medium: Medium) -> Result<Vec<String>, Vec<String>> {
         let disc = self.disc;
         let image = match (medium, &disc.stick.bios) {
             (Medium::Disc, _) => disc.boot.iter().find(|i| i.platform == PC && i.bootable),
@@ -90,26 +91,26 @@ impl<'a> Judge<'a, '_> {
             (Medium::Usb, Bios::Unknown) if disc.boot.iter().any(|i| i.platform == PC) => {
                 let why = "nobody knows its boot code".to_owned();
                 self.unknown.insert((Boot::Bios, medium), why);
-                return Vec::new();
+                return Ok(Vec::new());
             }
             (Medium::Usb, Bios::Unknown) => {
-                return vec![
+                return Err(vec![
                     "nobody knows its boot code, and no image for it is in the boot catalog"
                         .to_owned(),
-                ];
+                ]);
             }
-            (Medium::Usb, Bios::Nothing(why)) => return vec![why.clone()],
+            (Medium::Usb, Bios::Nothing(why)) => return Err(vec![why.clone()]),
         };
         let Some(image) = image else {
-            return vec![match disc.boot.is_empty() {
+            return Err(vec![match disc.boot.is_empty() {
                 true => "no boot catalog".to_owned(),
                 false => "no image for it in the boot catalog".to_owned(),
-            }];
+            }]);
         };
         if let Some(why) = unsound(image, medium) {
-            return vec![why];
+            return Err(vec![why]);
         }
-        match image.loader {
+        Ok(match image.loader {
             Loader::Isolinux => {
                 if !self.isolinux.contains_key(&image.number) {
                     let problems = self.isolinux(image);
@@ -119,16 +120,16 @@ impl<'a> Judge<'a, '_> {
             }
             Loader::Grub => {
                 let Some(place) = self.disc() else {
-                    return vec!["GRUB needs files of a disc that cannot be read".to_owned()];
+                    return Err(vec!["GRUB needs files of a disc that cannot be read".to_owned()]);
                 };
                 self.grub_starts(&[place], &GRUB_CONFIGS, Processor::X86_64)
             }
             Loader::Other => Vec::new(),
-        }
+        })
     }
 
-    /// Why UEFI starts nothing.
-    fn uefi(&mut self, (firmware, medium): Way) -> Vec<String> {
+    /// Why UEFI starts nothing. `Err`: it finds no file system to start anything of.
+    fn uefi(&mut self, (firmware, medium): Way) -> Result<Vec<String>, Vec<String>> {
         let disc = self.disc;
         let processor = processor(firmware);
         let removable = removable(processor);
@@ -160,7 +161,7 @@ impl<'a> Judge<'a, '_> {
             };
             let own = self.loader(place, id, &image, processor, medium);
             if own.is_empty() {
-                return Vec::new();
+                return Ok(Vec::new());
             }
             problems.extend(own);
         }
@@ -179,7 +180,7 @@ impl<'a> Judge<'a, '_> {
                 }
             });
         }
-        problems
+        if volumes.is_empty() { Err(problems) } else { Ok(problems) }
     }
 
     /// Why a program of UEFI goes no further.
