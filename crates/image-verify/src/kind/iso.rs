@@ -70,6 +70,7 @@ pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         grubs: BTreeMap::new(),
         said: BTreeSet::new(),
         isolinux: BTreeMap::new(),
+        modules: BTreeMap::new(),
         lines: BTreeSet::new(),
         lookups: grub::MAX_LOOKUPS,
         names: MAX_NAMES,
@@ -177,6 +178,8 @@ struct Judge<'a, 'o> {
     said: BTreeSet<(&'static str, u64)>,
     /// What ISOLINUX lacks, by the number of its image.
     isolinux: BTreeMap<u32, Vec<String>>,
+    /// Modules of ISOLINUX that were read, and the libraries they name.
+    modules: BTreeMap<NodeId, Vec<&'static str>>,
     /// Command lines that were judged, at most [`MAX_LINES`].
     lines: BTreeSet<String>,
     /// How many files GRUB may still look for.

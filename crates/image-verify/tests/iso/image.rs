@@ -14,6 +14,7 @@ use image_verify::{
     el_torito::{BootImage, Loader},
     hybrid::{Bios, Stick},
     kind::iso,
+    squashfs,
     tree::{Kind, Metadata, NodeId, Tree},
     volume::{Family, Files, Volume},
 };
@@ -65,6 +66,8 @@ pub(crate) struct Draft {
     /// What `/nix-store.squashfs` is.
     pub(crate) store: Part,
     pub(crate) store_is_readable: bool,
+    /// A SquashFS has more than is judged.
+    pub(crate) squashfs_limit: bool,
     pub(crate) images: Vec<Image>,
     pub(crate) bios: Bios,
     /// A partition table leads to the FAT file system.
@@ -235,9 +238,6 @@ impl Draft {
     fn judge(&self) -> (Recorded, Vec<String>) {
         let disc = self.disc();
         let mut out = Recorder::default();
-        let ways = iso::verify(&disc, iso::Promise { boots: &self.boots }, &mut out);
-        static UNUSED: Check =
-            Check { id: "unused", severity: Severity::Warning, reads: "", spec: "", explain: "" };
         let whole = Location {
             structure: "file".into(),
             space: ImageSpace::File,
@@ -245,6 +245,12 @@ impl Draft {
             len: 0,
             path: None,
         };
+        if self.squashfs_limit {
+            out.expect(&squashfs::LIMITS, false, || (whole.clone(), "many".to_owned()));
+        }
+        let ways = iso::verify(&disc, iso::Promise { boots: &self.boots }, &mut out);
+        static UNUSED: Check =
+            Check { id: "unused", severity: Severity::Warning, reads: "", spec: "", explain: "" };
         (out.finish(&[], &UNUSED, &whole), ways)
     }
 }
@@ -467,6 +473,7 @@ fn draft(label: &str, store: Part) -> Draft {
         fat_is_readable: true,
         store,
         store_is_readable: true,
+        squashfs_limit: false,
         images: Vec::new(),
         bios: Bios::Nothing("no master boot record".to_owned()),
         partition: false,

@@ -590,7 +590,7 @@ fn limits_are_no_verdict() {
 #[test]
 fn defaults_may_be_anywhere() {
     let mut draft = scripted();
-    let many: String = (0..100).map(|n| format!("LABEL l{n}\nLOCALBOOT 0\n")).collect();
+    let many: String = (0..500).map(|n| format!("LABEL l{n}\nLOCALBOOT 0\n")).collect();
     draft.disc.edit(ISOLINUX, "DEFAULT boot\n", &format!("DEFAULT boot\n{many}"));
     assert_eq!(failed(&draft), BTreeSet::new());
     draft.disc.remove(KERNEL);
@@ -601,6 +601,45 @@ fn defaults_may_be_anywhere() {
     assert_eq!(failed(&draft), BTreeSet::new());
     draft.disc.edit(ISOLINUX, "ONTIMEOUT boot-copytoram", "ONTIMEOUT gone");
     assert_eq!(failed(&draft), set(["iso-isolinux-default"]));
+}
+
+/// Menus for many processors and desktops include the same file for each part, and have many
+/// entries. A default behind a limit may be there.
+#[test]
+fn large_menus_are_judged() {
+    let mut draft = scripted();
+    draft.disc.file("/isolinux/stdmenu.cfg", "MENU COLOR title * #ff #0 *\n");
+    let menu = "MENU BEGIN x\nMENU INCLUDE stdmenu.cfg\nMENU END\n".repeat(200);
+    draft.disc.edit(ISOLINUX, "DEFAULT boot\n", &format!("DEFAULT boot\n{menu}"));
+    assert_eq!(failed(&draft), BTreeSet::new());
+    let more = "MENU INCLUDE stdmenu.cfg\n".repeat(100);
+    draft.disc.edit(ISOLINUX, "DEFAULT boot\n", &format!("DEFAULT far\n{more}"));
+    assert_eq!(failed(&draft), set(["iso-limits", UNPROVEN]));
+    // The last of many is judged as the first.
+    let mut draft = scripted();
+    let many: String = (0..200).map(|n| format!("LABEL l{n}\nKERNEL vesamenu.c32\n")).collect();
+    draft.disc.content(ISOLINUX).extend(many.bytes());
+    assert_eq!(failed(&draft), BTreeSet::new());
+    draft.disc.content(ISOLINUX).extend(b"LABEL last\nLINUX /gone\n");
+    assert_eq!(failed(&draft), set(["iso-isolinux-file"]));
+    // Modules that are read have an end as well.
+    let mut draft = scripted();
+    for n in 0..65 {
+        draft.disc.file(&format!("/isolinux/m{n}.c32"), "\x7fELF");
+        draft.disc.content(ISOLINUX).extend(format!("LABEL m{n}\nCOM32 m{n}.c32\n").bytes());
+    }
+    assert_eq!(failed(&draft), set(["iso-limits", UNPROVEN]));
+}
+
+/// A SquashFS that has more than is judged may be right.
+#[test]
+fn limits_of_stores_are_no_verdict() {
+    let mut draft = Draft { store_is_readable: false, ..scripted() };
+    assert_eq!(failed(&draft), set(["iso-store-file"]));
+    draft.squashfs_limit = true;
+    assert_eq!(failed(&draft), set(["squashfs-limits"]));
+    draft.disc.remove(STORE);
+    assert_eq!(failed(&draft), set(["iso-store-file", "squashfs-limits"]));
 }
 
 /// memtest86+ 4 and 5 have the boot sector of a kernel and no header.

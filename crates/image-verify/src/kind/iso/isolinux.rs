@@ -41,8 +41,11 @@ const MAX_MODULE: u64 = 1 << 20;
 /// How many files make one initramfs.
 const MAX_INITRDS: usize = 64;
 
-/// How many labels of one file are followed that are not started by themselves.
-const MAX_FOLLOWED: usize = 64;
+/// How many labels are named where there is none of a name.
+const MAX_NAMED: usize = 64;
+
+/// How many modules are searched for the names of libraries.
+const MAX_MODULES: usize = 64;
 
 /// Ends of names that are no kernels: they are started in other ways.
 const OTHERS: [&str; 7] = [".0", ".bin", ".bs", ".bss", ".com", ".cbt", ".img"];
@@ -115,7 +118,7 @@ impl<'a> Judge<'a, '_> {
         let late = named(timeout);
         let mut starts = BTreeMap::new();
         let followed = |index: &usize| !config.labels[*index].disabled;
-        let others = (0..config.labels.len()).filter(followed).take(MAX_FOLLOWED);
+        let others = (0..config.labels.len()).filter(followed);
         for index in by_itself.into_iter().chain(late).chain(others) {
             starts.entry(index).or_insert_with(|| {
                 let label = &config.labels[index];
@@ -130,7 +133,7 @@ impl<'a> Judge<'a, '_> {
         let something = chosen.is_some() || file.is_some() || is_module(word);
         let nothing = word.is_empty() && config.ui.is_some();
         let labels = || {
-            let labels = config.labels.iter().take(MAX_FOLLOWED);
+            let labels = config.labels.iter().take(MAX_NAMED);
             labels.map(|label| label.name.as_str()).collect::<Vec<_>>().join(", ")
         };
         self.expect(&ISOLINUX_DEFAULT, something || nothing, at, || match word {
@@ -253,14 +256,8 @@ impl<'a> Judge<'a, '_> {
             || format!("{what}: no module {name}"),
         );
         let Some(id) = found else { return false };
-        let content = volume.head(id, MAX_MODULE).unwrap_or_default();
         let mut whole = true;
-        // From version 5 on modules are ELF files that name their libraries.
-        for library in LIBRARIES.iter().filter(|_| content.starts_with(b"\x7fELF")) {
-            let named = [b"\0", library.as_bytes(), b"\0"].concat();
-            if !content.windows(named.len()).any(|window| window == named) {
-                continue;
-            }
+        for library in self.libraries(volume, id) {
             let there = self.search(volume, folder, config, library);
             whole &= self.expect(
                 &ISOLINUX_MODULE,
@@ -270,6 +267,26 @@ impl<'a> Judge<'a, '_> {
             );
         }
         whole
+    }
+
+    /// The libraries that a module names: from version 5 on modules are ELF files.
+    fn libraries(&mut self, volume: &Volume, id: NodeId) -> Vec<&'static str> {
+        if let Some(known) = self.modules.get(&id) {
+            return known.clone();
+        }
+        if self.modules.len() >= MAX_MODULES {
+            self.limit("more modules of ISOLINUX than are read");
+            return Vec::new();
+        }
+        let content = volume.head(id, MAX_MODULE).unwrap_or_default();
+        let named = |library: &&str| {
+            let name = [b"\0", library.as_bytes(), b"\0"].concat();
+            content.windows(name.len()).any(|window| window == name)
+        };
+        let all = LIBRARIES.into_iter().filter(|_| content.starts_with(b"\x7fELF"));
+        let found: Vec<_> = all.filter(named).collect();
+        self.modules.insert(id, found.clone());
+        found
     }
 
     /// A module, as ISOLINUX finds it: beside its configuration, in PATH, and in the folders where

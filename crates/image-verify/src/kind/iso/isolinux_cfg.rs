@@ -6,8 +6,12 @@ use std::rc::Rc;
 /// does.
 const MAX_DEPTH: usize = 16;
 
-/// How many files are included in all.
-const MAX_INCLUDES: usize = 64;
+/// How many files are included in all: menus of Debian include the same one for each of their many
+/// parts.
+const MAX_INCLUDES: usize = 256;
+
+/// How many bytes all of them have.
+const MAX_INCLUDED: usize = 64 << 20;
 
 /// How long a line is: `MAX_LINE`.
 const MAX_LINE: usize = 4095;
@@ -102,6 +106,7 @@ pub(super) fn parse(main: &str, read: &mut dyn FnMut(&str) -> Result<String, Str
     let mut append = None;
     let mut open_label = false;
     let mut in_text = false;
+    let mut included = 0_usize;
     let mut stack = vec![Open { text: main.into(), at: 0, line: 0 }];
     // Bounded: MAX_INCLUDES files of a bounded length.
     while let Some(open) = stack.last_mut() {
@@ -176,19 +181,19 @@ pub(super) fn parse(main: &str, read: &mut dyn FnMut(&str) -> Result<String, Str
             _ => {}
         }
         let Some(file) = include else { continue };
+        if config.includes.len() >= MAX_INCLUDES || included >= MAX_INCLUDED {
+            config.more = true;
+            continue;
+        }
         let content = if stack.len() >= MAX_DEPTH {
             Err(format!("files include each other more than {MAX_DEPTH} deep"))
-        } else if config.includes.len() >= MAX_INCLUDES {
-            Err(format!("more than {MAX_INCLUDES} files are included"))
         } else {
             read(&file)
         };
         let why = content.as_ref().err().cloned();
-        // How often a file complains has a limit as well.
-        if config.includes.len() <= MAX_INCLUDES {
-            config.includes.push((file, why));
-        }
+        config.includes.push((file, why));
         if let Ok(content) = content {
+            included = included.saturating_add(content.len());
             stack.push(Open { text: content.into(), at: 0, line: 0 });
         }
     }
@@ -272,8 +277,13 @@ mod tests {
     fn includes_end() {
         let text = "include self\nmenu include self tag\n";
         let config = parse(text, &mut |_| Ok(text.to_owned()));
-        assert!(config.includes.len() <= MAX_INCLUDES + 1);
+        assert_eq!((config.includes.len(), config.more), (MAX_INCLUDES, true));
         assert!(config.includes.iter().any(|(_, why)| why.is_some()));
+        let many = "menu include x\n".repeat(MAX_INCLUDES);
+        let config = parse(&many, &mut |_| Ok(String::new()));
+        assert_eq!((config.includes.len(), config.more), (MAX_INCLUDES, false));
+        let config = parse(&many, &mut |_| Ok("#".repeat(1 << 20)));
+        assert_eq!((config.includes.len(), config.more), (64, true));
         let config = parse("include x\nlabel a\n", &mut |_| Ok("label b\nkernel k\n".to_owned()));
         let names: Vec<_> = config.labels.iter().map(|l| (&*l.name, &*l.kernel)).collect();
         assert_eq!(names, [("b", "k"), ("a", "a")]);
