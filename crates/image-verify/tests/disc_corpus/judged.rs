@@ -18,6 +18,8 @@ pub(crate) struct Judged {
     /// Label and UUID.
     pub(crate) label: Option<(String, String)>,
     pub(crate) boot: Vec<Image>,
+    /// The ways in which it boots, where that was asked.
+    pub(crate) ways: Vec<String>,
     /// What a PC's BIOS does with a stick.
     pub(crate) bios: Bios,
     /// Where the file systems for UEFI are on a stick.
@@ -29,9 +31,10 @@ impl Judged {
     pub(crate) fn of(path: &Path, boots: bool) -> Self {
         let mut out = Recorder::default();
         let disc = disc::verify(&(Arc::new(File::open(path).unwrap()) as _), &mut out).unwrap();
-        if boots && !disc.boot.is_empty() {
-            kind::iso::verify(&disc, kind::iso::Promise { boots: &[] }, &mut out);
-        }
+        let ways = match boots && !disc.boot.is_empty() {
+            true => kind::iso::verify(&disc, kind::iso::Promise { boots: &[] }, &mut out),
+            false => Vec::new(),
+        };
         let whole = Location {
             structure: "disc".into(),
             space: ImageSpace::Raw,
@@ -52,6 +55,7 @@ impl Judged {
             listing: disc.volume.as_ref().map(|volume| ours(volume, rock_ridge)),
             label: disc.volume.as_ref().map(|volume| (volume.label.clone(), volume.uuid.clone())),
             boot: boot.collect(),
+            ways,
             bios: disc.stick.bios.clone(),
             efi: disc.stick.efi.iter().map(|volume| volume.at.offset).collect(),
             recorded,
