@@ -246,6 +246,19 @@ fn every_board_has_a_verdict() {
     assert_eq!(failed(&draft), BTreeSet::new());
 }
 
+/// A list of store paths that has more than is judged is not judged.
+#[test]
+fn limits_of_the_store_are_no_verdict() {
+    let mut draft = pi();
+    let many = (0..1 << 18).map(|n| format!("/nix/store/{n}\nsha256:0\n1\n\n0\n"));
+    let list = draft.part(2).content("/nix-path-registration");
+    list.extend(many.collect::<String>().bytes());
+    let outcomes = draft.verify().outcomes;
+    for id in ["sd-registration", "sd-registration-present", "sd-registration-references"] {
+        assert_eq!(outcomes[id], Outcome::NotReached, "{id}");
+    }
+}
+
 #[test]
 fn every_check_has_a_twin() {
     let twins: BTreeSet<_> = PI.iter().chain(UEFI).map(|(id, ..)| *id).collect();

@@ -210,10 +210,10 @@ checks! {
     spec "El Torito 1.0; UEFI 2.10 §13.3";
 
     /// There is more than is followed, and what comes after it is not known: millions of names,
-    /// thousands of files, or gigabytes in an initramfs. Ways to boot that met this are not said to
-    /// boot, nor not to.
+    /// thousands of files, a million references between store paths, or gigabytes in an initramfs.
+    /// Ways to boot that met this are not said to boot, nor not to.
     LIMITS = "iso-limits", Warning;
-    reads "configurations of boot loaders, names of files, initramfs";
+    reads "configurations of boot loaders, names of files, initramfs, nix-path-registration";
     spec "the limits are ours";
 
     /// Nothing at all boots the image, although it has a boot catalog.
