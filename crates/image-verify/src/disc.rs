@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many SquashFS of a disc are judged: installers of others have about twenty. Each is open until
-/// all is judged.
+/// all is judged, in the memory that there is for all of them.
 const MAX_SQUASHFS: usize = 64;
 
 /// A disc, as far as it could be read.
@@ -73,6 +73,7 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadE
         // Where those lie that were judged, by their ends: one that has several names, or shares
         // bytes with another one, which is a finding of its own, is judged once.
         let mut judged = BTreeMap::new();
+        let mut memory = squashfs::Memory::default();
         for id in volume.tree.below(Tree::ROOT) {
             let Some(region) = nested(volume, id)? else { continue };
             let (start, end) = (region.start().0, region.absolute(region.len()).0);
@@ -86,9 +87,8 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disc, ReadE
                 break;
             }
             judged.insert(end, start);
-            if let Some(inner) = squashfs::verify(&region, &name, &disc.trouble, out)? {
-                disc.squashfs.push((id, inner));
-            }
+            let inner = squashfs::verify_within(&region, &name, &mut memory, &disc.trouble, out)?;
+            disc.squashfs.extend(inner.map(|inner| (id, inner)));
         }
     }
     Ok(disc)

@@ -304,6 +304,7 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disk, ReadE
         }
     }
     partitions.extend(bare.map(|content| (whole_disk(&bytes, content), true)));
+    let mut memory = squashfs::Memory::default();
     for (partition, _) in partitions.iter_mut().filter(|(_, sound)| *sound) {
         partition.volume = match partition.content {
             Content::Fat => fat::verify(&partition.region, &partition.name(), &trouble, out)?,
@@ -312,7 +313,8 @@ pub fn verify(bytes: &Arc<dyn ReadAt>, out: &mut Recorder) -> Result<Disk, ReadE
                 iso9660::verify(&partition.region, &partition.name(), &trouble, out)?
             }
             Content::Squashfs => {
-                squashfs::verify(&partition.region, &partition.name(), &trouble, out)?
+                let (region, name) = (&partition.region, partition.name());
+                squashfs::verify_within(region, &name, &mut memory, &trouble, out)?
             }
             _ => None,
         };

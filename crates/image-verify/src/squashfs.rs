@@ -29,6 +29,7 @@ use image_formats::{
 use image_model::{Check, ImageSpace, Location, VerificationReport};
 
 pub use checks::*;
+pub use volume::Memory;
 
 use crate::{
     Recorder,
@@ -48,15 +49,28 @@ pub fn check(region: &Region) -> Result<VerificationReport, ReadError> {
 }
 
 /// Judges the file system in `region`, which people call `name`, and opens it where that is safe.
-/// An error is the machine's.
+/// It is the only one of its image. An error is the machine's.
 pub fn verify(
     region: &Region,
     name: &str,
     trouble: &Trouble,
     out: &mut Recorder,
 ) -> Result<Option<Volume>, ReadError> {
+    verify_within(region, name, &mut Memory::default(), trouble, out)
+}
+
+/// The same, of one of several: it is opened where the memory for all of them has room for it.
+pub fn verify_within(
+    region: &Region,
+    name: &str,
+    memory: &mut Memory,
+    trouble: &Trouble,
+    out: &mut Recorder,
+) -> Result<Option<Volume>, ReadError> {
     match judge(region, name, out)? {
-        Some(Judged { sound: Some(sound) }) => volume::open(region, name, trouble, sound, out),
+        Some(Judged { sound: Some(sound) }) => {
+            volume::open(region, name, memory, trouble, sound, out)
+        }
         _ => Ok(None),
     }
 }

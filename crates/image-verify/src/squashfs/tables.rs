@@ -84,10 +84,7 @@ impl Judge<'_> {
     /// `None` where the tables are not where they can be.
     pub(super) fn tables(&mut self, basics: Basics) -> Result<Option<Fs>, ReadError> {
         let Basics { superblock, block_size, data_start, mut reader } = basics;
-        let fits = self.counts(&superblock);
-        if !fits {
-            return Ok(None);
-        }
+        let Some(within) = self.counts(&superblock) else { return Ok(None) };
         // From the last table to the first, as Linux does it: each ends where the next one starts.
         let end = superblock.bytes_used.get();
         let Some((xattrs, end)) = self.xattr_tables(&superblock, end)? else { return Ok(None) };
@@ -98,6 +95,10 @@ impl Judge<'_> {
         let Some((ids, end)) = self.indexed("SquashFS id table", ids, end, true)? else {
             return Ok(None);
         };
+        if !within {
+            self.counts_fit(&superblock, end);
+            return Ok(None);
+        }
         let (mut export, mut fragments) = (None, None);
         let mut end = end;
         if superblock.lookup_table_start.get() != SuperBlock::NONE {
@@ -144,8 +145,8 @@ impl Judge<'_> {
         Ok(Some(Fs { layout, reader }))
     }
 
-    /// Whether there is not more than can be judged.
-    fn counts(&mut self, superblock: &SuperBlock) -> bool {
+    /// Whether there is not more than can be judged; `None` where there is nothing.
+    fn counts(&mut self, superblock: &SuperBlock) -> Option<bool> {
         let (inodes, fragments) = (superblock.inodes.get(), superblock.fragments.get());
         let place = self.field(offset_of!(SuperBlock, inodes), 4);
         let some = self
@@ -158,7 +159,22 @@ impl Judge<'_> {
         let parts = self.expect(&LIMITS, fragments as usize <= most, place, || {
             format!("{fragments} fragments, and {most} are judged")
         });
-        some && few && parts
+        some.then_some(few && parts)
+    }
+
+    /// More than can be judged is no fault, but more than there is room for is.
+    fn counts_fit(&mut self, superblock: &SuperBlock, mut end: u64) {
+        let export = superblock.lookup_table_start.get();
+        if export != SuperBlock::NONE {
+            let table = LookupTable::new::<U64>(export, superblock.inodes.get());
+            self.index_fits("SquashFS export table", &table, end, true);
+            end = export.min(end);
+        }
+        if superblock.fragments.get() > 0 {
+            let start = superblock.fragment_table_start.get();
+            let table = LookupTable::new::<FragmentEntry>(start, superblock.fragments.get());
+            self.index_fits("SquashFS fragment table", &table, end, false);
+        }
     }
 
     /// The table of extended attributes: its index, and where the values start and end. Then where
@@ -186,10 +202,7 @@ impl Judge<'_> {
         let count = header.xattr_ids.get();
         let place = self.place(STRUCTURE, start, header_len);
         let some = self.expect(&TABLES, count > 0, place, || "no entries".to_owned());
-        let few = self.expect(&LIMITS, count <= MAX_INODES, place, || {
-            format!("{count} entries, and {MAX_INODES} are judged")
-        });
-        if !some || !few {
+        if !some {
             return Ok(None);
         }
         let mut table = LookupTable::new::<XattrId>(at, count);
@@ -199,6 +212,8 @@ impl Judge<'_> {
             format!(
                 "an index of {index_len} bytes at {at:#x}, and the file system ends at {end:#x}"
             )
+        }) || !self.expect(&LIMITS, count <= MAX_INODES, place, || {
+            format!("{count} entries, and {MAX_INODES} are judged")
         }) {
             return Ok(None);
         }
@@ -223,6 +238,24 @@ impl Judge<'_> {
         end: u64,
         exact: bool,
     ) -> Result<Option<(Indexed, u64)>, ReadError> {
+        if !self.index_fits(structure, &table, end, exact) {
+            return Ok(None);
+        }
+        let index = self.index(structure, &table, table.at)?;
+        Ok(index.map(|index| {
+            let first = index.first().copied().unwrap_or(table.at);
+            (Indexed { table, index }, first)
+        }))
+    }
+
+    /// Whether the index of a table is as long as its number of entries needs.
+    fn index_fits(
+        &mut self,
+        structure: &'static str,
+        table: &LookupTable,
+        end: u64,
+        exact: bool,
+    ) -> bool {
         let len = table.index_len();
         let place = self.place(structure, table.at.min(self.region.len()), len);
         let some = self
@@ -235,14 +268,7 @@ impl Judge<'_> {
                 table.at
             )
         });
-        if !some || !fits {
-            return Ok(None);
-        }
-        let index = self.index(structure, &table, table.at)?;
-        Ok(index.map(|index| {
-            let first = index.first().copied().unwrap_or(table.at);
-            (Indexed { table, index }, first)
-        }))
+        some && fits
     }
 
     /// The index of a table whose blocks lie one after the other before `end`.

@@ -20,8 +20,12 @@ use crate::{
     volume::{Family, Trouble, Volume},
 };
 
-/// The most memory that a tree may take, by what follows.
-const MAX_TREE: usize = 224 << 20;
+/// The most memory that the trees of an image and all else that is open may take, by what follows.
+const MAX_MEMORY: usize = 226 << 20;
+
+/// What an open file system keeps but for its tree: metadata blocks, a fragment, and what
+/// decompresses them.
+const OPEN: usize = 2 << 20;
 
 /// What a file takes: a node, its place in its directory, and a name of no bytes.
 const NODE: usize = 192;
@@ -32,10 +36,23 @@ const LINKED: usize = 64;
 /// How many metadata blocks an open file system keeps: there may be many.
 const KEPT: usize = 32;
 
-/// Opens it.
+/// What is left of the memory for all file systems of an image, which are open at the same time.
+#[derive(Debug)]
+pub struct Memory {
+    left: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { left: MAX_MEMORY }
+    }
+}
+
+/// Opens it. One that does not fit into the memory takes none of it.
 pub(super) fn open(
     region: &Region,
     name: &str,
+    memory: &mut Memory,
     trouble: &Trouble,
     sound: Sound,
     out: &mut Recorder,
@@ -49,10 +66,10 @@ pub(super) fn open(
     for reader in [&mut lists, &mut fs.reader] {
         reader.allow(fs.layout.reads());
     }
-    let left = Some(MAX_TREE);
+    let left = memory.left.checked_sub(OPEN);
     let mut walk = Walk { fs: &mut fs, lists, ids: &ids, tree, left, linked: HashMap::new() };
     let walked = walk.all();
-    let complete = walk.is_complete();
+    let left = walk.left.filter(|_| walk.is_complete());
     let tree = walk.tree;
     let mut at = container::raw_at("", region.start().0, SuperBlock::SIZE as u64);
     at.structure = format!("{name}, SquashFS superblock").into();
@@ -62,12 +79,13 @@ pub(super) fn open(
         out.expect(&LIMITS, false, || (at, error.to_string()));
         return Ok(None);
     }
-    if !out.expect(&LIMITS, complete, || {
-        let message = "more files and longer names than are kept: what is in them is not judged";
+    out.expect(&LIMITS, left.is_some(), || {
+        let message = "more files and longer names, with those of the file systems before it, than \
+                       are kept: what is in them is not judged";
         (at.clone(), message.to_owned())
-    }) {
-        return Ok(None);
-    }
+    });
+    let Some(left) = left else { return Ok(None) };
+    memory.left = left;
     fs.reader.keep(KEPT);
     fs.reader.allow(u64::MAX);
     Ok(Some(Volume {

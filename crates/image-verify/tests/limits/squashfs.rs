@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use image_formats::bytes::Region;
-use image_model::{ImageSpace, Location};
+use image_model::{ImageSpace, Location, Severity};
 use image_verify::{Recorded, Recorder, UNUSED_WAIVER, squashfs, volume::Trouble};
 
 use crate::{LESS, MEMORY as ALLOCATED, alone, finds, limited, made::Made};
@@ -13,6 +13,18 @@ const MEMORY: usize = 256 << 20;
 
 /// The most bytes of a block of metadata.
 const BLOCK: usize = 8192;
+
+/// The most blocks that are judged.
+const MAX_BLOCKS: u64 = 1 << 22;
+
+/// The most metadata blocks of a table that are read.
+const MAX_METADATA_BLOCKS: usize = 1 << 16;
+
+/// What all that are open may take; what each of them takes without its tree, and a file without
+/// its name.
+const ALL_OPEN: usize = 226 << 20;
+const OPEN: usize = 2 << 20;
+const NODE: usize = 192;
 
 /// A table that is not there.
 const NONE: u64 = u64::MAX;
@@ -191,11 +203,29 @@ fn judged(made: Made) -> Recorded {
     limited(MEMORY, || {
         let mut out = Recorder::default();
         let volume = squashfs::verify(&region, "disk", &Trouble::default(), &mut out).unwrap();
-        let structure = if volume.is_some() { "opened" } else { "not opened" };
-        let space = ImageSpace::Raw;
-        let whole = Location { structure: structure.into(), space, offset: 0, len: 0, path: None };
-        out.finish(&[], &UNUSED_WAIVER, &whole)
+        finish(out, if volume.is_some() { "opened" } else { "not opened" })
     })
+}
+
+/// What was found in all of it.
+fn finish(out: Recorder, structure: &'static str) -> Recorded {
+    let space = ImageSpace::Raw;
+    let whole = Location { structure: structure.into(), space, offset: 0, len: 0, path: None };
+    out.finish(&[], &UNUSED_WAIVER, &whole)
+}
+
+/// It is good, or larger than what is judged, which is told and no error.
+fn is_judged(report: &Recorded, whole: bool) {
+    is_within(report, whole);
+    assert_eq!(report.findings.len(), usize::from(!whole), "{:?}", report.findings);
+}
+
+/// The same, whatever else is wrong.
+fn is_within(report: &Recorded, whole: bool) {
+    let limits = report.findings.iter().filter(|finding| finding.check == "squashfs-limits");
+    let severities: Vec<_> = limits.map(|finding| finding.severity).collect();
+    let want: &[Severity] = if whole { &[] } else { &[Severity::Warning] };
+    assert_eq!(severities, want, "{:?}", report.findings);
 }
 
 /// A file system whose root has one file, with this many bytes and these blocks.
@@ -305,7 +335,7 @@ fn blocks_as_many_as_there_can_be() {
         let count = count / LESS;
         let mut squash = one_file(count << 20, 0, &vec![1 | 1 << 24; count as usize]);
         squash.data_len = count;
-        squash.judge();
+        is_within(&squash.judge(), count <= MAX_BLOCKS);
     }
     let mut squash = Squash::new();
     let names: Vec<_> = (1..=30_000 / LESS as u32)
@@ -317,7 +347,8 @@ fn blocks_as_many_as_there_can_be() {
     squash.data_len = 100;
     let (list, len) = squash.list(&names);
     squash.root = squash.directory(list, len, 2, 0);
-    squash.judge();
+    // All files have the same blocks, which count once each.
+    is_within(&squash.judge(), names.len() as u64 * 100 <= MAX_BLOCKS);
 }
 
 /// Little that becomes much: as much as it may, and more.
@@ -361,9 +392,7 @@ fn tables_that_inflate() {
     made.len = (end + ids.len() as u64).next_multiple_of(4096);
     made.pieces = vec![(0, first), (inodes, table.clone()), (directories, table), (end, ids)];
     let report = judged(made);
-    if LESS == 1 {
-        finds(&report, "squashfs-limits");
-    }
+    is_within(&report, count <= MAX_METADATA_BLOCKS);
 }
 
 /// Counts that nothing stands behind.
@@ -393,7 +422,7 @@ fn fragments_by_the_million() {
         squash.fragments.extend((96 + number).to_le_bytes());
         squash.fragments.extend((1_u64 | 1 << 24).to_le_bytes());
     }
-    squash.judge();
+    is_judged(&squash.judge(), u64::from(count) <= MAX_BLOCKS / 2);
 }
 
 /// Attributes that all inodes share, which are long.
@@ -437,10 +466,17 @@ fn names_that_are_long() {
     let names: Vec<_> = (0..count).map(|number| (format!("{number:0255}"), at, 1, 2)).collect();
     let (list, len) = squash.list(&names);
     squash.root = squash.directory(list, len, 2, 0);
-    let report = squash.judge();
-    if LESS == 1 {
-        finds(&report, "squashfs-limits");
-    }
+    is_judged(&squash.judge(), count as usize * (NODE + 255) + OPEN <= ALL_OPEN);
+}
+
+/// One more than are judged, in all builds.
+#[test]
+fn one_block_too_much() {
+    let _alone = alone();
+    let count = MAX_BLOCKS + 1;
+    let mut squash = one_file(count << 20, 0, &vec![1 | 1 << 24; count as usize]);
+    squash.data_len = count;
+    is_within(&squash.judge(), false);
 }
 
 /// Files whose blocks lie over each other: all of them start at the first byte.
@@ -578,4 +614,32 @@ fn open_at_the_same_time() {
         .collect();
     let each = (ALLOCATED.allocated() - before) / volumes.len();
     assert!(each < 4 << 20, "{each} bytes each");
+}
+
+/// File systems of one disc, whose trees together take more than they may: those that do not fit
+/// are not opened, and this is told of each.
+#[test]
+fn trees_of_one_image() {
+    let _alone = alone();
+    let count = 100_000;
+    let mut squash = Squash::new();
+    let at = squash.file(0, 0, count, &[]);
+    let names: Vec<_> = (0..count).map(|number| (format!("{number:0200}"), at, 1, 2)).collect();
+    let (list, len) = squash.list(&names);
+    squash.root = squash.directory(list, len, 2, 0);
+    let region = Region::whole(Arc::new(squash.made(|_| ()))).unwrap();
+    let fit = ALL_OPEN / (OPEN + count as usize * (NODE + 200));
+    let mut opened = 0;
+    let report = limited(MEMORY, || {
+        let (mut memory, mut out) = (squashfs::Memory::default(), Recorder::default());
+        let trouble = Trouble::default();
+        let mut open =
+            |name| squashfs::verify_within(&region, name, &mut memory, &trouble, &mut out).unwrap();
+        let volumes: Vec<_> = (0..8).filter_map(|_| open("disk")).collect();
+        opened = volumes.len();
+        finish(out, "8 of them")
+    });
+    assert_eq!(opened, fit);
+    let found: Vec<_> = report.findings.iter().map(|finding| &*finding.check).collect();
+    assert_eq!(found, vec!["squashfs-limits"; 8 - fit]);
 }

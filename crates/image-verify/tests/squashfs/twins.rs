@@ -67,7 +67,7 @@ pub(crate) const TWINS: &[Twin] = &[
         let sb = e.superblock();
         sb.id_table_start.set(sb.id_table_start.get() - 8);
     }),
-    twin("squashfs-limits", |e| e.superblock().inodes.set(3_000_000)),
+    twin("squashfs-limits", |e| e.xattr_id(0, |id| id.count.set(u32::MAX))),
     twin("squashfs-metadata", |e| {
         let at = e.superblock().directory_table_start.get() as usize;
         // What is not compressed is said to be.
