@@ -1,4 +1,5 @@
-//! Feeds the checkers of file systems with bytes that nobody wrote in good faith, through libFuzzer.
+//! Feeds the checkers of file systems with bytes that nobody wrote in good faith, through
+//! libFuzzer.
 //!
 //! An input is an [`Image`] that is mostly holes: the pages that have anything but zeros. So what
 //! is changed is metadata, and a file system of terabytes is an input of kilobytes. Changes are

@@ -1,5 +1,5 @@
-//! Makes the checksums of a disc right: of the boot catalog, of the table that a boot image has about
-//! itself, and of a GPT.
+//! Makes the checksums of a disc right: of the boot catalog, of the table that a boot image has
+//! about itself, and of a GPT.
 
 use std::sync::Arc;
 

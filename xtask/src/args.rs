@@ -80,7 +80,8 @@ pub(crate) enum Command {
     ///
     /// Exit code 1: some input makes it panic, or take more time or memory than it may. Needs g++;
     /// first inputs are made by e2fsprogs, dosfstools, mtools, xorriso, genisoimage and
-    /// squashfs-tools, and are among what tests/setup.sh fetches. Inputs that take new ways are kept in target/fuzz, and the next run starts with them.
+    /// squashfs-tools, and are among what tests/setup.sh fetches. Inputs that take new ways are
+    /// kept in target/fuzz, and the next run starts with them.
     Fuzz(FuzzArgs),
     /// Print a completion script for a shell.
     Completions {
@@ -221,8 +222,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long = "board", value_name = "NAME")]
     pub(crate) boards: Vec<String>,
 
-    /// A way in which a disc must boot: bios, uefi-x86_64, uefi-aarch64, or usb, from a stick as well;
-    /// may be given several times. Without it, what each way lacks is told.
+    /// A way in which a disc must boot: bios, uefi-x86_64, uefi-aarch64, or usb, from a stick as
+    /// well; may be given several times. Without it, what each way lacks is told.
     #[arg(long = "boots", value_name = "NAME")]
     pub(crate) boots: Vec<String>,
 

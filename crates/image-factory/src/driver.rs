@@ -23,8 +23,8 @@ pub mod temporary;
 /// What a driver made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildOutput {
-    /// The image, before it is finished: a tar, a disk or a disc, in any compression that the finisher
-    /// knows.
+    /// The image, before it is finished: a tar, a disk or a disc, in any compression that the
+    /// finisher knows.
     pub file: PathBuf,
     /// What it was made from, for the manifest. The finisher, which reads the file, adds its
     /// digest.

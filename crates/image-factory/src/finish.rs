@@ -93,7 +93,8 @@ pub struct FinishJob<'a> {
     pub output: &'a Path,
     /// What is put around the raw bytes.
     pub compression: CompressionSpec,
-    /// Write a block map of a disk or disc beside it, under the name where `bmaptool copy` looks for it.
+    /// Write a block map of a disk or disc beside it, under the name where `bmaptool copy` looks
+    /// for it.
     pub bmap: bool,
     /// How many threads compress. The output does not depend on it.
     pub threads: usize,

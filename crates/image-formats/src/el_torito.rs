@@ -1,5 +1,5 @@
-//! Boot catalogs of discs. El Torito Bootable CD-ROM Format Specification 1.0, Phoenix and IBM 1995;
-//! and the table of `mkisofs -boot-info-table`, which boot images read about themselves.
+//! Boot catalogs of discs. El Torito Bootable CD-ROM Format Specification 1.0, Phoenix and IBM
+//! 1995; and the table of `mkisofs -boot-info-table`, which boot images read about themselves.
 //!
 //! [`raw`] holds the bytes under their names; the functions here find them. Any bytes parse.
 

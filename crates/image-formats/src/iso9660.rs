@@ -1,8 +1,8 @@
 //! ISO 9660 file systems. ECMA-119, 4th edition; Joliet Specification, May 1995.
 //!
-//! [`Descriptors`] are what says where everything is, [`Record`] is an entry of a directory with its
-//! system use area, [`PathTable`] the list of all directories. Any bytes parse; whether they make
-//! sense is for others to say.
+//! [`Descriptors`] are what says where everything is, [`Record`] is an entry of a directory with
+//! its system use area, [`PathTable`] the list of all directories. Any bytes parse; whether they
+//! make sense is for others to say.
 
 mod date;
 mod descriptor;

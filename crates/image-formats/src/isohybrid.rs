@@ -27,8 +27,8 @@ pub use known::{Build, KNOWN, Known};
 )]
 #[repr(C)]
 pub struct BootCode {
-    /// +0x000 Instructions and messages. The first 32 bytes do nothing in that of SYSLINUX: an Apple
-    /// partition map may be there.
+    /// +0x000 Instructions and messages. The first 32 bytes do nothing in that of SYSLINUX: an
+    /// Apple partition map may be there.
     pub code: [u8; 432],
     /// +0x1b0 Where the boot image is, in blocks of 512 bytes. SYSLINUX looks at the first 32 bits;
     /// for GRUB it is the block of its image that the boot code goes on with.

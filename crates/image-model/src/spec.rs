@@ -105,8 +105,8 @@ pub struct BuildSpec {
     /// The flake, as Nix takes it on its command line. A relative path counts from the folder
     /// above `images/`.
     pub flake: String,
-    /// The attribute of the flake, complete and not looked up by system: the derivation to build, or
-    /// for `nix-image` and `nixos-generators` the NixOS configuration that `variant` is made of.
+    /// The attribute of the flake, complete and not looked up by system: the derivation to build,
+    /// or for `nix-image` and `nixos-generators` the NixOS configuration that `variant` is made of.
     pub attribute: String,
     /// Which image of the configuration: nixpkgs' name of it, such as `sd-card`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -260,7 +260,8 @@ fn default_gzip_level() -> u8 {
 }
 
 /// Measured on a card of 419 MB with 232 MB of programs and documents: level 3, which nixpkgs uses,
-/// gives 72.9 MB, level 9 gives 67.9 MB in twice the time, and level 12 gives 67.5 MB in four times.
+/// gives 72.9 MB, level 9 gives 67.9 MB in twice the time, and level 12 gives 67.5 MB in four
+/// times.
 fn default_zstd_level() -> u8 {
     9
 }
@@ -277,8 +278,8 @@ pub struct VerifySpec {
     /// lacks is told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub boards: Vec<Board>,
-    /// Ways in which a disc promises to boot. What one of them lacks is an error; what another lacks
-    /// is told.
+    /// Ways in which a disc promises to boot. What one of them lacks is an error; what another
+    /// lacks is told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub boots: Vec<Boot>,
     /// Checks that may fail, each with the reason why that is right.

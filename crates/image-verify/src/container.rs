@@ -28,8 +28,8 @@ checks! {
     reads "the length of the file";
     spec "measured: bsdtar 3.6.2 exits with 0";
 
-    /// The file is none of gzip, xz, zstd, tar, a disk and a disc. What it is instead is told where its
-    /// first bytes tell it: a zip archive, a web page that was saved in its place, ….
+    /// The file is none of gzip, xz, zstd, tar, a disk and a disc. What it is instead is told where
+    /// its first bytes tell it: a zip archive, a web page that was saved in its place, ….
     CONTAINER = "file-container", Error;
     reads "the first bytes of the file";
     spec "microsoft/WSL #11787, #12746; src/linux/init/main.cpp hands every file to bsdtar";
@@ -168,8 +168,8 @@ fn is_iso(head: &[u8]) -> bool {
 }
 
 /// True if a disk starts with these bytes: a boot sector, a GPT header on disks with either size of
-/// blocks, the superblock of ext2 to ext4 or of squashfs, or a boot sector of FAT or its copy, of which the end was
-/// lost.
+/// blocks, the superblock of ext2 to ext4 or of squashfs, or a boot sector of FAT or its copy, of
+/// which the end was lost.
 fn is_disk(head: &[u8]) -> bool {
     const MAGICS: &[(usize, &[u8])] = &[
         (510, b"\x55\xaa"),

@@ -1,5 +1,5 @@
-//! Discs: the file system, what firmware is told to boot from it, and what a machine sees that takes
-//! the same bytes for a disk.
+//! Discs: the file system, what firmware is told to boot from it, and what a machine sees that
+//! takes the same bytes for a disk.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,8 +17,8 @@ use crate::{
     volume::{Trouble, Volume},
 };
 
-/// How many SquashFS of a disc are judged: installers of others have about twenty. Each is open until
-/// all is judged, in the memory that there is for all of them.
+/// How many SquashFS of a disc are judged: installers of others have about twenty. Each is open
+/// until all is judged, in the memory that there is for all of them.
 const MAX_SQUASHFS: usize = 64;
 
 /// A disc, as far as it could be read.

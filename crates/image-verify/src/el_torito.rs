@@ -39,7 +39,8 @@ pub struct BootImage {
     pub emulation: u8,
     /// Sectors of 512 bytes that the firmware loads.
     pub sector_count: u16,
-    /// Its bytes: as far as the catalog, or what is in it, says that they go, and the disc has them.
+    /// Its bytes: as far as the catalog, or what is in it, says that they go, and the disc has
+    /// them.
     pub region: Region,
     /// The file of the disc that it is, if it is one.
     pub file: Option<NodeId>,

@@ -234,8 +234,8 @@ pub(crate) struct OfDisc {
 }
 
 /// The GPT of a disc whose first block is `record`, and which is also a disk. One that no master
-/// boot record announces is for who looks for nothing else, and its partitions may overlap and start
-/// at the first block. `None` if there is no table that could be read.
+/// boot record announces is for who looks for nothing else, and its partitions may overlap and
+/// start at the first block. `None` if there is no table that could be read.
 pub(crate) fn judge_disc(
     disc: &Region,
     record: &BootRecord,

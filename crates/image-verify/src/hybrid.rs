@@ -1,6 +1,6 @@
-//! Checks of what a disc looks like to a machine that takes it for a disk: the boot code, the master
-//! boot record, the GPT and the Apple partition map in its first 32 KiB (its *system area*), which
-//! xorriso, SYSLINUX (`isohybrid`) and GRUB write there.
+//! Checks of what a disc looks like to a machine that takes it for a disk: the boot code, the
+//! master boot record, the GPT and the Apple partition map in its first 32 KiB (its *system area*),
+//! which xorriso, SYSLINUX (`isohybrid`) and GRUB write there.
 //!
 //! The tables of such discs describe the same bytes several times, each for another reader: what is
 //! an error in one on a disk may be right here. A GPT behind a master boot record that does not
@@ -188,8 +188,8 @@ impl Judge<'_, '_> {
     }
 }
 
-/// True if a partition of the one length can be an image of the other: tables round up to sectors of
-/// the disc.
+/// True if a partition of the one length can be an image of the other: tables round up to sectors
+/// of the disc.
 fn same_length(partition: u64, image: u64) -> bool {
     partition.next_multiple_of(2048) == image.next_multiple_of(2048)
 }

@@ -7,8 +7,8 @@
 //! warning or an info.
 //!
 //! In memory are 40 bytes for each directory and 32 for each extent of each tree, and the names of
-//! one directory as hashes. Each sector of a directory is read for one directory of a tree, so the time
-//! is linear in what the directories hold, but for the sorting of extents.
+//! one directory as hashes. Each sector of a directory is read for one directory of a tree, so the
+//! time is linear in what the directories hold, but for the sorting of extents.
 
 mod checks;
 mod descriptors;
@@ -148,8 +148,8 @@ impl Judge<'_> {
         self.expect(check, false, place, message);
     }
 
-    /// The same, where the message has the path of another file: looking it up for each of a million
-    /// would take long.
+    /// The same, where the message has the path of another file: looking it up for each of a
+    /// million would take long.
     fn fault_with(
         &mut self,
         check: &'static Check,

@@ -1,6 +1,6 @@
-//! The cards of `tests/fixtures/sd-flake` and the discs of `tests/fixtures/iso-flake`: what real tools
-//! say of them, and whether they boot. QEMU emulates, it never uses KVM: that `/dev/kvm` opens says
-//! nothing about whether a guest would run.
+//! The cards of `tests/fixtures/sd-flake` and the discs of `tests/fixtures/iso-flake`: what real
+//! tools say of them, and whether they boot. QEMU emulates, it never uses KVM: that `/dev/kvm`
+//! opens says nothing about whether a guest would run.
 
 mod card;
 mod disc;

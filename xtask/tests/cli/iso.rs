@@ -160,7 +160,8 @@ fn a_flake_becomes_a_disc_by_each_route() {
     another_system_is_another_definition(&rig);
 }
 
-/// All that differs when somebody else builds it is what nixpkgs derives from the place of the output.
+/// All that differs when somebody else builds it is what nixpkgs derives from the place of the
+/// output.
 #[track_caller]
 fn only_the_disk_guid_differs(one: &[u8], other: &[u8]) {
     assert_eq!(one.len(), other.len());

@@ -1,4 +1,5 @@
-//! Bits as they lie on the disk. Apple, Inside Macintosh: Devices, chapter 3; numbers are big-endian.
+//! Bits as they lie on the disk. Apple, Inside Macintosh: Devices, chapter 3; numbers are
+//! big-endian.
 
 use std::mem::{offset_of, size_of};
 

@@ -39,8 +39,8 @@ pub enum RecordFault {
 }
 
 impl<'a> Record<'a> {
-    /// The one that `bytes` start with, which are at `offset` of the volume and end where the record
-    /// may not go on. `None` where there is none.
+    /// The one that `bytes` start with, which are at `offset` of the volume and end where the
+    /// record may not go on. `None` where there is none.
     pub fn parse(bytes: &'a [u8], offset: u64) -> Result<Option<Self>, RecordFault> {
         let Some(len) = bytes.first().copied().filter(|len| *len != 0) else { return Ok(None) };
         // One byte at least is the name.

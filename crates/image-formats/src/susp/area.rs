@@ -18,8 +18,8 @@ pub const MAX_AREA: u64 = 1 << 16;
 /// The most continuation areas of a record that are read: Linux gives up at the 32nd.
 pub const MAX_CONTINUATIONS: u32 = 31;
 
-/// How many more bytes of continuation areas are read from a volume. Each byte of one belongs to one
-/// record, so more than the volume has are only asked for where areas overlap.
+/// How many more bytes of continuation areas are read from a volume. Each byte of one belongs to
+/// one record, so more than the volume has are only asked for where areas overlap.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget(u64);
 

@@ -119,7 +119,8 @@ checks! {
     reads "Load RBA and Sector Count of all entries, the length of the disc";
     spec "El Torito 1.0, figures 3 and 5";
 
-    /// A boot image is not made of zeros. A BIOS starts them as instructions, and the machine hangs.
+    /// A boot image is not made of zeros. A BIOS starts them as instructions, and the machine
+    /// hangs.
     IMAGE_ZERO = "el-torito-image-zero", Error;
     reads "the first 2048 bytes of all images";
     spec "El Torito 1.0, 1.3 \"Boot image\"";
@@ -152,19 +153,20 @@ checks! {
     reads "Sector Count of entries for ISOLINUX and GRUB";
     spec "SYSLINUX core/isolinux.asm; GRUB 2.12 boot/i386/pc/cdboot.S";
 
-    /// Some BIOSes load 4 sectors whatever the entry says, and fail with a count that is no multiple
-    /// of 4; of a floppy or a disk 1 is loaded.
+    /// Some BIOSes load 4 sectors whatever the entry says, and fail with a count that is no
+    /// multiple of 4; of a floppy or a disk 1 is loaded.
     SECTOR_COUNT_USUAL = "el-torito-sector-count-usual", Info;
     reads "Sector Count of entries for a PC's BIOS";
     spec "mkisofs(8), -boot-load-size";
 
-    /// A BIOS loads the image to 0x7c00 or where the entry says. ISOLINUX and GRUB run nowhere else,
-    /// and nothing can be loaded over the tables of the BIOS or to where there is no memory.
+    /// A BIOS loads the image to 0x7c00 or where the entry says. ISOLINUX and GRUB run nowhere
+    /// else, and nothing can be loaded over the tables of the BIOS or to where there is no memory.
     LOAD_SEGMENT = "el-torito-load-segment", Error;
     reads "Load Segment and Sector Count of entries for a PC's BIOS";
     spec "El Torito 1.0, figure 3";
 
-    /// The image of a floppy has as many bytes as the floppy. A BIOS refuses to read behind its end.
+    /// The image of a floppy has as many bytes as the floppy. A BIOS refuses to read behind its
+    /// end.
     FLOPPY = "el-torito-floppy", Error;
     reads "Boot media type, the length of the file";
     spec "El Torito 1.0, figure 3";
@@ -175,20 +177,21 @@ checks! {
     reads "System Type, and the first 512 bytes of the image";
     spec "El Torito 1.0, figure 3, and 1.3";
 
-    /// ISOLINUX and GRUB start with a jump over their boot information table. No checksum covers it,
-    /// and a machine that jumps elsewhere hangs.
+    /// ISOLINUX and GRUB start with a jump over their boot information table. No checksum covers
+    /// it, and a machine that jumps elsewhere hangs.
     LOADER_START = "el-torito-loader-start", Error;
     reads "bytes 0 to 7 of images for a PC's BIOS, and what they lead to";
     spec "SYSLINUX core/isolinux.asm; GRUB 2.12 boot/i386/pc/cdboot.S";
 
     /// ISOLINUX and GRUB find the rest of themselves by a boot information table, which
-    /// `-boot-info-table` writes when the disc is made. Without it GRUB stops with "no boot info", and
-    /// ISOLINUX guesses on a disc, and stops with "Image checksum error" on a stick.
+    /// `-boot-info-table` writes when the disc is made. Without it GRUB stops with "no boot info",
+    /// and ISOLINUX guesses on a disc, and stops with "Image checksum error" on a stick.
     INFO_TABLE = "el-torito-info-table", Error;
     reads "bytes 8 to 23 of images for a PC's BIOS";
     spec "mkisofs(8), \"EL TORITO BOOT INFORMATION TABLE\"; measured: ISOLINUX 6.04";
 
-    /// The table says where the primary volume descriptor is. ISOLINUX reads directories from there.
+    /// The table says where the primary volume descriptor is. ISOLINUX reads directories from
+    /// there.
     INFO_PVD = "el-torito-info-pvd", Error;
     reads "bytes 8 to 11 of images with the table";
     spec "mkisofs(8), \"EL TORITO BOOT INFORMATION TABLE\"";
@@ -203,8 +206,8 @@ checks! {
     reads "bytes 16 to 19 of images with the table, the length of the file";
     spec "mkisofs(8), \"EL TORITO BOOT INFORMATION TABLE\"";
 
-    /// The checksum of the image is that of its table. It was changed after the disc was made, or is
-    /// damaged. ISOLINUX stops with "Image checksum error, sorry...".
+    /// The checksum of the image is that of its table. It was changed after the disc was made, or
+    /// is damaged. ISOLINUX stops with "Image checksum error, sorry...".
     INFO_CHECKSUM = "el-torito-info-checksum", Error;
     reads "images with the table, from byte 64 on";
     spec "mkisofs(8), \"EL TORITO BOOT INFORMATION TABLE\"";

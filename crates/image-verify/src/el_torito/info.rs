@@ -17,8 +17,8 @@ use super::{
 const BLANK: u32 = 0xdead_beef;
 
 impl Judge<'_> {
-    /// Judges the table of an image, if there is one, or should be. Returns how long the image is by
-    /// it.
+    /// Judges the table of an image, if there is one, or should be. Returns how long the image is
+    /// by it.
     pub(super) fn info(
         &mut self,
         image: &Image<'_>,

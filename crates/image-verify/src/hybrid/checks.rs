@@ -22,8 +22,8 @@ checks! {
     reads "the first 440 bytes of a disc with a boot image for a PC's BIOS";
     spec "UEFI 2.10 §5.2.1; xorrisofs(1), -isohybrid-mbr";
 
-    /// The boot code is that of a known build but for a few bytes. It is damaged, and what a machine
-    /// does that starts it cannot be told.
+    /// The boot code is that of a known build but for a few bytes. It is damaged, and what a
+    /// machine does that starts it cannot be told.
     CODE_DAMAGED = "isohybrid-code-damaged", Error;
     reads "the first 432 bytes";
     spec "SYSLINUX 6.04 mbr/isohdpfx.S; GRUB 2.12 boot/i386/pc/boot.S";
@@ -34,8 +34,8 @@ checks! {
     reads "the first 432 bytes";
     spec "SYSLINUX 6.04 mbr/isohdpfx.S; GRUB 2.12 boot/i386/pc/boot.S";
 
-    /// The boot code goes on with a boot image for a PC's BIOS, where the catalog has one. Otherwise
-    /// it starts whatever is there.
+    /// The boot code goes on with a boot image for a PC's BIOS, where the catalog has one.
+    /// Otherwise it starts whatever is there.
     BOOT_ADDRESS = "isohybrid-boot-address", Error;
     reads "bytes 432 to 439, and the boot catalog";
     spec "SYSLINUX utils/isohybrid.c; xorrisofs(1), --grub2-mbr";
@@ -57,14 +57,14 @@ checks! {
     reads "BootIndicator of all partition records, where there is boot code and no GPT is announced";
     spec "UEFI 2.10 §5.2.1";
 
-    /// The record that announces a GPT is not active. EDK II does not mind; a BIOS may take it for a
-    /// partition to start.
+    /// The record that announces a GPT is not active. EDK II does not mind; a BIOS may take it for
+    /// a partition to start.
     PROTECTIVE = "isohybrid-protective", Warning;
     reads "BootIndicator of partition records of type 0xee";
     spec "UEFI 2.10 §5.2.3: 0x00; measured: EDK II 2022.11";
 
-    /// A partition record without blocks is all zeros; and one without a type, which Linux takes for
-    /// a partition, is that of the disc or of a boot image.
+    /// A partition record without blocks is all zeros; and one without a type, which Linux takes
+    /// for a partition, is that of the disc or of a boot image.
     UNUSED = "isohybrid-unused", Info;
     reads "the partition records without blocks or type";
     spec "UEFI 2.10 §5.2.1; Linux block/partitions/msdos.c msdos_partition";
@@ -102,8 +102,8 @@ checks! {
     reads "StartingLBA of partition records of type 0xef, and the boot catalog";
     spec "xorrisofs(1), -append_partition";
 
-    /// The partition that is a boot image for UEFI has the type 0xef, or none, where it is for a Mac.
-    /// Much firmware looks at no other.
+    /// The partition that is a boot image for UEFI has the type 0xef, or none, where it is for a
+    /// Mac. Much firmware looks at no other.
     EFI_TYPE = "isohybrid-efi-type", Warning;
     reads "OSType of partition records, and the boot catalog";
     spec "UEFI 2.10 §5.2.2; xorrisofs(1), -isohybrid-gpt-hfsplus";
@@ -137,8 +137,8 @@ checks! {
     reads "sbBlkSize";
     spec "Inside Macintosh: Devices, chapter 3";
 
-    /// Each entry of an Apple partition map says that it is one, and how many there are. A Mac stops
-    /// at the first that does not.
+    /// Each entry of an Apple partition map says that it is one, and how many there are. A Mac
+    /// stops at the first that does not.
     APM_ENTRY = "isohybrid-apm-entry", Error;
     reads "pmSig and pmMapBlkCnt of all entries";
     spec "Inside Macintosh: Devices, chapter 3";

@@ -11,8 +11,8 @@ checks! {
     reads "Standard Identifier of the first volume descriptor";
     spec "ECMA-119 §7.1.1, §8.1.2";
 
-    /// The list of volume descriptors ends with a terminator. What follows a list without one may be
-    /// taken for a descriptor; Linux does not look.
+    /// The list of volume descriptors ends with a terminator. What follows a list without one may
+    /// be taken for a descriptor; Linux does not look.
     TERMINATOR = "iso9660-terminator", Warning;
     reads "Volume Descriptor Type, Standard Identifier";
     spec "ECMA-119 §8.3";
@@ -22,8 +22,8 @@ checks! {
     reads "Volume Descriptor Type";
     spec "ECMA-119 §8.1.1";
 
-    /// The version of a volume descriptor is 1, or 2 where it is an enhanced one. libarchive does not
-    /// take it for one else; Linux does not look.
+    /// The version of a volume descriptor is 1, or 2 where it is an enhanced one. libarchive does
+    /// not take it for one else; Linux does not look.
     DESCRIPTOR_VERSION = "iso9660-descriptor-version", Warning;
     reads "Volume Descriptor Version";
     spec "ECMA-119 §8.1.3";
@@ -45,8 +45,8 @@ checks! {
     reads "Logical Block Size";
     spec "ECMA-119 §6.2.2";
 
-    /// Numbers that are written in both byte orders are the same in both. Linux and most others read
-    /// the little-endian one; firmware of big-endian machines reads the other.
+    /// Numbers that are written in both byte orders are the same in both. Linux and most others
+    /// read the little-endian one; firmware of big-endian machines reads the other.
     BOTH_ENDIAN = "iso9660-both-endian", Warning;
     reads "all numbers of volume descriptors and directory records that are there twice";
     spec "ECMA-119 §7.2.3, §7.3.3";
@@ -62,8 +62,8 @@ checks! {
     reads "File Structure Version";
     spec "ECMA-119 §8.4.31, §8.5.19";
 
-    /// The bytes of a volume descriptor that have no use are 0. libarchive takes it for none else, and
-    /// the image for no disc; Linux does not look.
+    /// The bytes of a volume descriptor that have no use are 0. libarchive takes it for none else,
+    /// and the image for no disc; Linux does not look.
     UNUSED = "iso9660-unused", Warning;
     reads "the unused and the reserved bytes of volume descriptors";
     spec "ECMA-119 §8.4, §8.5";
@@ -97,9 +97,9 @@ checks! {
     reads "Volume Space Size, Logical Block Size of all volume descriptors";
     spec "ECMA-119 §8.5.1";
 
-    /// The label of Joliet is the primary one, as far as its 16 letters go. Where they differ, `blkid`
-    /// and `/dev/disk/by-label` take that of Joliet, and who reads the primary volume descriptor the
-    /// other.
+    /// The label of Joliet is the primary one, as far as its 16 letters go. Where they differ,
+    /// `blkid` and `/dev/disk/by-label` take that of Joliet, and who reads the primary volume
+    /// descriptor the other.
     JOLIET_LABEL = "joliet-label", Warning;
     reads "Volume Identifier of the primary volume descriptor and that of Joliet";
     spec "ECMA-119 §8.4.7, §8.5.4; util-linux 2.38, iso9660.c";
@@ -132,7 +132,8 @@ checks! {
     spec "ECMA-119 §6.8.1.1";
 
     /// The first record of a directory is of itself, with the place and the length that its parent
-    /// knows. Linux and Windows read the directory where it says; most others where the parent does.
+    /// knows. Linux and Windows read the directory where it says; most others where the parent
+    /// does.
     SELF = "iso9660-self", Error;
     reads "the first record of all directories";
     spec "ECMA-119 §6.8.2.2; Linux, fs/isofs/isofs.h";
@@ -175,14 +176,14 @@ checks! {
     reads "Location of Extent, Data Length of all directory records, Volume Space Size";
     spec "ECMA-119 §6.2, §8.4.8";
 
-    /// The extents of a file of several follow each other in its directory, under the same name, and
-    /// there are at most 100, as many as Linux reads.
+    /// The extents of a file of several follow each other in its directory, under the same name,
+    /// and there are at most 100, as many as Linux reads.
     MULTI_EXTENT = "iso9660-multi-extent", Error;
     reads "File Flags, File Identifier of all directory records";
     spec "ECMA-119 §6.5.1, §9.1.6";
 
-    /// An extent that others of the same file follow has whole blocks. Linux reads the file as if it
-    /// had.
+    /// An extent that others of the same file follow has whole blocks. Linux reads the file as if
+    /// it had.
     SECTION_SIZE = "iso9660-section-size", Error;
     reads "Data Length of records of files of several extents";
     spec "ECMA-119 §6.4.2";
@@ -197,8 +198,8 @@ checks! {
     reads "File Identifier of all directory records";
     spec "ECMA-119 §7.5, §10.3";
 
-    /// Names are in order. Linux does not rely on it; a reader may stop at the first name that comes
-    /// later than the one it looks for.
+    /// Names are in order. Linux does not rely on it; a reader may stop at the first name that
+    /// comes later than the one it looks for.
     ORDER = "iso9660-order", Info;
     reads "File Identifier of all directory records";
     spec "ECMA-119 §10.3; Joliet";
@@ -208,8 +209,8 @@ checks! {
     reads "all directories of the primary tree";
     spec "ECMA-119 §6.8.2.1";
 
-    /// Names have 31 letters at most. Only very old systems mind. Not asked where there are names of
-    /// Rock Ridge or Joliet, which hide these.
+    /// Names have 31 letters at most. Only very old systems mind. Not asked where there are names
+    /// of Rock Ridge or Joliet, which hide these.
     NAME_LENGTH = "iso9660-name-length", Info;
     reads "File Identifier of all directory records of the primary tree";
     spec "ECMA-119 §7.5.1, §7.6.3";
@@ -248,21 +249,22 @@ checks! {
     reads "all entries of the little-endian path table, all directories";
     spec "ECMA-119 §6.9";
 
-    /// Files do not overlap each other, or what leads to them. The same content under several names,
-    /// which is a hard link, is no overlap.
+    /// Files do not overlap each other, or what leads to them. The same content under several
+    /// names, which is a hard link, is no overlap.
     OVERLAP = "iso9660-overlap", Error;
     reads "all extents of all trees, path tables, volume descriptors";
     spec "ECMA-119 §6.4";
 
     /// The files of Joliet are those of the primary tree: Linux and firmware show the one, Windows
-    /// shows the other. A tool that makes an image hides files in one of them only if it is told to.
+    /// shows the other. A tool that makes an image hides files in one of them only if it is told
+    /// to.
     JOLIET_FILES = "joliet-files", Warning;
     reads "the extents of all files of both trees";
     spec "Joliet; ECMA-119 §8.5";
 
-    /// A file has the same name, in the same directory, in the trees of Joliet and Rock Ridge, as far
-    /// as Joliet can write it: Linux shows the one, Windows the other. What is compared are names of
-    /// up to 60 letters of ASCII, since each writer shortens others in its own way.
+    /// A file has the same name, in the same directory, in the trees of Joliet and Rock Ridge, as
+    /// far as Joliet can write it: Linux shows the one, Windows the other. What is compared are
+    /// names of up to 60 letters of ASCII, since each writer shortens others in its own way.
     JOLIET_NAMES = "joliet-names", Warning;
     reads "File Identifier of all directory records of the tree of Joliet, all NM";
     spec "Joliet; RRIP §4.1.4";
@@ -273,8 +275,8 @@ checks! {
     reads "File Identifier of all directory records of the tree of Joliet";
     spec "Joliet, Allowed Characters";
 
-    /// A name of Joliet has 64 letters at most. Windows and Linux read longer ones, which xorriso and
-    /// genisoimage write with `-joliet-long`.
+    /// A name of Joliet has 64 letters at most. Windows and Linux read longer ones, which xorriso
+    /// and genisoimage write with `-joliet-long`.
     JOLIET_LONG = "joliet-long-names", Info;
     reads "File Identifier of all directory records of the tree of Joliet";
     spec "Joliet, Relaxation of Restrictions on File Name Length";

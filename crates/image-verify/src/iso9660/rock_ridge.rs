@@ -1,5 +1,6 @@
-//! Checks of what directory records say beside ISO 9660: the System Use Sharing Protocol (IEEE P1281,
-//! called SUSP here), and Rock Ridge (IEEE P1282, called RRIP). What Linux does is measured by
+//! Checks of what directory records say beside ISO 9660: the System Use Sharing Protocol (IEEE
+//! P1281, called SUSP here), and Rock Ridge (IEEE P1282, called RRIP). What Linux does is measured
+//! by
 //! `fs/isofs/rock.c`.
 //!
 //! Who walks over the directories hands each record to `RockRidge::judge`, and takes from it what

@@ -78,14 +78,14 @@ checks! {
     reads "where the tables start, and their indexes";
     spec "Linux, fs/squashfs/super.c, id.c, export.c, fragment.c, xattr_id.c";
 
-    /// Inodes, names, data blocks, fragments and tables are at most as many as are judged: a million
-    /// inodes, a million names, four million blocks, 65,536 attributes of an inode, 512 MiB of a
-    /// table; and 64 file systems of a disc. The trees of files of all file systems of an image take
-    /// 224 MiB of memory: room for a million files whose names, and targets of symlinks, have 32
-    /// bytes each, or half as many with 256; each file system after the first one takes 2 MiB of it
-    /// as well. References do not jump so much that metadata blocks are read more than 8 times,
-    /// after the first 100,000. What is beyond may be good or not: not all of the file system was
-    /// judged, and what is in its files was not.
+    /// Inodes, names, data blocks, fragments and tables are at most as many as are judged: a
+    /// million inodes, a million names, four million blocks, 65,536 attributes of an inode, 512 MiB
+    /// of a table; and 64 file systems of a disc. The trees of files of all file systems of an
+    /// image take 224 MiB of memory: room for a million files whose names, and targets of symlinks,
+    /// have 32 bytes each, or half as many with 256; each file system after the first one takes 2
+    /// MiB of it as well. References do not jump so much that metadata blocks are read more than 8
+    /// times, after the first 100,000. What is beyond may be good or not: not all of the file
+    /// system was judged, and what is in its files was not.
     LIMITS = "squashfs-limits", Warning;
     reads "inodes, fragments, the directories, the tables of metadata";
     spec "the limits are ours";
@@ -96,8 +96,8 @@ checks! {
     reads "the metadata blocks of all tables";
     spec "Linux, fs/squashfs/block.c, cache.c; squashfs-tools 4.5.1, unsquashfs.c";
 
-    /// No block of a table with an index is longer on the disk than uncompressed. unsquashfs does not
-    /// read the file system otherwise; Linux does, and squashfs-tools-ng writes it.
+    /// No block of a table with an index is longer on the disk than uncompressed. unsquashfs does
+    /// not read the file system otherwise; Linux does, and squashfs-tools-ng writes it.
     EXPANDED = "squashfs-expanded-table", Warning;
     reads "the metadata blocks of ids, fragments, export table and extended attributes";
     spec "squashfs-tools 4.5.1, unsquashfs.c: read_block";
@@ -245,7 +245,8 @@ checks! {
     reads "parent_inode";
     spec "Linux, fs/squashfs/dir.c, export.c";
 
-    /// The links of a directory are 2, and 1 for each directory in it, or more. Where they are fewer,
+    /// The links of a directory are 2, and 1 for each directory in it, or more. Where they are
+    /// fewer,
     /// `find` may not look at what cannot be a directory. squashfs-tools-ng counts files as well.
     DIRECTORY_LINKS = "squashfs-directory-links", Warning;
     reads "nlink of directories";

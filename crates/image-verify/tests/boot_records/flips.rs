@@ -1,5 +1,5 @@
-//! Every byte of the boot records that something looks at is changed in turn: with one of them broken
-//! a disc, or a stick, does not boot, and nobody who is in front of the machine is told why.
+//! Every byte of the boot records that something looks at is changed in turn: with one of them
+//! broken a disc, or a stick, does not boot, and nobody who is in front of the machine is told why.
 
 use std::{collections::BTreeSet, io, sync::Arc};
 
@@ -84,8 +84,8 @@ fn of_the_boot_record() {
 #[test]
 fn of_the_catalog() {
     let told = change(&ALL, catalog(&ALL), 5 * 32);
-    // The name of a section is whatever somebody wrote. An entry for UEFI may have a sector count of
-    // 0, which this one has with that bit, and criteria by which it is selected.
+    // The name of a section is whatever somebody wrote. An entry for UEFI may have a sector count
+    // of 0, which this one has with that bit, and criteria by which it is selected.
     let silent = vec![[68, 96], [103, 104], [108, 109]];
     assert_eq!(told, Told { worst: [148, 11, 235], silent });
 }

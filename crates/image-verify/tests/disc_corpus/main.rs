@@ -1,5 +1,5 @@
-//! Discs that other people made, against bsdtar, isoinfo and xorriso: no false alarm, the same files,
-//! the same boot images; and hundreds of edits of one field.
+//! Discs that other people made, against bsdtar, isoinfo and xorriso: no false alarm, the same
+//! files, the same boot images; and hundreds of edits of one field.
 
 #[path = "../ext4_corpus/random.rs"]
 #[expect(dead_code, reason = "this test needs only a part of it")]

@@ -1,5 +1,5 @@
-//! What xorriso, genisoimage and bsdtar make, with options that change what they write: no error, and
-//! no warning.
+//! What xorriso, genisoimage and bsdtar make, with options that change what they write: no error,
+//! and no warning.
 
 use std::{
     fs::{self, File, FileTimes},

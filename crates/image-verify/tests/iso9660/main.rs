@@ -1,5 +1,5 @@
-//! ISO 9660: good images give no finding, every check has a broken twin, bsdtar, isoinfo and xorriso
-//! see the same, and no bytes make the verifier panic.
+//! ISO 9660: good images give no finding, every check has a broken twin, bsdtar, isoinfo and
+//! xorriso see the same, and no bytes make the verifier panic.
 
 mod hostile;
 mod image;

@@ -1,4 +1,5 @@
-//! Time and memory that ext4, ISO 9660 and SquashFS may cost, on file systems that try to cost more.
+//! Time and memory that ext4, ISO 9660 and SquashFS may cost, on file systems that try to cost
+//! more.
 //!
 //! None of them is an image: they are made while they are read, and most are larger than any disk
 //! of whoever runs the tests.

@@ -51,8 +51,8 @@ fn entries_of_any_bytes() {
     }
 }
 
-/// Relocated directories that lead to themselves, to what is above them, to no directory, and to the
-/// end of the numbers.
+/// Relocated directories that lead to themselves, to what is above them, to no directory, and to
+/// the end of the numbers.
 #[test]
 fn links_in_circles() {
     let base = Edit::new(relocated());

@@ -75,8 +75,8 @@ fn fill(folder: &Path) {
     fs::hard_link(folder.join("file-a.txt"), folder.join("same")).unwrap();
 }
 
-/// An image of these files, made by a program with these options, which stand around the name of the
-/// image.
+/// An image of these files, made by a program with these options, which stand around the name of
+/// the image.
 fn make(before: &str, after: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     fill(&folder.path().join("files"));

@@ -1,5 +1,5 @@
-//! SUSP and Rock Ridge: good images give no finding, every check has a broken twin, and no bytes make
-//! the verifier panic.
+//! SUSP and Rock Ridge: good images give no finding, every check has a broken twin, and no bytes
+//! make the verifier panic.
 
 mod hostile;
 mod image;

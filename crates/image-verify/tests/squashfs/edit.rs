@@ -22,8 +22,8 @@ use super::image::{Folder, noise};
 /// The size of the blocks.
 pub(crate) const BLOCK: usize = 4096;
 
-/// Every kind of file and more, of which nothing is compressed: metadata because it must not be, and
-/// contents because they are noise.
+/// Every kind of file and more, of which nothing is compressed: metadata because it must not be,
+/// and contents because they are noise.
 pub(crate) fn good() -> &'static [u8] {
     static IMAGE: OnceLock<Vec<u8>> = OnceLock::new();
     IMAGE.get_or_init(|| from_tar(&["-exports", "-noI", "-noF", "-noX"], Compressor::Gzip))

@@ -173,8 +173,8 @@ pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
     bytes.flatten().take(len).collect()
 }
 
-/// Files of all sorts: empty, small, of a block and around it, duplicates, holes, noise, links, long
-/// names, and a directory with an index.
+/// Files of all sorts: empty, small, of a block and around it, duplicates, holes, noise, links,
+/// long names, and a directory with an index.
 pub(crate) fn tree(folder: &Path, block: usize) {
     let file = |name: &str, content: &[u8]| {
         let path = folder.join(name);

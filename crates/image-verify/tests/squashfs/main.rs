@@ -1,6 +1,6 @@
 //! SquashFS: what mksquashfs makes gives no finding, whatever it is told, and reads as unsquashfs
-//! reads it; every check has a broken twin; where unsquashfs fails, there is a finding; and no bytes
-//! make the verifier panic.
+//! reads it; every check has a broken twin; where unsquashfs fails, there is a finding; and no
+//! bytes make the verifier panic.
 
 mod edit;
 mod hostile;

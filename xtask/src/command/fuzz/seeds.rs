@@ -16,8 +16,8 @@ use image_host::tool::Tool;
 use super::{MAX_INPUT, in_folder, input::Image};
 use crate::{args::FuzzTarget, failure::Failure};
 
-/// Options of `mke2fs`, more of its extended ones, and the size of the image in KiB. Checksums are made right by the
-/// fuzzer; without them it is faster.
+/// Options of `mke2fs`, more of its extended ones, and the size of the image in KiB. Checksums are
+/// made right by the fuzzer; without them it is faster.
 const EXT4: &[(&str, &str, u32)] = &[
     ("-t ext2 -b 1024 -N 48 -r 0", "", 512),
     ("-t ext2 -b 1024 -N 48 -O ^resize_inode", "", 512),

@@ -21,8 +21,8 @@ use super::{
     fat, hex, iso9660, squashfs, structure, text,
 };
 
-/// Prints the system area, descriptors, boot catalog and files, then what is in the images that firmware
-/// boots, and in files that are a SquashFS.
+/// Prints the system area, descriptors, boot catalog and files, then what is in the images that
+/// firmware boots, and in files that are a SquashFS.
 pub(super) fn inspect(raw: &Arc<dyn ReadAt>, out: &mut Printer) -> io::Result<()> {
     // The walk is the one of the checks. What they think of it is not printed.
     let disc = disc::verify_outside(raw, &mut Recorder::default()).map_err(machine)?;

@@ -1,5 +1,5 @@
-//! Whether an ISO image can keep what the definition promises of it, by what the configuration sets:
-//! nobody has to wait for a build to learn that it cannot.
+//! Whether an ISO image can keep what the definition promises of it, by what the configuration
+//! sets: nobody has to wait for a build to learn that it cannot.
 //!
 //! nixpkgs, nixos/modules/installer/cd-dvd/iso-image.nix.
 

@@ -63,8 +63,8 @@ checks! {
     reads "CE of every record";
     spec "SUSP §5.1";
 
-    /// A continuation area does not leave its block. Linux reads no other one, and does not show the
-    /// file.
+    /// A continuation area does not leave its block. Linux reads no other one, and does not show
+    /// the file.
     CONTINUATION_BLOCK = "rock-ridge-continuation-block", Error;
     reads "CE of every record";
     spec "Linux, fs/isofs/rock.c: rock_continue";

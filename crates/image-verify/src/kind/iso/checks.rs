@@ -10,9 +10,9 @@ checks! {
     reads "isolinux.cfg, grub.cfg, loopback.cfg, loader.conf and entries, refind.conf";
     spec "the limit is ours";
 
-    /// `isolinux.cfg` names a file in other letters than it has in the names of Rock Ridge. ISOLINUX
-    /// does not care; others that read the same configuration, such as GRUB and SYSLINUX on a copy
-    /// of the files, do.
+    /// `isolinux.cfg` names a file in other letters than it has in the names of Rock Ridge.
+    /// ISOLINUX does not care; others that read the same configuration, such as GRUB and SYSLINUX
+    /// on a copy of the files, do.
     FILE_CASE = "iso-file-case", Warning;
     reads "paths in isolinux.cfg, names of files";
     spec "SYSLINUX 6 core/fs/iso9660; GRUB manual, syslinux_configfile";

@@ -337,8 +337,8 @@ impl<'a> Judge<'a, '_> {
     }
 }
 
-/// What is wrong with an image of the boot catalog, or on the way to it. Code of a stick knows where
-/// the image is, and reads no catalog.
+/// What is wrong with an image of the boot catalog, or on the way to it. Code of a stick knows
+/// where the image is, and reads no catalog.
 fn unsound(image: &BootImage, medium: Medium) -> Option<String> {
     let number = image.number;
     if medium == Medium::Disc && !image.listed {
