@@ -262,6 +262,14 @@ pub(crate) enum KindName {
     Sd,
     /// A disc that boots, or a USB stick of the same bytes.
     Iso,
+    /// A disk of a virtual machine, in qcow2.
+    Vm,
+    /// A container, as docker load takes it.
+    Docker,
+    /// An appliance for VirtualBox.
+    Virtualbox,
+    /// A disk for Amazon EC2, in VHD.
+    Amazon,
     /// Whatever it is: only the format is judged.
     None,
 }

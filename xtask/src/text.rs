@@ -50,6 +50,9 @@ pub(crate) fn report(name: &str, report: &VerificationReport, paint: Paint) -> S
     if !report.boots.is_empty() {
         text += &format!("  boots {}\n", report.boots.join(", "));
     }
+    for what in &report.not_verified {
+        text += &format!("  not verified: {what}\n");
+    }
     for finding in &report.findings {
         text += &format!("  {}\n", finding_line(finding, paint));
     }

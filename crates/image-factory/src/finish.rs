@@ -299,7 +299,15 @@ fn try_finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, F
         (ImageKind::Sd | ImageKind::Iso, Some(RawFormat::Tar)) => wrong_kind("a tar archive"),
         // What is neither has errors, which the checks name.
         (ImageKind::Wsl, _) => archive::finish(job, &input, is_plain, progress),
-        (ImageKind::Sd | ImageKind::Iso, _) => disk::finish(job, &input, is_plain, progress),
+        (
+            ImageKind::Sd
+            | ImageKind::Iso
+            | ImageKind::Vm
+            | ImageKind::Docker
+            | ImageKind::Virtualbox
+            | ImageKind::Amazon,
+            _,
+        ) => disk::finish(job, &input, is_plain, progress),
     }
 }
 

@@ -416,6 +416,10 @@ fn target(
     let by_kind = match spec.kind {
         ImageKind::Sd => Some("sd-card"),
         ImageKind::Iso => Some("iso"),
+        ImageKind::Vm => Some("qemu-efi"),
+        ImageKind::Docker => Some("docker"),
+        ImageKind::Virtualbox => Some("virtualbox"),
+        ImageKind::Amazon => Some("amazon"),
         ImageKind::Wsl => None,
     };
     let name = options.variant.as_deref().or(spec.build.variant.as_deref()).or(by_kind);

@@ -156,6 +156,9 @@ pub struct VerificationReport {
     /// medium of a disc. Empty where there is an error, as it may be in the way of all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boots: Vec<String>,
+    /// What of the image no check looks at yet, a few words each. Empty where all of it is judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_verified: Vec<String>,
     /// Counts over the rest of the report.
     pub totals: Totals,
     /// Every check that was announced, by id.

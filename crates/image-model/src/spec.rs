@@ -19,15 +19,31 @@ pub enum ImageKind {
     Sd,
     /// A disc that a PC or a server boots from, or a USB stick that the same bytes were copied to.
     Iso,
+    /// A disk of a virtual machine, in QEMU's format qcow2.
+    Vm,
+    /// A container: an archive for `docker load` and `podman load`.
+    Docker,
+    /// An appliance for VirtualBox: an archive of the Open Virtualization Format.
+    Virtualbox,
+    /// A disk that Amazon EC2 imports: a dynamic VHD.
+    Amazon,
 }
 
 impl ImageKind {
+    /// All of them, in the order of this list.
+    pub const ALL: [Self; 7] =
+        [Self::Wsl, Self::Sd, Self::Iso, Self::Vm, Self::Docker, Self::Virtualbox, Self::Amazon];
+
     /// The word that definitions, flags and reports use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Wsl => "wsl",
             Self::Sd => "sd",
             Self::Iso => "iso",
+            Self::Vm => "vm",
+            Self::Docker => "docker",
+            Self::Virtualbox => "virtualbox",
+            Self::Amazon => "amazon",
         }
     }
 }
@@ -114,6 +130,10 @@ pub struct BuildSpec {
     /// By which way of several.
     #[serde(default)]
     pub route: Route,
+    /// A lock file of this image alone, instead of the one beside `flake.nix`: relative to the
+    /// folder above `images/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
 }
 
 /// The way from a NixOS configuration to one of its images. The same name means another image on
@@ -197,6 +217,22 @@ impl ImageSpec {
             (ImageKind::Iso, Gzip) => "{distribution}-{image}.iso.gz",
             (ImageKind::Iso, Xz) => "{distribution}-{image}.iso.xz",
             (ImageKind::Iso, Zstd) => "{distribution}-{image}.iso.zst",
+            (ImageKind::Vm, None) => "{distribution}-{image}.qcow2",
+            (ImageKind::Vm, Gzip) => "{distribution}-{image}.qcow2.gz",
+            (ImageKind::Vm, Xz) => "{distribution}-{image}.qcow2.xz",
+            (ImageKind::Vm, Zstd) => "{distribution}-{image}.qcow2.zst",
+            (ImageKind::Docker, None) => "{distribution}-{image}.tar",
+            (ImageKind::Docker, Gzip) => "{distribution}-{image}.tar.gz",
+            (ImageKind::Docker, Xz) => "{distribution}-{image}.tar.xz",
+            (ImageKind::Docker, Zstd) => "{distribution}-{image}.tar.zst",
+            (ImageKind::Virtualbox, None) => "{distribution}-{image}.ova",
+            (ImageKind::Virtualbox, Gzip) => "{distribution}-{image}.ova.gz",
+            (ImageKind::Virtualbox, Xz) => "{distribution}-{image}.ova.xz",
+            (ImageKind::Virtualbox, Zstd) => "{distribution}-{image}.ova.zst",
+            (ImageKind::Amazon, None) => "{distribution}-{image}.vhd",
+            (ImageKind::Amazon, Gzip) => "{distribution}-{image}.vhd.gz",
+            (ImageKind::Amazon, Xz) => "{distribution}-{image}.vhd.xz",
+            (ImageKind::Amazon, Zstd) => "{distribution}-{image}.vhd.zst",
         };
         self.finish.file_name.as_deref().unwrap_or(by_kind)
     }
@@ -204,10 +240,15 @@ impl ImageSpec {
     /// What is put around the raw bytes.
     pub fn compression(&self) -> CompressionSpec {
         self.finish.compression.unwrap_or(match self.kind {
-            ImageKind::Wsl => CompressionSpec::Gzip { level: default_gzip_level() },
+            ImageKind::Wsl | ImageKind::Docker => {
+                CompressionSpec::Gzip { level: default_gzip_level() }
+            }
             ImageKind::Sd => CompressionSpec::Zstd { level: default_zstd_level() },
-            // What is large in it is compressed already.
-            ImageKind::Iso => CompressionSpec::None,
+            // What is large in the first and the last is compressed already, and what runs the
+            // others takes them as they are.
+            ImageKind::Iso | ImageKind::Vm | ImageKind::Amazon | ImageKind::Virtualbox => {
+                CompressionSpec::None
+            }
         })
     }
 }

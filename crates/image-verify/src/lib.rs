@@ -156,6 +156,7 @@ pub fn verify(
 
     let compression = compression.unwrap_or(Compression::None);
     let (mut kind, mut format, mut ways) = (None, None, Vec::new());
+    let mut not_verified = &[][..];
     match passed.format {
         Some(RawFormat::Tar) => {
             format = Some("tar");
@@ -177,6 +178,7 @@ pub fn verify(
     }
     if let Some(found) = passed.structures {
         (kind, format, ways) = (found.kind, Some(found.format), found.boots);
+        not_verified = found.not_verified;
     }
     if let (Expected::Kind(wanted), Some(format)) = (expected, format) {
         out.expect(&container::KIND, kind == Some(wanted), || {
@@ -200,6 +202,7 @@ pub fn verify(
     if report.passed() {
         report.boots = ways;
     }
+    report.not_verified = not_verified.iter().map(|&what| what.to_owned()).collect();
     Ok(report)
 }
 
@@ -238,6 +241,7 @@ fn report(
         kind,
         waivers: waivers.to_vec(),
         boots: Vec::new(),
+        not_verified: Vec::new(),
         totals: recorded.totals,
         outcomes: recorded.outcomes,
         findings: recorded.findings,

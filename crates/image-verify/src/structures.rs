@@ -23,6 +23,8 @@ pub(crate) struct Structures {
     pub(crate) kind: Option<ImageKind>,
     /// The ways in which it boots.
     pub(crate) boots: Vec<String>,
+    /// What of it no check looks at, for the report.
+    pub(crate) not_verified: &'static [&'static str],
 }
 
 /// Judges a disk or a disc, and what it is for. An error is the machine's.
@@ -55,7 +57,12 @@ fn disk(
         Vec::new()
     };
     disk.trouble()?;
-    Ok(Structures { format: disk.format(), kind: is_sd.then_some(ImageKind::Sd), boots })
+    Ok(Structures {
+        format: disk.format(),
+        kind: is_sd.then_some(ImageKind::Sd),
+        boots,
+        not_verified: &[],
+    })
 }
 
 fn disc(
@@ -75,5 +82,10 @@ fn disc(
         Vec::new()
     };
     disc.trouble()?;
-    Ok(Structures { format: "iso9660", kind: is_iso.then_some(ImageKind::Iso), boots })
+    Ok(Structures {
+        format: "iso9660",
+        kind: is_iso.then_some(ImageKind::Iso),
+        boots,
+        not_verified: &[],
+    })
 }
