@@ -1,0 +1,29 @@
+# For robots: ROS 2 with its tools, and the buses and boards that a robot is made of. ROS is not in
+# nixpkgs: the overlay of nix-ros-overlay has it, for Linux only.
+pkgs:
+with pkgs;
+let
+  # Has long-term support, until May 2029. Its setup files want all packages below one prefix.
+  distribution = rosPackages.jazzy;
+  ros = distribution.buildEnv {
+    paths = [
+      colcon
+      distribution.ament-cmake-core
+      distribution.demo-nodes-cpp
+      distribution.ros-base
+      distribution.tf2-tools
+    ];
+  };
+in
+[
+  can-utils
+  esptool
+  i2c-tools
+  # An environment has no platforms of its own.
+  (lib.addMetaAttrs { platforms = lib.platforms.linux; } ros)
+  mosquitto
+  openocd
+  picocom
+  platformio-core
+  socat
+]
