@@ -1,14 +1,15 @@
 //! Drives Nix: any version from 2.8 on, Lix and Determinate Nix among them.
 //!
 //! What we ask for is in [`request`], what Nix says while it works in [`log`], what it answers in
-//! [`store`], what its machines can do in [`machine`], why it refused in [`failure`]: pure functions
-//! all. [`Nix`] runs it; [`Generator`] is another program that does.
+//! [`store`], what its machines can do in [`machine`], why it refused in [`failure`], what a flake
+//! is locked to in [`lock`]: pure functions all. [`Nix`] runs it; [`Generator`] is another program that does.
 //!
 //! Remote builders and binary caches are Nix's own; nothing is added to them here.
 
 mod build;
 pub mod failure;
 pub mod generator;
+pub mod lock;
 pub mod log;
 pub mod machine;
 pub mod request;
@@ -18,6 +19,7 @@ pub mod version;
 pub use build::{Built, EXECUTABLE, Nix, NixError};
 pub use failure::Failure;
 pub use generator::{GenerateError, GenerateRequest, Generated, Generator};
+pub use lock::{LockError, LockFile};
 pub use log::{Event, Level, Progress};
 pub use machine::{Builder, Config};
 pub use request::{BuildRequest, FlakeRef, Options};
