@@ -10,7 +10,7 @@ use clap_complete::Shell;
 /// Exit codes: 0 clean, 1 an image is defective, 2 wrong usage, 3 the factory failed, 130
 /// interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+#[command(version, max_term_width = 100)]
 pub(crate) struct Xtask {
     #[command(subcommand)]
     pub(crate) command: Command,

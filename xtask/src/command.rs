@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Command as Clap, CommandFactory as _};
+use clap::Command as Clap;
 use image_factory::{Definition, definition, verify::ScratchError};
 use image_host::{interrupt, user};
 
@@ -25,6 +25,7 @@ use crate::{
     Verdict,
     args::{Command, Format, ProgressStyle, Xtask},
     failure::Failure,
+    program::Program,
 };
 
 /// What all commands share.
@@ -51,11 +52,7 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::Codegen { check } => codegen::run(check),
         Command::Bench(args) => bench::run(context, &args),
         Command::Fuzz(args) => fuzz::run(context, &args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Xtask::command(), "xtask", &mut script);
-            print_bytes(&script)
-        }
+        Command::Completions { shell } => print(&Program::current().completions(shell)),
         Command::Man { dir } => man(&dir),
     }
 }
@@ -122,7 +119,8 @@ fn definitions(names: &[String]) -> Result<Vec<Definition>, Failure> {
 fn man(dir: &Path) -> Result<Verdict, Failure> {
     let fail = |e| Failure::host(format!("cannot write man pages into {}", dir.display()), e);
     fs::create_dir_all(dir).map_err(fail)?;
-    let mut todo: Vec<(String, Clap)> = vec![("cargo-xtask".to_owned(), Xtask::command())];
+    let program = Program::current();
+    let mut todo: Vec<(String, Clap)> = vec![(program.page().to_owned(), program.command())];
     while let Some((name, command)) = todo.pop() {
         let children = command.get_subcommands().filter(|c| c.get_name() != "help");
         todo.extend(children.map(|c| (format!("{name}-{}", c.get_name()), c.clone())));

@@ -5,14 +5,13 @@
 mod args;
 mod command;
 mod failure;
+mod program;
 mod progress;
 mod text;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use crate::{args::Xtask, failure::Failure};
+use crate::{failure::Failure, program::Program};
 
 /// The exit codes are part of the interface: scripts and CI read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +29,7 @@ enum Verdict {
 }
 
 fn main() -> ExitCode {
-    let arguments = Xtask::parse();
+    let arguments = Program::current().parse();
     let verdict = command::run(arguments).unwrap_or_else(|failure: Failure| {
         failure.print();
         failure.verdict()

@@ -1,6 +1,6 @@
 //! The commands beside `image`.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use crate::common::{Project, Ran};
 
@@ -175,6 +175,46 @@ fn completions_and_man_pages_are_written() {
     }
     project.run(&["man", "pages"]).exits(0);
     assert!(project.list("pages").contains(&"cargo-xtask-image.1".to_owned()));
+}
+
+#[test]
+fn it_speaks_of_itself_by_the_name_that_was_typed() {
+    let project = Project::new();
+    project.run(&["image"]).exits(2).says("Usage: cargo xtask image ");
+    project.run(&["--version"]).exits(0).says("cargo xtask 0");
+
+    let installed = project.path("bin/image-factory");
+    symlink(env!("CARGO_BIN_EXE_xtask"), &installed).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&installed);
+        Ran::of(command.args(args).current_dir(project.dir.path()).env_clear())
+    };
+    run(&["image"]).exits(2).says("Usage: image-factory image ");
+    run(&["verify", "--help"]).exits(0).says("Usage: image-factory verify ");
+    run(&["--version"]).exits(0).says("image-factory 0");
+    for shell in ["bash", "zsh", "fish"] {
+        run(&["completions", shell]).exits(0).says("image-factory");
+    }
+    run(&["man", "pages"]).exits(0);
+    assert!(project.list("pages").contains(&"image-factory-image.1".to_owned()));
+}
+
+#[test]
+fn bash_completes_both_names() {
+    let project = Project::new();
+    let installed = project.path("bin/image-factory");
+    symlink(env!("CARGO_BIN_EXE_xtask"), &installed).unwrap();
+    for program in [&*installed, Path::new(env!("CARGO_BIN_EXE_xtask"))] {
+        let name = program.file_name().unwrap().to_str().unwrap();
+        // What bash does when somebody presses the tab key after `verify --k`.
+        let script = format!(
+            "source <(\"$0\" completions bash); COMP_WORDS=({name} verify --k); COMP_CWORD=2; \
+             \"$(complete -p {name} | grep -o -- '-F [^ ]*' | cut -c 4-)\" {name} --k verify; \
+             echo \"${{COMPREPLY[@]}}\""
+        );
+        let ran = Ran::of(Command::new("bash").arg("-c").arg(script).arg(program)).exits(0);
+        assert_eq!(ran.out, "--kind\n", "{ran:?}");
+    }
 }
 
 #[test]
