@@ -1,0 +1,33 @@
+# The images of this flake: each file says what one of them is, and `images/<name>.toml` in the root
+# of the repository how it is finished, checked and published.
+{
+  inputs,
+  lib,
+  self,
+  ...
+}:
+let
+  files = {
+    wsl = ./wsl.nix;
+  };
+  images = lib.mapAttrs (
+    name: file: self.lib.mkImage (import file { inherit inputs; } // { inherit name; })
+  ) files;
+in
+{
+  # For `nixos-rebuild --flake`, and for the factory.
+  flake.nixosConfigurations = lib.mapAttrs (_: image: image.configuration) images;
+
+  # `nix build .#images.wsl`, whatever system it is for.
+  flake.images = lib.mapAttrs (_: image: image.derivation) images;
+
+  perSystem =
+    { system, ... }:
+    let
+      own = lib.filterAttrs (_: image: image.system == system) images;
+      package = name: image: lib.nameValuePair "image-${name}" image.derivation;
+    in
+    {
+      packages = lib.mapAttrs' package own;
+    };
+}

@@ -1,0 +1,6 @@
+# The modules that other flakes can import.
+{
+  imports = [
+    ./nixos
+  ];
+}
