@@ -2,7 +2,8 @@
 //!
 //! What we ask for is in [`request`], what Nix says while it works in [`log`], what it answers in
 //! [`store`], what its machines can do in [`machine`], why it refused in [`failure`], what a flake
-//! is locked to in [`lock`]: pure functions all. [`Nix`] runs it; [`Generator`] is another program that does.
+//! is locked to in [`lock`]: pure functions all. [`Nix`] runs it; [`Generator`] is another program
+//! that does.
 //!
 //! Remote builders and binary caches are Nix's own; nothing is added to them here.
 

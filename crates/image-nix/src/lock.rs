@@ -170,25 +170,22 @@ impl LockFile {
     /// All inputs, of the flake and of its inputs, sorted by their paths. What several inputs
     /// share is told of the first of them.
     pub fn inputs(&self) -> Vec<Input> {
-        let mut inputs = Vec::new();
-        self.for_each_edge(&mut |path, edge| {
-            let pin = match edge {
-                Edge::Follows(target) => Some(Pin::Follows(target.join("/"))),
-                Edge::Node(name) => {
-                    self.nodes.get(name).and_then(|node| node.locked.clone()).map(Pin::Locked)
-                }
-            };
-            inputs.extend(pin.map(|pin| Input { path: path.join("/"), pin }));
-            Ok::<_, LockError>(())
-        })
-        .expect("nothing above fails");
+        let pin = |edge: &Edge| match edge {
+            Edge::Follows(target) => Some(Pin::Follows(target.join("/"))),
+            Edge::Node(name) => {
+                self.nodes.get(name).and_then(|node| node.locked.clone()).map(Pin::Locked)
+            }
+        };
+        let input =
+            |(path, edge): (Vec<_>, _)| Some(Input { path: path.join("/"), pin: pin(edge)? });
+        let mut inputs: Vec<_> = self.edges().into_iter().filter_map(input).collect();
         inputs.sort_by(|a, b| a.path.cmp(&b.path));
         inputs
     }
 
     /// Every input names what is there.
     fn check(&self) -> Result<(), LockError> {
-        self.for_each_edge(&mut |path, edge| match edge {
+        self.edges().iter().try_for_each(|(path, edge)| match edge {
             Edge::Node(name) if self.nodes.contains_key(name) => Ok(()),
             Edge::Node(name) => {
                 Err(LockError::NoNode { input: path.join("/"), node: name.clone() })
@@ -197,28 +194,25 @@ impl LockFile {
         })
     }
 
-    /// Calls `visit` with each input and its path, breadth first, so that what is shared is
-    /// reached on its shortest path. A node is entered once, so this ends.
-    fn for_each_edge<E>(
-        &self,
-        visit: &mut dyn FnMut(&[String], &Edge) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// All inputs with their paths, breadth first, so that what is shared is reached on its
+    /// shortest path. A node is entered once, so this ends.
+    fn edges(&self) -> Vec<(Vec<String>, &Edge)> {
+        let mut edges = Vec::new();
         let mut seen = BTreeSet::from([&self.root]);
         let mut queue = VecDeque::from([(Vec::new(), &self.root)]);
         while let Some((path, name)) = queue.pop_front() {
             for (input, edge) in self.nodes.get(name).iter().flat_map(|node| &node.inputs) {
-                let mut path: Vec<String> = path.clone();
-                path.push(input.clone());
-                visit(&path, edge)?;
+                let path = [&path[..], std::slice::from_ref(input)].concat();
                 if let Edge::Node(next) = edge
                     && path.len() < MAX_NAMES
                     && seen.insert(next)
                 {
-                    queue.push_back((path, next));
+                    queue.push_back((path.clone(), next));
                 }
+                edges.push((path, edge));
             }
         }
-        Ok(())
+        edges
     }
 
     /// Goes the way that `target` names, for the input `from`.
