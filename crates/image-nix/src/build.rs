@@ -9,6 +9,7 @@ use image_host::tool::{Tool, ToolCause, ToolError};
 use serde_json::Value;
 
 use crate::{
+    around::Around,
     failure::{self, Failure, Known},
     log::{Event, Log},
     machine::{self, Builder, Config},
@@ -383,6 +384,15 @@ impl Nix {
     fn unreadable(&self, args: &[std::ffi::OsString], text: String) -> NixError {
         let command = self.tool.run(args).to_string();
         NixError::Unreadable { command, text: text.chars().take(200).collect() }
+    }
+}
+
+impl Around {
+    /// Writes both files into `folder`, which is absolute, empty, and the work folder of a run.
+    pub fn write(&self, folder: &Path) -> io::Result<FlakeRef> {
+        fs::write(folder.join("flake.nix"), &self.flake)?;
+        fs::write(folder.join("flake.lock"), &self.lock)?;
+        Ok(FlakeRef::folder(folder))
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! What we ask for is in [`request`], what Nix says while it works in [`log`], what it answers in
 //! [`store`], what its machines can do in [`machine`], why it refused in [`failure`], what a flake
-//! is locked to in [`lock`]: pure functions all. [`Nix`] runs it; [`Generator`] is another program
-//! that does.
+//! [`store`], what its machines can do in [`machine`], why it refused in [`failure`], what a flake
+//! is locked to in [`lock`], and a flake that changes another one in [`around`]: pure functions all.
+//! [`Nix`] runs it; [`Generator`] is another program that does.
 //!
 //! Remote builders and binary caches are Nix's own; nothing is added to them here.
 
+pub mod around;
 mod build;
 pub mod failure;
 pub mod generator;
@@ -17,6 +19,7 @@ pub mod request;
 pub mod store;
 pub mod version;
 
+pub use around::{Around, Extension, NoAround};
 pub use build::{Built, EXECUTABLE, Nix, NixError};
 pub use failure::Failure;
 pub use generator::{GenerateError, GenerateRequest, Generated, Generator};

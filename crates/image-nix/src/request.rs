@@ -54,6 +54,12 @@ impl FlakeRef {
         Self { reference, fragment }
     }
 
+    /// The flake in a folder, whatever repository that is in. `folder` is absolute. Nix 2.8 does not
+    /// decode URLs of this form, and finds only folders that need no encoding.
+    pub fn folder(folder: &Path) -> Self {
+        Self { reference: format!("path:{}", percent_encoded(folder)), fragment: None }
+    }
+
     /// The flake and one of its attributes.
     pub(crate) fn installable(&self, attribute: &str) -> String {
         format!("{self}#{attribute}")
@@ -274,6 +280,12 @@ mod tests {
         ] {
             assert_eq!(reference(unchanged), unchanged);
         }
+    }
+
+    #[test]
+    fn a_folder_may_be_called_anything() {
+        let folder = FlakeRef::folder(Path::new("/home/me/a b#c?d%e"));
+        assert_eq!(folder.to_string(), "path:/home/me/a%20b%23c%3Fd%25e");
     }
 
     #[test]

@@ -139,12 +139,34 @@ pub struct FlakeMetadata {
     pub inputs: BTreeMap<String, String>,
     /// What the inputs are called: the names of their nodes, and of their repositories.
     pub projects: BTreeSet<String>,
+    /// The locked reference in parts, as a lock file has them.
+    pub source: Map<String, Value>,
+    /// The store path of the flake's files, from the root of the source on.
+    pub path: Option<String>,
+    /// The lock file in force, whole.
+    pub locks: Value,
+}
+
+/// Revision, or NAR hash where there is none, of each input in a lock file, by the name of its
+/// node.
+pub fn locked_inputs(locks: &Value) -> BTreeMap<String, String> {
+    let nodes = locks.get("nodes").and_then(Value::as_object).into_iter().flatten();
+    let inputs = nodes.filter_map(|(name, node)| {
+        let locked = node.get("locked")?;
+        Some((name.clone(), text(locked, "rev").or_else(|| text(locked, "narHash"))?))
+    });
+    inputs.collect()
 }
 
 /// Reads the output of `nix flake metadata --json`. `None`: it has no locked reference.
 pub fn read_flake_metadata(json: &Value) -> Option<FlakeMetadata> {
     let url = text(json, "url")?;
     let locked = json.get("locked").unwrap_or(&Value::Null);
+    // What Nix notes down for itself is no part of a lock file.
+    let parts = locked.as_object().into_iter().flatten();
+    let parts = parts.filter(|(name, _)| !name.starts_with("__"));
+    let source = parts.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let locks = json.get("locks").cloned().unwrap_or_default();
     let revision = text(locked, "rev").or_else(|| text(json, "revision"));
     let nar_hash = text(locked, "narHash");
     let kind = text(locked, "type").unwrap_or_default();
@@ -166,11 +188,7 @@ pub fn read_flake_metadata(json: &Value) -> Option<FlakeMetadata> {
         None => url.clone(),
     };
     let empty = Map::new();
-    let nodes = json.pointer("/locks/nodes").and_then(Value::as_object).unwrap_or(&empty);
-    let inputs = nodes.iter().filter_map(|(name, node)| {
-        let locked = node.get("locked")?;
-        Some((name.clone(), text(locked, "rev").or_else(|| text(locked, "narHash"))?))
-    });
+    let nodes = locks.get("nodes").and_then(Value::as_object).unwrap_or(&empty);
     let projects = nodes.iter().filter(|(_, node)| node.get("locked").is_some());
     let projects = projects.flat_map(|(name, node)| {
         let original = node.get("original").unwrap_or(&Value::Null);
@@ -184,8 +202,11 @@ pub fn read_flake_metadata(json: &Value) -> Option<FlakeMetadata> {
         locked,
         revision,
         nar_hash,
-        inputs: inputs.collect(),
+        inputs: locked_inputs(&locks),
         projects: projects.collect(),
+        source,
+        path: text(json, "path"),
+        locks,
     })
 }
 
