@@ -5,7 +5,8 @@
 //! in a file of the work folder whose zeros take no room; a plain one stays where it is.
 //!
 //! What comes then depends on what it is, which its bytes tell. The members of an [archive] are
-//! sorted and written again. Of a [disk] or [disc] no byte is changed. Both go through a compressor
+//! sorted and written again. Of a [disk] or [disc] no byte is changed, and none of an archive in
+//! which digests name the members, a [container] or an [appliance]. All go through a compressor
 //! (`encode`) whose output does not depend on how many threads it has, on how the input was
 //! compressed, nor on time.
 //!
@@ -15,6 +16,8 @@
 //! [archive]: image_model::ImageKind::Wsl
 //! [disk]: image_model::ImageKind::Sd
 //! [disc]: image_model::ImageKind::Iso
+//! [container]: image_model::ImageKind::Docker
+//! [appliance]: image_model::ImageKind::Virtualbox
 
 mod archive;
 mod bmap;
@@ -289,25 +292,34 @@ fn try_finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, F
     let is_plain = container::compression(head) == Some(Compression::None);
     let format = container::raw_format(start);
     (&input).rewind().map_err(input_error)?;
-    let wrong_kind = |is| {
-        let (path, kind) = (job.input.to_owned(), job.kind);
-        Err(FinishError::WrongKind { path, is, kind })
+    let wanted = match job.kind {
+        ImageKind::Wsl => Some(RawFormat::Tar),
+        ImageKind::Sd => Some(RawFormat::Disk),
+        ImageKind::Iso => Some(RawFormat::Iso),
+        ImageKind::Docker => Some(RawFormat::Docker),
+        ImageKind::Virtualbox => Some(RawFormat::Ova),
+        ImageKind::Vm | ImageKind::Amazon => None,
     };
-    match (job.kind, format) {
-        (ImageKind::Wsl | ImageKind::Iso, Some(RawFormat::Disk)) => wrong_kind("a disk"),
-        (ImageKind::Wsl | ImageKind::Sd, Some(RawFormat::Iso)) => wrong_kind("a disc"),
-        (ImageKind::Sd | ImageKind::Iso, Some(RawFormat::Tar)) => wrong_kind("a tar archive"),
-        // What is neither has errors, which the checks name.
-        (ImageKind::Wsl, _) => archive::finish(job, &input, is_plain, progress),
-        (
-            ImageKind::Sd
-            | ImageKind::Iso
-            | ImageKind::Vm
-            | ImageKind::Docker
-            | ImageKind::Virtualbox
-            | ImageKind::Amazon,
-            _,
-        ) => disk::finish(job, &input, is_plain, progress),
+    // What is nothing that is known has errors, which the checks name.
+    if let (Some(wanted), Some(found)) = (wanted, format)
+        && wanted != found
+    {
+        let is = match (job.kind, found) {
+            (ImageKind::Docker, RawFormat::Tar) => {
+                "a root file system, which is for `docker import` and not for `docker load`"
+            }
+            _ => found.what(),
+        };
+        return Err(FinishError::WrongKind { path: job.input.to_owned(), is, kind: job.kind });
+    }
+    match job.kind {
+        ImageKind::Wsl => archive::finish(job, &input, is_plain, progress),
+        ImageKind::Sd
+        | ImageKind::Iso
+        | ImageKind::Vm
+        | ImageKind::Docker
+        | ImageKind::Virtualbox
+        | ImageKind::Amazon => disk::finish(job, &input, is_plain, progress),
     }
 }
 

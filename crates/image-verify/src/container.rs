@@ -1,5 +1,7 @@
 //! Checks of what is around an image: which compression, if any, and whether an image is inside.
 
+mod archive;
+
 use std::{
     borrow::Cow,
     io::{self, BufRead, Read},
@@ -109,12 +111,27 @@ pub enum RawFormat {
     Disk,
     /// A disc: ISO 9660, whatever is in front of it.
     Iso,
+    /// An appliance: an archive of the Open Virtualization Format.
+    Ova,
+    /// A container image: an archive for `docker load`.
+    Docker,
 }
 
 impl RawFormat {
     /// True for what can be judged only when all of it is there.
     pub(crate) fn is_kept(self) -> bool {
-        matches!(self, Self::Disk | Self::Iso)
+        !matches!(self, Self::Tar)
+    }
+
+    /// What people call it.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Tar => "a tar archive",
+            Self::Disk => "a disk",
+            Self::Iso => "a disc",
+            Self::Ova => "an appliance",
+            Self::Docker => "a container image",
+        }
     }
 }
 
@@ -135,7 +152,7 @@ pub(crate) fn sniff(head: &[u8]) -> Head {
     // A block of zeros is also the end of an archive, but then nothing follows.
     let is_blank = head.iter().take(BLOCK).all(|b| *b == 0);
     if is_tar(head) && !(is_blank && is_disk(head)) {
-        return Head::Raw(RawFormat::Tar);
+        return Head::Raw(archive::format(head));
     }
     match describe(head) {
         // The two bytes that tell a disk are also in what has a better name.

@@ -174,6 +174,10 @@ pub fn verify(
         }
         Some(RawFormat::Disk) if expected == Expected::AnyImage => format = Some("disk"),
         Some(RawFormat::Iso) if expected == Expected::AnyImage => format = Some("iso9660"),
+        Some(RawFormat::Ova) if expected == Expected::AnyImage => format = Some("ova"),
+        Some(RawFormat::Docker) if expected == Expected::AnyImage => {
+            format = Some("docker-archive");
+        }
         _ => {}
     }
     if let Some(found) = passed.structures {
@@ -182,7 +186,16 @@ pub fn verify(
     }
     if let (Expected::Kind(wanted), Some(format)) = (expected, format) {
         out.expect(&container::KIND, kind == Some(wanted), || {
-            let message = format!("{format}, which is no image for {wanted}");
+            let hint = match (wanted, passed.format) {
+                (ImageKind::Docker, Some(RawFormat::Tar)) => {
+                    ": a root file system for `docker import`, and not for `docker load`"
+                }
+                (ImageKind::Wsl, Some(RawFormat::Docker)) => {
+                    ": the root file system is in its layers, `docker export` writes it"
+                }
+                _ => "",
+            };
+            let message = format!("{format}, which is no image for {wanted}{hint}");
             (container::raw_at("image", 0, 0), message)
         });
     }

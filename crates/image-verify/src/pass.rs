@@ -124,8 +124,8 @@ impl Job<'_> {
             if let Some(decoded) = decoded {
                 whole &= decoded.whole;
                 out.absorb(decoded.out);
-                if compression == Compression::Zstd && judged.format.is_some_and(RawFormat::is_kept)
-                {
+                let is_written = matches!(judged.format, Some(RawFormat::Disk | RawFormat::Iso));
+                if compression == Compression::Zstd && is_written {
                     let at = decoded.unsized_frame;
                     out.expect(&container::ZSTD_CONTENT_SIZE, at.is_none(), || {
                         let message = "the frame does not tell the size of its content".to_owned();

@@ -37,6 +37,8 @@ pub(crate) fn judge(
     match format {
         RawFormat::Iso => disc(bytes, wanted, out),
         RawFormat::Disk | RawFormat::Tar => disk(bytes, wanted, out),
+        RawFormat::Ova => archive("ova", ImageKind::Virtualbox, wanted),
+        RawFormat::Docker => archive("docker-archive", ImageKind::Docker, wanted),
     }
 }
 
@@ -87,5 +89,23 @@ fn disc(
         kind: is_iso.then_some(ImageKind::Iso),
         boots,
         not_verified: &[],
+    })
+}
+
+fn archive(
+    format: &'static str,
+    kind: ImageKind,
+    wanted: Wanted<'_>,
+) -> Result<Structures, ReadError> {
+    let is_kind = match wanted.expected {
+        Expected::Kind(expected) => kind == expected,
+        Expected::Guess => true,
+        Expected::AnyKind | Expected::AnyImage => false,
+    };
+    Ok(Structures {
+        format,
+        kind: is_kind.then_some(kind),
+        boots: Vec::new(),
+        not_verified: &["what is in the archive"],
     })
 }

@@ -50,7 +50,9 @@ fn inspect(path: &Path, work: &Path, out: &mut Printer) -> io::Result<()> {
     match container::raw_format(open()?) {
         Some(RawFormat::Disk) => disk::inspect(&raw()?, out)?,
         Some(RawFormat::Iso) => disc::inspect(&raw()?, out)?,
-        Some(RawFormat::Tar) | None => archive::inspect(open()?, out)?,
+        Some(RawFormat::Tar | RawFormat::Ova | RawFormat::Docker) | None => {
+            archive::inspect(open()?, out)?;
+        }
     }
     out.out.flush()
 }

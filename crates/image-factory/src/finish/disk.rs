@@ -59,7 +59,12 @@ pub(super) fn finish(
         let (path, written) = (job.input.to_owned(), written.image.raw);
         return Err(FinishError::Changed { path, judged, written });
     }
-    let format = if job.kind == ImageKind::Iso { "iso9660" } else { "disk" };
+    let format = match job.kind {
+        ImageKind::Iso => "iso9660",
+        ImageKind::Docker => "docker-archive",
+        ImageKind::Virtualbox => "ova",
+        ImageKind::Wsl | ImageKind::Sd | ImageKind::Vm | ImageKind::Amazon => "disk",
+    };
     let mut artifacts =
         vec![super::artifact(job, format, written.image.compressed, written.image.raw)];
     if let Some(map) = written.map {
@@ -84,17 +89,17 @@ fn write(
         super::stopped(&cause).unwrap_or(FinishError::Input { path, cause })
     };
     let len = raw.len().map_err(input_error)?;
-    // Where a disc ends, it says itself, and the checks compare.
-    if job.kind != ImageKind::Iso && len % BLOCK != 0 {
+    // Where others end, they say themselves, and the checks compare.
+    if job.kind == ImageKind::Sd && len % BLOCK != 0 {
         return Err(FinishError::WrongSize { path: job.input.to_owned(), len });
     }
     // Compressors add something to what they cannot compress.
     let needed = Needed::AtMost(len + len / 100 + (1 << 20));
     let output_error = |cause| super::output_error(job, needed, cause);
     let free = || match job.kind {
+        ImageKind::Sd => free::free(raw),
         // All of a disc is files, also where an EFI system partition in it has free space.
-        ImageKind::Iso => Ok(Vec::new()),
-        _ => free::free(raw),
+        _ => Ok(Vec::new()),
     };
     let free = job.bmap.then(free).transpose().map_err(input_error)?;
     let mut map = free.map(BlockMap::new);
