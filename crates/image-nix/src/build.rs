@@ -13,6 +13,7 @@ use crate::{
     failure::{self, Failure, Known},
     log::{Event, Log},
     machine::{self, Builder, Config},
+    relock::{self, ReadLockError},
     request::{self, BuildRequest, FlakeRef, Options},
     store::{self, FlakeMetadata, PathInfo, Place},
     version::{OLDEST, Version},
@@ -84,6 +85,18 @@ pub enum NixError {
         program: PathBuf,
         /// Its version.
         version: Version,
+    },
+    /// The lock file that should count for the flake cannot be used.
+    #[error(transparent)]
+    LockFile(#[from] ReadLockError),
+    /// The folder of the work cannot be used.
+    #[error("cannot use {}", path.display())]
+    Work {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
     },
     /// Nix says that it made something, and it is not there.
     #[error("{store_path} should be at {}, and is not there", physical.display())]
@@ -207,7 +220,7 @@ impl Nix {
         Ok(Built { derivation, store_path, physical, nar_hash, flake: metadata })
     }
 
-    /// What a flake is locked to.
+    /// What a flake is locked to: by its own lock file, or by the one that counts instead.
     pub fn metadata(&self, flake: &FlakeRef, options: &Options) -> Result<FlakeMetadata, NixError> {
         self.lock(flake, options, &mut |_| ())
     }
@@ -219,7 +232,13 @@ impl Nix {
         options: &Options,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<FlakeMetadata, NixError> {
-        let args = request::metadata(flake, options);
+        // Nix before 2.15 tells of the flake's own lock; the rest of its answer is the same.
+        let beside = flake.lock.as_ref().filter(|_| !self.version.has_reference_lock());
+        let beside = beside.map(|path| relock::read(path)).transpose()?;
+        let args = match beside {
+            Some(_) => request::metadata(&flake.clone().locked_by(None), options),
+            None => request::metadata(flake, options),
+        };
         // Nix would say the same of a folder as of a file that an expression misses.
         let reference = flake.to_string();
         let path = reference.split('?').next().unwrap_or_default();
@@ -229,7 +248,10 @@ impl Nix {
             let failure = Box::new(Failure::Flake { message: format!("{path} does not exist") });
             return Err(NixError::Failed { command: self.tool.run(&args).to_string(), failure });
         }
-        let json = self.json(&args, options, on_event)?;
+        let mut json = self.json(&args, options, on_event)?;
+        if let (Some(lock), Some(answer)) = (beside, json.as_object_mut()) {
+            answer.insert("locks".to_owned(), lock.into_json());
+        }
         store::read_flake_metadata(&json).ok_or_else(|| self.unreadable(&args, json.to_string()))
     }
 
@@ -348,7 +370,7 @@ impl Nix {
         if text.starts_with("sha256-") { Ok(text) } else { Err(self.unreadable(&args, text)) }
     }
 
-    fn json(
+    pub(crate) fn json(
         &self,
         args: &[std::ffi::OsString],
         options: &Options,
@@ -360,7 +382,7 @@ impl Nix {
     }
 
     /// Runs Nix and returns its standard output.
-    fn run(
+    pub(crate) fn run(
         &self,
         args: &[std::ffi::OsString],
         options: &Options,
@@ -381,7 +403,7 @@ impl Nix {
         })
     }
 
-    fn unreadable(&self, args: &[std::ffi::OsString], text: String) -> NixError {
+    pub(crate) fn unreadable(&self, args: &[std::ffi::OsString], text: String) -> NixError {
         let command = self.tool.run(args).to_string();
         NixError::Unreadable { command, text: text.chars().take(200).collect() }
     }

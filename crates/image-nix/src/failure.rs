@@ -254,6 +254,18 @@ fn labelled(text: &str, label: &str) -> Option<String> {
 }
 
 fn hash_mismatch(text: &str) -> Option<Failure> {
+    // Releases around 2.26 show both inputs whole: `mismatch in field 'narHash' of input '{…}', got
+    // '{…}'`.
+    if let Some((_, inputs)) = text.split_once("mismatch in field 'narHash' of input ") {
+        let (specified, got) = inputs.split_once(", got ")?;
+        let value = |input: &str, key: &str| {
+            between(input, &format!("\"{key}\":\""), "\"").map(str::to_owned)
+        };
+        let named = ["path", "url", "repo"].iter().find_map(|key| value(specified, key));
+        let what = named.unwrap_or_else(|| "an input of the flake".to_owned());
+        let (specified, got) = (value(specified, "narHash")?, value(got, "narHash")?);
+        return Some(Failure::HashMismatch { what, specified, got });
+    }
     if !text.contains("hash mismatch") {
         return None;
     }

@@ -38,6 +38,7 @@ const SHORT: usize = 12;
 /// A lock file that makes sense: what its inputs name is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockFile {
+    json: Value,
     root: String,
     nodes: BTreeMap<String, Node>,
 }
@@ -140,11 +141,11 @@ impl LockFile {
     /// Reads the text of a lock file.
     pub fn parse(text: &str) -> Result<Self, LockError> {
         let json = serde_json::from_str(text).map_err(|e| LockError::Json(e.to_string()))?;
-        Self::from_json(&json)
+        Self::from_json(json)
     }
 
     /// The same of its JSON, which is also in the answer of `nix flake metadata`.
-    pub fn from_json(json: &Value) -> Result<Self, LockError> {
+    pub fn from_json(json: Value) -> Result<Self, LockError> {
         let shape = |what: &str| LockError::Shape(what.to_owned());
         let object = json.as_object().ok_or_else(|| shape("it is no object"))?;
         match object.get("version") {
@@ -159,7 +160,8 @@ impl LockFile {
         let nodes = object.get("nodes").and_then(Value::as_object);
         let nodes = nodes.ok_or_else(|| shape("it has no nodes"))?;
         let nodes = nodes.iter().map(|(name, node)| Ok((name.clone(), Node::read(name, node)?)));
-        let lock = Self { root, nodes: nodes.collect::<Result<_, LockError>>()? };
+        let nodes = nodes.collect::<Result<_, LockError>>()?;
+        let lock = Self { root, nodes, json };
         if !lock.nodes.contains_key(&lock.root) {
             return Err(shape("its root is not there"));
         }
@@ -181,6 +183,11 @@ impl LockFile {
         let mut inputs: Vec<_> = self.edges().into_iter().filter_map(input).collect();
         inputs.sort_by(|a, b| a.path.cmp(&b.path));
         inputs
+    }
+
+    /// What the file says, whole.
+    pub fn into_json(self) -> Value {
+        self.json
     }
 
     /// Every input names what is there.

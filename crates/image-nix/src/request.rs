@@ -17,12 +17,18 @@ pub(crate) const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-co
 /// user's folder, and build something else tomorrow.
 const KEEP_LOCK: &str = "--no-update-lock-file";
 
+/// Names the lock file that counts instead of the flake's own. One that is not there is taken for
+/// an empty one.
+const REFERENCE_LOCK: &str = "--reference-lock-file";
+
 /// A flake, as Nix takes it on its command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlakeRef {
     reference: String,
     /// What the user put behind `#`.
     pub fragment: Option<String>,
+    /// The lock file that counts instead of the flake's own, from the root of this machine on.
+    pub lock: Option<PathBuf>,
 }
 
 impl FlakeRef {
@@ -51,7 +57,23 @@ impl FlakeRef {
             }
             _ => reference.to_owned(),
         };
-        Self { reference, fragment }
+        Self { reference, fragment, lock: None }
+    }
+
+    /// The same flake, evaluated with another lock file than its own.
+    #[must_use]
+    pub fn locked_by(self, lock: Option<PathBuf>) -> Self {
+        Self { lock, ..self }
+    }
+
+    /// Which lock file counts, and that Nix leaves it as it is. Nix before 2.15 does not know the
+    /// second flag, and says so.
+    fn lock_args(&self) -> Vec<OsString> {
+        let mut args = vec![KEEP_LOCK.into()];
+        if let Some(lock) = &self.lock {
+            args.extend([REFERENCE_LOCK.into(), lock.into()]);
+        }
+        args
     }
 
     /// The flake in a folder, whatever repository that is in. `folder` is absolute. Nix 2.8 does not
@@ -169,9 +191,8 @@ pub struct BuildRequest {
 /// unread. Two channels for the same lines would be two things to test.
 pub fn build(request: &BuildRequest) -> Vec<OsString> {
     let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
-    args.extend(
-        ["build", "--json", "--log-format", "internal-json", KEEP_LOCK].map(OsString::from),
-    );
+    args.extend(["build", "--json", "--log-format", "internal-json"].map(OsString::from));
+    args.extend(request.flake.lock_args());
     args.extend(["--out-link".into(), request.out_link.clone().into()]);
     args.extend(request.options.build_args());
     args.extend(["--".into(), request.flake.installable(&request.attribute).into()]);
@@ -198,7 +219,8 @@ pub fn copy(path: &str, from: &str) -> Vec<OsString> {
 /// `nix eval` of a flake attribute, with a function that is applied to it.
 pub fn eval(flake: &FlakeRef, attribute: &str, apply: &str, options: &Options) -> Vec<OsString> {
     let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
-    args.extend(["eval", "--json", "--log-format", "internal-json", KEEP_LOCK].map(OsString::from));
+    args.extend(["eval", "--json", "--log-format", "internal-json"].map(OsString::from));
+    args.extend(flake.lock_args());
     args.extend(["--apply", apply].map(OsString::from));
     args.extend(options.evaluation_args());
     args.extend(["--".into(), flake.installable(attribute).into()]);
@@ -211,7 +233,54 @@ pub fn metadata(flake: &FlakeRef, options: &Options) -> Vec<OsString> {
     args.extend(
         ["flake", "metadata", "--json", "--log-format", "internal-json"].map(OsString::from),
     );
-    args.push(KEEP_LOCK.into());
+    args.extend(flake.lock_args());
+    args.extend(options.evaluation_args());
+    args.extend(["--".into(), flake.to_string().into()]);
+    args
+}
+
+/// `nix flake update` of the inputs that are named, or of all. It starts with the lock file that
+/// counts for the flake, and writes `output`.
+pub fn update(
+    flake: &FlakeRef,
+    inputs: &[String],
+    output: &Path,
+    options: &Options,
+) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["flake", "update", "--log-format", "internal-json"].map(OsString::from));
+    args.extend(["--flake".into(), flake.to_string().into()]);
+    if let Some(lock) = &flake.lock {
+        args.extend([REFERENCE_LOCK.into(), lock.into()]);
+    }
+    args.extend(["--output-lock-file".into(), output.into()]);
+    args.extend(options.evaluation_args());
+    args.push("--".into());
+    args.extend(inputs.iter().map(OsString::from));
+    args
+}
+
+/// The same with Nix before 2.19, which writes into `folder`, a flake of which nobody needs
+/// anything but the lock file.
+pub fn update_in(folder: &Path, inputs: &[String], options: &Options) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    // Without names, everything is locked anew.
+    let command = if inputs.is_empty() { "update" } else { "lock" };
+    args.extend(["flake", command, "--log-format", "internal-json"].map(OsString::from));
+    args.extend(inputs.iter().flat_map(|input| ["--update-input".into(), input.into()]));
+    args.extend(options.evaluation_args());
+    args.extend(["--".into(), format!("path:{}", folder.display()).into()]);
+    args
+}
+
+/// `nix flake metadata` of a flake whose own lock file may be out of date, or missing, and stays
+/// as it is.
+pub fn metadata_whatever_is_locked(flake: &FlakeRef, options: &Options) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(
+        ["flake", "metadata", "--json", "--log-format", "internal-json"].map(OsString::from),
+    );
+    args.push("--no-write-lock-file".into());
     args.extend(options.evaluation_args());
     args.extend(["--".into(), flake.to_string().into()]);
     args
@@ -294,6 +363,49 @@ mod tests {
         assert_eq!(flake.to_string(), "/srv/a?dir=b");
         assert_eq!(flake.fragment.as_deref(), Some("host"));
         assert_eq!(flake.installable("x.y"), "/srv/a?dir=b#x.y");
+    }
+
+    fn text(args: Vec<OsString>) -> String {
+        let args = args.into_iter().skip(FEATURES.len()).map(|arg| arg.into_string().unwrap());
+        args.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_lock_of_its_own_is_named_in_every_question() {
+        let flake = FlakeRef::new("/f#x", Path::new("/")).locked_by(Some("/l/x.lock".into()));
+        let options = Options::default();
+        let (flake, attribute) = (&flake, "a".to_owned());
+        let request = BuildRequest {
+            flake: flake.clone(),
+            attribute,
+            out_link: "/w/result".into(),
+            options: options.clone(),
+        };
+        let locked = " --no-update-lock-file --reference-lock-file /l/x.lock ";
+        for args in [build(&request), eval(flake, "a", "x: x", &options), metadata(flake, &options)] {
+            let args = text(args);
+            assert!(args.contains(locked), "{args}");
+        }
+    }
+
+    #[test]
+    fn what_moves_is_named() {
+        let flake = FlakeRef::new("/f", Path::new("/")).locked_by(Some("/l/x.lock".into()));
+        let options = Options::default();
+        let inputs = ["a".to_owned(), "b/c".to_owned()];
+        assert_eq!(
+            text(update(&flake, &inputs, Path::new("/w/flake.lock"), &options)),
+            "flake update --log-format internal-json --flake /f --reference-lock-file /l/x.lock \
+             --output-lock-file /w/flake.lock -- a b/c"
+        );
+        assert_eq!(
+            text(update_in(Path::new("/w"), &inputs, &options)),
+            "flake lock --log-format internal-json --update-input a --update-input b/c -- path:/w"
+        );
+        assert_eq!(
+            text(update_in(Path::new("/w"), &[], &options)),
+            "flake update --log-format internal-json -- path:/w"
+        );
     }
 
     #[test]

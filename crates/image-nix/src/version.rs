@@ -58,6 +58,18 @@ impl Version {
         self.flavor != Flavor::Lix && self.release >= (2, 33)
     }
 
+    /// A flake can be evaluated with a lock file that is not its own: `--reference-lock-file`.
+    /// Since 2.15, and in every Lix.
+    pub fn has_reference_lock(&self) -> bool {
+        self.flavor == Flavor::Lix || self.release >= (2, 15)
+    }
+
+    /// `nix flake update` takes names of inputs. Since 2.19, and in every Lix; before that,
+    /// `nix flake lock` did.
+    pub fn updates_by_name(&self) -> bool {
+        self.flavor == Flavor::Lix || self.release >= (2, 19)
+    }
+
     /// The settings are shown by `nix config show`, and not by `nix show-config`. Since 2.20; Lix
     /// has the older name.
     pub fn has_config_show(&self) -> bool {
@@ -86,6 +98,7 @@ mod tests {
         let nix = Version::parse("nix (Nix) 2.35.2\n").unwrap();
         assert_eq!((nix.flavor.clone(), nix.release), (Flavor::Nix, (2, 35)));
         assert!(nix.is_supported() && nix.has_json_format());
+        assert!(nix.has_reference_lock() && nix.updates_by_name());
         assert_eq!(nix.to_string(), "Nix 2.35.2");
 
         let determinate = Version::parse("nix (Determinate Nix 3.22.2) 2.35.2").unwrap();
@@ -96,6 +109,7 @@ mod tests {
         let lix = Version::parse("nix (Lix, like Nix) 2.95.3").unwrap();
         assert_eq!((lix.flavor.clone(), lix.release), (Flavor::Lix, (2, 95)));
         assert!(!lix.has_json_format() && !lix.has_config_show());
+        assert!(lix.has_reference_lock() && lix.updates_by_name());
         assert_eq!(lix.to_string(), "Lix 2.95.3");
     }
 
@@ -103,6 +117,9 @@ mod tests {
     fn old_and_unreleased_and_foreign() {
         assert!(!Version::parse("nix (Nix) 2.3.16").unwrap().is_supported());
         assert_eq!(Version::parse("nix (Nix) 2.36pre2026_88b09c6").unwrap().release, (2, 36));
+        let old = |text| Version::parse(text).unwrap();
+        assert!(!old("nix (Nix) 2.14.1").has_reference_lock());
+        assert!(!old("nix (Nix) 2.18.9").updates_by_name());
         assert_eq!(Version::parse("busybox 1.35"), None);
         assert_eq!(Version::parse(""), None);
     }

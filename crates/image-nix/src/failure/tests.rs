@@ -164,6 +164,18 @@ fn an_input_with_other_bytes() {
     assert_eq!(failure, expected);
 }
 
+/// As Nix 2.26 says it.
+#[test]
+fn an_input_with_other_bytes_and_both_inputs_whole() {
+    let text = r#"mismatch in field 'narHash' of input '{"__final":true,"narHash":"sha256-a","path":"/srv/x","type":"path"}', got '{"narHash":"sha256-b"}'"#;
+    let expected = Failure::HashMismatch {
+        what: "/srv/x".to_owned(),
+        specified: "sha256-a".to_owned(),
+        got: "sha256-b".to_owned(),
+    };
+    assert_eq!(classified(&[error(text)]), expected);
+}
+
 #[test]
 fn the_store_of_somebody_else() {
     for text in [

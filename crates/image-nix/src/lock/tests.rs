@@ -26,7 +26,7 @@ fn good() -> Value {
 }
 
 fn lock(json: &Value) -> LockFile {
-    LockFile::from_json(json).unwrap()
+    LockFile::from_json(json.clone()).unwrap()
 }
 
 /// The complaint about [`good`] with the value at `place` replaced.
@@ -34,7 +34,7 @@ fn complaint(place: &str, value: Value) -> String {
     let mut json = good();
     let (parent, key) = place.rsplit_once('/').unwrap();
     json.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value);
-    LockFile::from_json(&json).expect_err(place).to_string()
+    LockFile::from_json(json).expect_err(place).to_string()
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! Lock files on this machine: reads them, and lets Nix move what is in one.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use crate::{
+    build::{Nix, NixError},
+    lock::{LockError, LockFile},
+    log::Event,
+    request::{self, FlakeRef, Options},
+    store::Place,
+};
+
+/// Largest file that is taken for a lock file. Those of hundreds of inputs have a few 100 KiB.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Name of the lock file of a flake.
+const LOCK: &str = "flake.lock";
+
+/// A lock file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadLockError {
+    /// The machine did not give it.
+    #[error("cannot read the lock file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// What is in it makes no sense.
+    #[error("{} {cause}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Why. It is part of the sentence, and no source.
+        cause: LockError,
+    },
+}
+
+impl ReadLockError {
+    /// True if there is no such file.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Reads a lock file.
+pub fn read(path: &Path) -> Result<LockFile, ReadLockError> {
+    let fail = |cause| ReadLockError::Read { path: path.to_owned(), cause };
+    let file = File::open(path).map_err(fail)?;
+    let mut text = String::new();
+    let length = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(fail)?;
+    if length as u64 > MAX_BYTES {
+        let what = format!("it is larger than {} MiB", MAX_BYTES >> 20);
+        return Err(ReadLockError::Invalid {
+            path: path.to_owned(),
+            cause: LockError::Shape(what),
+        });
+    }
+    LockFile::parse(&text).map_err(|cause| ReadLockError::Invalid { path: path.to_owned(), cause })
+}
+
+/// Inputs that are to move.
+#[derive(Clone, Debug)]
+pub struct UpdateRequest {
+    /// The flake, with the lock file to start with.
+    pub flake: FlakeRef,
+    /// The paths of the inputs; all inputs where there are none.
+    pub inputs: Vec<String>,
+    /// An empty folder, from the root of this machine on.
+    pub work: PathBuf,
+    /// What the user hands on.
+    pub options: Options,
+}
+
+impl Nix {
+    /// Moves inputs of a flake to what they are today, and returns the text of the new lock file.
+    /// The old one, and the flake's own, stay as they are.
+    pub fn update_lock(
+        &self,
+        request: &UpdateRequest,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<String, NixError> {
+        let UpdateRequest { flake, inputs, work, options } = request;
+        let output = work.join(LOCK);
+        if self.version().updates_by_name() {
+            let args = request::update(flake, inputs, &output, options);
+            self.run(&args, options, on_event)?;
+        } else {
+            self.copy_flake(request, on_event)?;
+            self.run(&request::update_in(work, inputs, options), options, on_event)?;
+        }
+        fs::read_to_string(&output).map_err(|cause| NixError::Work { path: output, cause })
+    }
+
+    /// Copies the folder with `flake.nix`, with the lock file to start with in it. The inputs of a
+    /// flake are literals, and its outputs are not evaluated here, so the rest of the source is
+    /// not missed.
+    fn copy_flake(
+        &self,
+        request: &UpdateRequest,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<(), NixError> {
+        let UpdateRequest { flake, work, options, .. } = request;
+        let args = request::metadata_whatever_is_locked(flake, options);
+        let answer = self.json(&args, options, on_event)?;
+        let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
+        let place = Place::of_store(options.effective_store().as_deref());
+        let Some(source) = text("/path").and_then(|path| place.physical(path)) else {
+            return Err(self.unreadable(&args, answer.to_string()));
+        };
+        let folder = source.join(text("/resolved/dir").unwrap_or_default());
+        copy(&folder, work).map_err(|(path, cause)| NixError::Work { path, cause })?;
+        let start = flake.lock.clone().unwrap_or_else(|| folder.join(LOCK));
+        let lock = work.join(LOCK);
+        match fs::read(&start) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && flake.lock.is_none() => Ok(()),
+            Err(cause) => Err(NixError::Work { path: start, cause }),
+            Ok(text) => {
+                fs::write(&lock, text).map_err(|cause| NixError::Work { path: lock, cause })
+            }
+        }
+    }
+}
+
+/// Copies what is in `from` into the folder `to`, but for the lock file, which is written to.
+fn copy(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let lock = from.join(LOCK);
+    let mut folders = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = folders.pop() {
+        let fail = |cause| (from.clone(), cause);
+        for entry in fs::read_dir(&from).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let (path, target) = (entry.path(), to.join(entry.file_name()));
+            let kind = entry.file_type().map_err(fail)?;
+            let copied = if kind.is_dir() {
+                folders.push((path.clone(), target.clone()));
+                fs::create_dir(&target)
+            } else if kind.is_symlink() {
+                fs::read_link(&path).and_then(|leads| symlink(leads, &target))
+            } else if path == lock {
+                Ok(())
+            } else {
+                fs::copy(&path, &target).map(|_| ())
+            };
+            copied.map_err(|cause| (path, cause))?;
+        }
+    }
+    Ok(())
+}
