@@ -2,7 +2,6 @@
 //!
 //! What we ask for is in [`request`], what Nix says while it works in [`log`], what it answers in
 //! [`store`], what its machines can do in [`machine`], why it refused in [`failure`], what a flake
-//! [`store`], what its machines can do in [`machine`], why it refused in [`failure`], what a flake
 //! is locked to in [`lock`], and a flake that changes another one in [`around`]: pure functions all.
 //! [`Nix`] runs it; [`Generator`] is another program that does.
 //!

@@ -79,7 +79,7 @@ impl FlakeRef {
     /// The flake in a folder, whatever repository that is in. `folder` is absolute. Nix 2.8 does not
     /// decode URLs of this form, and finds only folders that need no encoding.
     pub fn folder(folder: &Path) -> Self {
-        Self { reference: format!("path:{}", percent_encoded(folder)), fragment: None }
+        Self { reference: format!("path:{}", percent_encoded(folder)), fragment: None, lock: None }
     }
 
     /// The flake and one of its attributes.
@@ -382,7 +382,8 @@ mod tests {
             options: options.clone(),
         };
         let locked = " --no-update-lock-file --reference-lock-file /l/x.lock ";
-        for args in [build(&request), eval(flake, "a", "x: x", &options), metadata(flake, &options)] {
+        for args in [build(&request), eval(flake, "a", "x: x", &options), metadata(flake, &options)]
+        {
             let args = text(args);
             assert!(args.contains(locked), "{args}");
         }
