@@ -289,28 +289,14 @@ fn try_finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, F
     let input = File::open(job.input).map_err(input_error)?;
     let mut start = BufReader::new(&input);
     let head = start.fill_buf().map_err(input_error)?;
-    let is_plain = container::compression(head) == Some(Compression::None);
-    let format = container::raw_format(start);
+    let around = container::compression(head);
+    let format = container::raw_format(&input).map_err(input_error)?;
+    // A fixed VHD begins like nothing where the disk in it does.
+    let is_plain = around.map_or(format.is_some(), |around| around == Compression::None);
     (&input).rewind().map_err(input_error)?;
-    let wanted = match job.kind {
-        ImageKind::Wsl => Some(RawFormat::Tar),
-        ImageKind::Sd => Some(RawFormat::Disk),
-        ImageKind::Iso => Some(RawFormat::Iso),
-        ImageKind::Docker => Some(RawFormat::Docker),
-        ImageKind::Virtualbox => Some(RawFormat::Ova),
-        ImageKind::Vm | ImageKind::Amazon => None,
-    };
     // What is nothing that is known has errors, which the checks name.
-    if let (Some(wanted), Some(found)) = (wanted, format)
-        && wanted != found
-    {
-        let is = match (job.kind, found) {
-            (ImageKind::Docker, RawFormat::Tar) => {
-                "a root file system, which is for `docker import` and not for `docker load`"
-            }
-            _ => found.what(),
-        };
-        return Err(FinishError::WrongKind { path: job.input.to_owned(), is, kind: job.kind });
+    if let Some(found) = format.filter(|format| !suits(job.kind, *format, is_plain)) {
+        return Err(wrong_kind(job, found));
     }
     match job.kind {
         ImageKind::Wsl => archive::finish(job, &input, is_plain, progress),
@@ -319,8 +305,33 @@ fn try_finish(job: &FinishJob<'_>, progress: Progress<'_>) -> Result<Finished, F
         | ImageKind::Vm
         | ImageKind::Docker
         | ImageKind::Virtualbox
-        | ImageKind::Amazon => disk::finish(job, &input, is_plain, progress),
+        | ImageKind::Amazon => disk::finish(job, &input, is_plain, format, progress),
     }
+}
+
+/// True if an image of this kind is made of this. `whole`: all of it was looked at. Of a compressed
+/// disk the end is not known yet, and a fixed VHD is known by its end.
+fn suits(kind: ImageKind, format: RawFormat, whole: bool) -> bool {
+    match kind {
+        ImageKind::Wsl => format == RawFormat::Tar,
+        ImageKind::Sd => format == RawFormat::Disk,
+        ImageKind::Iso => format == RawFormat::Iso,
+        ImageKind::Vm => format == RawFormat::Qcow2,
+        ImageKind::Docker => format == RawFormat::Docker,
+        ImageKind::Virtualbox => format == RawFormat::Ova,
+        ImageKind::Amazon => format == RawFormat::Vhd || (format == RawFormat::Disk && !whole),
+    }
+}
+
+/// The error to give for an input that does not suit.
+fn wrong_kind(job: &FinishJob<'_>, found: RawFormat) -> FinishError {
+    let is = match (job.kind, found) {
+        (ImageKind::Docker, RawFormat::Tar) => {
+            "a root file system, which is for `docker import` and not for `docker load`"
+        }
+        _ => found.what(),
+    };
+    FinishError::WrongKind { path: job.input.to_owned(), is, kind: job.kind }
 }
 
 /// Judges the input: an archive in full, of a disk what is around it. Its raw bytes go to

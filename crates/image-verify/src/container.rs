@@ -8,10 +8,11 @@ use std::{
 };
 
 use image_formats::{
-    gzip,
+    bytes::ReadAt,
+    gzip, qcow2,
     tar::{self, raw::BLOCK},
     units::ByteOffset,
-    zstd,
+    vhd, zstd,
 };
 use image_model::{Check, Compression, ImageSpace, Location};
 
@@ -30,10 +31,11 @@ checks! {
     reads "the length of the file";
     spec "measured: bsdtar 3.6.2 exits with 0";
 
-    /// The file is none of gzip, xz, zstd, tar, a disk and a disc. What it is instead is told where
-    /// its first bytes tell it: a zip archive, a web page that was saved in its place, ….
+    /// The file is none of gzip, xz, zstd, tar, a disk, a disk of a virtual machine and a disc. What
+    /// it is instead is told where its first bytes tell it: a zip archive, a web page that was saved
+    /// in its place, ….
     CONTAINER = "file-container", Error;
-    reads "the first bytes of the file";
+    reads "the first bytes of the file, and the last 512";
     spec "microsoft/WSL #11787, #12746; src/linux/init/main.cpp hands every file to bsdtar";
 
     /// The compression is right, but there is neither a tar archive nor a disk or a disc in it.
@@ -89,6 +91,9 @@ const XZ_MEMORY: u64 = 128 << 20;
 /// The largest window of a zstd frame, as a power of two: the `zstd` program's own limit.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
+/// How many of the last bytes are looked at: a fixed VHD is a disk with a footer behind it.
+const TAIL_LEN: u64 = vhd::SECTOR;
+
 /// How many of the first bytes are looked at: up to the descriptor of ISO 9660.
 pub(crate) const HEAD_LEN: usize = 35 << 10;
 
@@ -115,12 +120,29 @@ pub enum RawFormat {
     Ova,
     /// A container image: an archive for `docker load`.
     Docker,
+    /// A disk of a virtual machine, as QEMU keeps it.
+    Qcow2,
+    /// A disk of a virtual machine, as Virtual PC, Hyper-V, Azure and Amazon keep it.
+    Vhd,
 }
 
 impl RawFormat {
     /// True for what can be judged only when all of it is there.
     pub(crate) fn is_kept(self) -> bool {
         !matches!(self, Self::Tar)
+    }
+
+    /// The word for reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tar => "tar",
+            Self::Disk => "disk",
+            Self::Iso => "iso9660",
+            Self::Ova => "ova",
+            Self::Docker => "docker-archive",
+            Self::Qcow2 => "qcow2",
+            Self::Vhd => "vhd",
+        }
     }
 
     /// What people call it.
@@ -131,6 +153,8 @@ impl RawFormat {
             Self::Iso => "a disc",
             Self::Ova => "an appliance",
             Self::Docker => "a container image",
+            Self::Qcow2 => "a qcow2 disk",
+            Self::Vhd => "a VHD disk",
         }
     }
 }
@@ -146,6 +170,14 @@ pub(crate) fn sniff(head: &[u8]) -> Head {
     if zstd::is_zstd(head) {
         return Head::Compressed(Compression::Zstd);
     }
+    if head.starts_with(&qcow2::raw::Header::MAGIC) {
+        return Head::Raw(RawFormat::Qcow2);
+    }
+    // One of the two may be damaged.
+    let is_dynamic_vhd = head.get(512..).is_some_and(|rest| rest.starts_with(b"cxsparse"));
+    if vhd::is_footer(head) || is_dynamic_vhd {
+        return Head::Raw(RawFormat::Vhd);
+    }
     if is_iso(head) {
         return Head::Raw(RawFormat::Iso);
     }
@@ -159,6 +191,37 @@ pub(crate) fn sniff(head: &[u8]) -> Head {
         Description::Vague(_) if is_disk(head) => Head::Raw(RawFormat::Disk),
         Description::Vague(what) | Description::Known(what) => Head::Other(what),
     }
+}
+
+/// Looks at the first and the last bytes of a file that is all there. A fixed VHD begins like the
+/// disk in it, or like nothing at all.
+pub(crate) fn sniff_whole(head: &[u8], tail: &[u8]) -> Head {
+    match sniff(head) {
+        Head::Raw(RawFormat::Disk) | Head::Other(_) if vhd::is_footer(tail) => {
+            Head::Raw(RawFormat::Vhd)
+        }
+        // A block of zeros is the end of an archive, and the beginning of many a disk.
+        Head::Raw(RawFormat::Tar)
+            if vhd::is_footer(tail) && head.iter().take(BLOCK).all(|b| *b == 0) =>
+        {
+            Head::Raw(RawFormat::Vhd)
+        }
+        head => head,
+    }
+}
+
+/// The last bytes of a file, as far as they are needed to tell what it is.
+pub(crate) fn read_tail(source: &dyn ReadAt) -> io::Result<Vec<u8>> {
+    let Some(at) = source.len()?.checked_sub(TAIL_LEN) else { return Ok(Vec::new()) };
+    let mut tail = vec![0; TAIL_LEN as usize];
+    source.read_exact_at(at, &mut tail)?;
+    Ok(tail)
+}
+
+/// What raw bytes turn out to be when all of them are there, and not only their beginning.
+pub fn refine(format: RawFormat, raw: &dyn ReadAt) -> io::Result<RawFormat> {
+    let is_vhd = format == RawFormat::Disk && vhd::is_footer(&read_tail(raw)?);
+    Ok(if is_vhd { RawFormat::Vhd } else { format })
 }
 
 /// What is around the raw bytes of an image whose first 512 bytes, at least, these are; `None` if
@@ -220,8 +283,6 @@ fn describe(head: &[u8]) -> Description {
         (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; the image may be inside"),
         (0, b"\x04\x22\x4d\x18", "lz4; recompress it with gzip"),
         (0, b"vhdxfile", "a VHDX disk; import it with --vhd or --import-in-place"),
-        (0, b"conectix", "a VHD disk; import it with --vhd"),
-        (0, b"QFI\xfb", "a qcow2 disk image"),
         (0, b"KDMV", "a VMDK disk image"),
         (0, b"nix-archive-1", "a Nix archive"),
         (8, b"nix-archive-1", "a Nix archive"),
@@ -365,16 +426,37 @@ pub(crate) fn raw_at(structure: impl Into<Cow<'static, str>>, offset: u64, len: 
     Location { structure: structure.into(), space: ImageSpace::Raw, offset, len, path: None }
 }
 
-/// What the raw bytes of an image are, by their beginning; `None` if they cannot be read that far,
-/// or are something else.
-pub fn raw_format(source: impl BufRead) -> Option<RawFormat> {
-    let mut head = Vec::with_capacity(HEAD_LEN);
-    let len = HEAD_LEN as u64;
-    // Of an image that breaks off, what came before is judged.
-    let _ = open_raw(source).and_then(|raw| raw.take(len).read_to_end(&mut head));
-    match sniff(&head) {
+/// What the raw bytes of an image are; `None` if they cannot be read that far, or are something
+/// else. Of a compressed one only the beginning is read: see [`refine`].
+pub fn raw_format(source: &dyn ReadAt) -> io::Result<Option<RawFormat>> {
+    let mut head = vec![0; source.len()?.min(HEAD_LEN as u64) as usize];
+    source.read_exact_at(0, &mut head)?;
+    let mut whole = sniff_whole(&head, &read_tail(source)?);
+    if matches!(whole, Head::Compressed(_)) {
+        head.clear();
+        let file = io::BufReader::new(Front { source, at: 0 });
+        // Of an image that breaks off, what came before is judged.
+        let _ = open_raw(file).and_then(|raw| raw.take(HEAD_LEN as u64).read_to_end(&mut head));
+        whole = sniff(&head);
+    }
+    Ok(match whole {
         Head::Raw(format) => Some(format),
         Head::Compressed(_) | Head::Other(_) => None,
+    })
+}
+
+/// Reads from front to back.
+struct Front<'a> {
+    source: &'a dyn ReadAt,
+    at: u64,
+}
+
+impl Read for Front<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.source.len()?.saturating_sub(self.at).min(buf.len() as u64);
+        self.source.read_exact_at(self.at, &mut buf[..len as usize])?;
+        self.at += len;
+        Ok(len as usize)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What images are for: one module a kind, over the file trees that they have.
 
+pub mod amazon;
 mod boot;
 pub mod iso;
 pub mod sd;
+pub mod vm;
 pub mod wsl;
 
 use image_model::Compression;

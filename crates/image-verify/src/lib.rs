@@ -49,6 +49,7 @@ pub mod kind;
 pub mod mbr;
 mod names;
 mod pass;
+pub mod qcow2;
 mod record;
 mod request;
 pub mod squashfs;
@@ -56,6 +57,7 @@ mod stream;
 mod structures;
 pub mod tar;
 pub mod tree;
+pub mod vhd;
 pub mod volume;
 
 use std::{borrow::Cow, sync::Arc};
@@ -102,6 +104,8 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         el_torito::CHECKS,
         hybrid::CHECKS,
         squashfs::CHECKS,
+        qcow2::CHECKS,
+        vhd::CHECKS,
         kind::wsl::CHECKS,
         kind::wsl::NIXOS_CHECKS,
         kind::sd::CHECKS,
@@ -121,7 +125,9 @@ pub fn verify(
     out.announce(container::CHECKS);
     out.announce(CHECKS);
 
-    let head = container::sniff(&pass::read_head(&*source, file_len)?);
+    // Who reads all of the file tells where it cannot be read.
+    let tail = container::read_tail(&*source).unwrap_or_default();
+    let head = container::sniff_whole(&pass::read_head(&*source, file_len)?, &tail);
     let compression = match head {
         Head::Compressed(compression) => Some(compression),
         Head::Raw(_) => Some(Compression::None),
@@ -172,12 +178,7 @@ pub fn verify(
                 }
             }
         }
-        Some(RawFormat::Disk) if expected == Expected::AnyImage => format = Some("disk"),
-        Some(RawFormat::Iso) if expected == Expected::AnyImage => format = Some("iso9660"),
-        Some(RawFormat::Ova) if expected == Expected::AnyImage => format = Some("ova"),
-        Some(RawFormat::Docker) if expected == Expected::AnyImage => {
-            format = Some("docker-archive");
-        }
+        Some(other) if expected == Expected::AnyImage => format = Some(other.as_str()),
         _ => {}
     }
     if let Some(found) = passed.structures {
@@ -192,6 +193,10 @@ pub fn verify(
                 }
                 (ImageKind::Wsl, Some(RawFormat::Docker)) => {
                     ": the root file system is in its layers, `docker export` writes it"
+                }
+                (ImageKind::Wsl, Some(RawFormat::Vhd)) => ": import it with --vhd",
+                (ImageKind::Wsl, Some(RawFormat::Qcow2)) => {
+                    ": convert it to VHDX, and import that with --vhd"
                 }
                 _ => "",
             };

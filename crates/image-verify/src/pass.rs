@@ -112,7 +112,7 @@ impl Job<'_> {
             let Sinks { raw: raw_sink, scratch } = sinks;
             let mut raw =
                 RawStream::new(raw_source, raw_sink, progress, limits, file_len, compressed);
-            let judged = self.judge(&mut raw, compressed, scratch, tree, out);
+            let judged = self.judge(&mut raw, plain, scratch, tree, out);
             let (raw_len, raw_digest, over_limit) = (raw.len, raw.digest(), raw.over_limit.take());
             // Dropping it ends the decoder where the image was given up.
             drop(raw);
@@ -124,6 +124,7 @@ impl Job<'_> {
             if let Some(decoded) = decoded {
                 whole &= decoded.whole;
                 out.absorb(decoded.out);
+                // Somebody writes it to a card or a stick.
                 let is_written = matches!(judged.format, Some(RawFormat::Disk | RawFormat::Iso));
                 if compression == Compression::Zstd && is_written {
                     let at = decoded.unsized_frame;
@@ -174,11 +175,12 @@ impl Job<'_> {
         Ok((structures, out))
     }
 
-    /// Judges raw bytes: those of an archive as they pass by; those of a disk are kept.
+    /// Judges raw bytes: those of an archive as they pass by; those of a disk are kept. `plain`:
+    /// what they are, where they are the file itself.
     fn judge(
         self,
         raw: &mut RawStream<'_, '_>,
-        compressed: bool,
+        plain: Option<RawFormat>,
         scratch: Option<&mut dyn Scratch>,
         tree: Option<&mut Tree>,
         out: &mut Recorder,
@@ -189,7 +191,7 @@ impl Job<'_> {
             // Whether that is a defect of its own depends on why nothing came.
             return Ok(Judged { format: None, whole: true, empty: true, kept: None });
         }
-        let (format, what) = match container::sniff(&head) {
+        let (mut format, what) = match plain.map_or_else(|| container::sniff(&head), Head::Raw) {
             Head::Raw(format) => (Some(format), ""),
             Head::Compressed(_) => (None, "compressed a second time"),
             Head::Other(what) => (None, what),
@@ -212,10 +214,14 @@ impl Job<'_> {
                 whole = judged.map_err(VerifyError::Sink)?;
             }
             // The file is what is asked for.
-            (_, _, _) if !compressed => drain(raw, None)?,
+            (_, _, _) if plain.is_some() => drain(raw, None)?,
             (_, expected, Some(scratch)) if is_kept || expected == Expected::AnyImage => {
                 drain(raw, Some(scratch))?;
-                kept = Some(scratch.finish().map_err(VerifyError::Sink)?);
+                let all = scratch.finish().map_err(VerifyError::Sink)?;
+                if let Some(format) = &mut format {
+                    *format = container::refine(*format, &*all).map_err(VerifyError::Sink)?;
+                }
+                kept = Some(all);
             }
             (_, expected, None) if is_kept && expected != Expected::AnyImage => {
                 return Err(VerifyError::NoScratch);

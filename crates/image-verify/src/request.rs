@@ -50,7 +50,7 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
     /// An archive is for WSL, a disk with a partition table for a board, a disc to boot from where
-    /// there is something to boot.
+    /// there is something to boot, qcow2 for a virtual machine, VHD for Amazon.
     #[default]
     Guess,
     /// An image for this.

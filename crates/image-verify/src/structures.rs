@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use image_formats::bytes::{ReadAt, ReadError};
+use image_formats::{
+    bytes::{ReadAt, ReadError, Region},
+    units::ByteOffset,
+};
 use image_model::{Board, Boot, ImageKind};
 
-use crate::{Expected, Recorder, container::RawFormat, disc, disk, kind};
+use crate::{Expected, Recorder, container::RawFormat, disc, disk, kind, qcow2, vhd};
 
 /// What a disk or a disc is expected to be.
 #[derive(Clone, Copy)]
@@ -27,6 +30,24 @@ pub(crate) struct Structures {
     pub(crate) not_verified: &'static [&'static str],
 }
 
+impl Structures {
+    /// What is told of a disk of a virtual machine, in a format that is for this kind.
+    fn of_disk(
+        format: RawFormat,
+        kind: ImageKind,
+        wanted: Wanted<'_>,
+        not_verified: &'static [&'static str],
+    ) -> Self {
+        let is_it = match wanted.expected {
+            Expected::Kind(wanted) => wanted == kind,
+            Expected::Guess => true,
+            Expected::AnyKind | Expected::AnyImage => false,
+        };
+        let (format, kind) = (format.as_str(), is_it.then_some(kind));
+        Self { format, kind, boots: Vec::new(), not_verified }
+    }
+}
+
 /// Judges a disk or a disc, and what it is for. An error is the machine's.
 pub(crate) fn judge(
     bytes: &Arc<dyn ReadAt>,
@@ -36,10 +57,31 @@ pub(crate) fn judge(
 ) -> Result<Structures, ReadError> {
     match format {
         RawFormat::Iso => disc(bytes, wanted, out),
+        RawFormat::Qcow2 => {
+            let (kind, not_verified) = (ImageKind::Vm, kind::vm::NOT_VERIFIED);
+            qcow2::verify(&whole(bytes)?, out)?;
+            Ok(Structures::of_disk(format, kind, wanted, not_verified))
+        }
+        RawFormat::Vhd => {
+            let (kind, not_verified) = (ImageKind::Amazon, kind::amazon::NOT_VERIFIED);
+            vhd::verify(&whole(bytes)?, out)?;
+            Ok(Structures::of_disk(format, kind, wanted, not_verified))
+        }
         RawFormat::Disk | RawFormat::Tar => disk(bytes, wanted, out),
         RawFormat::Ova => archive("ova", ImageKind::Virtualbox, wanted),
         RawFormat::Docker => archive("docker-archive", ImageKind::Docker, wanted),
     }
+}
+
+/// All bytes of an image.
+fn whole(bytes: &Arc<dyn ReadAt>) -> Result<Region, ReadError> {
+    let region = Region::whole(Arc::clone(bytes));
+    region.map_err(|cause| ReadError {
+        what: "disk",
+        at: ByteOffset(0),
+        len: 0,
+        cause: cause.into(),
+    })
 }
 
 fn disk(

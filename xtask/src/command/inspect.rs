@@ -46,13 +46,18 @@ pub(super) fn run(context: Context, args: &InspectArgs) -> Result<Verdict, Failu
 
 fn inspect(path: &Path, work: &Path, out: &mut Printer) -> io::Result<()> {
     let open = || File::open(path).map(|file| BufReader::with_capacity(BUFFER, file));
-    let raw = || verify::raw(open()?.into_inner(), work);
-    match container::raw_format(open()?) {
-        Some(RawFormat::Disk) => disk::inspect(&raw()?, out)?,
-        Some(RawFormat::Iso) => disc::inspect(&raw()?, out)?,
-        Some(RawFormat::Tar | RawFormat::Ova | RawFormat::Docker) | None => {
-            archive::inspect(open()?, out)?;
-        }
+    let is_archive =
+        |format: &RawFormat| matches!(format, RawFormat::Tar | RawFormat::Ova | RawFormat::Docker);
+    let format = container::raw_format(open()?.get_ref())?;
+    let Some(format) = format.filter(|format| !is_archive(format)) else {
+        archive::inspect(open()?, out)?;
+        return out.out.flush();
+    };
+    let raw = verify::raw(open()?.into_inner(), work)?;
+    match container::refine(format, &*raw)? {
+        RawFormat::Iso => disc::inspect(&raw, out)?,
+        RawFormat::Qcow2 | RawFormat::Vhd => {}
+        _ => disk::inspect(&raw, out)?,
     }
     out.out.flush()
 }

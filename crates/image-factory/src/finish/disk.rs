@@ -12,6 +12,7 @@ use std::{
 use image_formats::bytes::ReadAt;
 use image_host::{disk::Needed, interrupt};
 use image_model::{Artifact, Compression, Digests, ImageKind, Sha256};
+use image_verify::container::{self, RawFormat};
 use sha2::Digest as _;
 
 use super::{
@@ -26,11 +27,13 @@ const STEP: usize = 1 << 20;
 /// Blocks of disks have 512 bytes or a multiple.
 const BLOCK: u64 = 512;
 
-/// Makes `job.output` from a disk or disc. `is_plain`: its raw bytes are the file itself.
+/// Makes `job.output` from a disk or disc, which begins like one of `format`. `is_plain`: its raw
+/// bytes are the file itself.
 pub(super) fn finish(
     job: &FinishJob<'_>,
     input: &File,
     is_plain: bool,
+    format: Option<RawFormat>,
     progress: Progress<'_>,
 ) -> Result<Finished, FinishError> {
     let input_error = |cause| FinishError::Input { path: job.input.to_owned(), cause };
@@ -42,7 +45,7 @@ pub(super) fn finish(
         // What is written while the input is still being judged does not outlive a bad report.
         thread::scope(|scope| {
             let judge = scope.spawn(|| judge(None, &|_, _| {}));
-            let written = write(job, &(Arc::new(raw) as Arc<dyn ReadAt>), progress);
+            let written = write(job, &(Arc::new(raw) as Arc<dyn ReadAt>), format, progress);
             let report = judge.join().unwrap_or_else(|panic| resume_unwind(panic))?;
             Ok::<_, FinishError>((report, written?))
         })?
@@ -51,23 +54,17 @@ pub(super) fn finish(
         let report = judge(Some(&mut scratch), progress)?;
         let raw = image_verify::Scratch::finish(&mut scratch);
         let raw = raw.map_err(|cause| super::scratch_error(job, cause))?;
-        (report, write(job, &raw, progress)?)
+        (report, write(job, &raw, format, progress)?)
     };
     // All of it was read, or the report would not be sound.
     let judged = report.subject.raw.unwrap_or(crate::verify::digests(&report));
-    if judged != written.image.raw {
-        let (path, written) = (job.input.to_owned(), written.image.raw);
+    let Written { image, map, format } = written;
+    if judged != image.raw {
+        let (path, written) = (job.input.to_owned(), image.raw);
         return Err(FinishError::Changed { path, judged, written });
     }
-    let format = match job.kind {
-        ImageKind::Iso => "iso9660",
-        ImageKind::Docker => "docker-archive",
-        ImageKind::Virtualbox => "ova",
-        ImageKind::Wsl | ImageKind::Sd | ImageKind::Vm | ImageKind::Amazon => "disk",
-    };
-    let mut artifacts =
-        vec![super::artifact(job, format, written.image.compressed, written.image.raw)];
-    if let Some(map) = written.map {
+    let mut artifacts = vec![super::artifact(job, format, image.compressed, image.raw)];
+    if let Some(map) = map {
         artifacts.push(publish(job, &map)?);
     }
     Ok(Finished { artifacts, input: crate::verify::digests(&report), notices: Vec::new() })
@@ -76,12 +73,14 @@ pub(super) fn finish(
 struct Written {
     image: gzip::Finished<File>,
     map: Option<String>,
+    format: &'static str,
 }
 
 /// Writes the output from the raw bytes, and makes their block map.
 fn write(
     job: &FinishJob<'_>,
     raw: &Arc<dyn ReadAt>,
+    format: Option<RawFormat>,
     progress: Progress<'_>,
 ) -> Result<Written, FinishError> {
     let input_error = |cause| {
@@ -89,6 +88,12 @@ fn write(
         super::stopped(&cause).unwrap_or(FinishError::Input { path, cause })
     };
     let len = raw.len().map_err(input_error)?;
+    // What begins like a disk may turn out to be a fixed VHD.
+    let begins = format.unwrap_or(RawFormat::Disk);
+    let found = container::refine(begins, &**raw).map_err(input_error)?;
+    if format.is_some() && !super::suits(job.kind, found, true) {
+        return Err(super::wrong_kind(job, found));
+    }
     // Where others end, they say themselves, and the checks compare.
     if job.kind == ImageKind::Sd && len % BLOCK != 0 {
         return Err(FinishError::WrongSize { path: job.input.to_owned(), len });
@@ -122,7 +127,7 @@ fn write(
     let image = encoder.finish().map_err(output_error)?;
     interrupt::check()?;
     image.output.sync_all().map_err(output_error)?;
-    Ok(Written { image, map: map.map(BlockMap::finish) })
+    Ok(Written { image, map: map.map(BlockMap::finish), format: found.as_str() })
 }
 
 /// Writes the block map.

@@ -157,6 +157,8 @@ fn ids_are_well_formed() {
             "el",
             "isohybrid",
             "squashfs",
+            "qcow2",
+            "vhd",
             "wsl",
             "sd",
             "iso",
