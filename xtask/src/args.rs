@@ -52,6 +52,9 @@ pub(crate) enum Command {
     Image(ImageArgs),
     /// List the image definitions.
     List,
+    /// Say which revisions images are built with, and move those of one image.
+    #[command(subcommand)]
+    Lock(LockCommand),
     /// Judge image files, whoever made them.
     Verify(VerifyArgs),
     /// Print every structure of an image file as text.
@@ -156,6 +159,42 @@ pub(crate) struct SourceArgs {
     /// Use sudo where a builder insists on root and nothing else gives it that.
     #[arg(long)]
     pub(crate) sudo: bool,
+}
+
+/// What is done with lock files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LockCommand {
+    /// Say with which revision of each input each image is built: by a lock file of its own, or by
+    /// that of its flake.
+    List {
+        /// Images; all of them by default.
+        names: Vec<String>,
+    },
+    /// Move inputs of one image to what they are today, and of no other.
+    ///
+    /// The image needs a `lock` in its definition. Where that file is not there yet, it begins as
+    /// the lock of the flake, which stays as it is.
+    Update(LockUpdateArgs),
+    /// Say what is another revision than in the lock file of the flake, or of another image.
+    Diff {
+        /// The image.
+        image: String,
+        /// The image to compare it with.
+        other: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LockUpdateArgs {
+    /// The image.
+    pub(crate) image: String,
+
+    /// Paths of the inputs to move, such as nixpkgs or nixos-wsl/flake-compat; all by default.
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) nix: NixArgs,
 }
 
 /// Handed on to Nix as they are.

@@ -9,6 +9,7 @@ mod fuzz;
 mod image;
 mod inspect;
 mod list;
+mod lock;
 mod verify;
 
 use std::{
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
     match arguments.command {
         Command::Image(args) => image::run(context, args),
         Command::List => list::run(context),
+        Command::Lock(command) => lock::run(context, command),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Explain { check } => explain::run(context, check.as_deref()),

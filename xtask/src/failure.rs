@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use image_factory::{DefinitionError, Fault, MakeError, PlanError};
+use image_factory::{DefinitionError, Fault, MakeError, PlanError, lock::ImageLockError};
 use image_host::interrupt;
 
 use crate::Verdict;
@@ -100,6 +100,13 @@ impl From<DefinitionError> for Failure {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
+        let verdict = if error.is_usage() { Verdict::Usage } else { Verdict::Failed };
+        Self::new(verdict, error)
+    }
+}
+
+impl From<ImageLockError> for Failure {
+    fn from(error: ImageLockError) -> Self {
         let verdict = if error.is_usage() { Verdict::Usage } else { Verdict::Failed };
         Self::new(verdict, error)
     }

@@ -6,11 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use image_model::{CompressionSpec, ImageSpec};
+use image_model::{CompressionSpec, Driver, ImageSpec};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::{driver::nix_image::formats, file_name::Template, plan::is_host};
+use crate::{driver::nix_image::formats, file_name::Template, lock, plan::is_host};
 
 /// The folder of the definitions, below the root of a project.
 pub const IMAGES_DIR: &str = "images";
@@ -182,6 +182,7 @@ struct Places {
 #[derive(Deserialize)]
 struct BuildPlaces {
     variant: Option<Spanned<String>>,
+    lock: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -221,6 +222,16 @@ fn parse<'a>(text: &str, checks: impl IntoIterator<Item = &'a str>) -> Result<Im
             let message = "a variant goes with an attribute that is a NixOS configuration, \
                            \"nixosConfigurations.NAME\"";
             return Err(Fault::at(variant, message));
+        }
+    }
+    if let Some(name) = &places.build.lock {
+        lock::check_name(name.get_ref()).map_err(|message| Fault::at(name, message))?;
+        if matches!(spec.build.driver, Driver::Mini | Driver::Prebuilt) {
+            let message = format!(
+                "the driver {} builds no flake, which a lock file is for",
+                spec.build.driver
+            );
+            return Err(Fault::at(name, message));
         }
     }
     if let Some(file_name) = &places.finish.file_name {
@@ -324,6 +335,21 @@ reason = "the icon is a joke"
                 "attribute = \"x\"",
                 "attribute = \"x\"\nvariant = \"sd-card\"",
                 "9:11: a variant goes with an attribute that is a NixOS configuration",
+            ),
+            (
+                "attribute = \"x\"",
+                "attribute = \"x\"\nlock = \"../wsl.lock\"",
+                "9:8: a lock file lies below the folder above images/",
+            ),
+            (
+                "attribute = \"x\"",
+                "attribute = \"x\"\nlock = \"/wsl.lock\"",
+                "9:8: a lock file is named from the folder above images/ on",
+            ),
+            (
+                "driver = \"nixos-wsl\"",
+                "driver = \"mini\"\nlock = \"wsl.lock\"",
+                "7:8: the driver mini builds no flake, which a lock file is for",
             ),
             ("{distribution}", "nixos", "11:13: "),
             ("{distribution}", "{distribution}{hsot}", "11:13: "),

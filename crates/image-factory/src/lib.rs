@@ -22,6 +22,7 @@ pub mod driver;
 pub mod event;
 mod file_name;
 pub mod finish;
+pub mod lock;
 mod make;
 pub mod nix;
 mod plan;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub use self::diff::{Change, diff};
 
@@ -135,6 +135,14 @@ pub enum LockError {
         /// Path of the input.
         input: String,
     },
+}
+
+/// The lock of a flake without inputs.
+impl Default for LockFile {
+    fn default() -> Self {
+        let json = json!({ "nodes": { "root": {} }, "root": "root", "version": VERSION });
+        Self::from_json(json).expect("it is one")
+    }
 }
 
 impl LockFile {

@@ -97,7 +97,12 @@ impl Nix {
             self.run(&args, options, on_event)?;
         } else {
             self.copy_flake(request, on_event)?;
-            self.run(&request::update_in(work, inputs, options), options, on_event)?;
+            // It tells what it does to the copy, which is nobody's concern.
+            let mut on_event = |event| match &event {
+                Event::Message { text, .. } if text.contains("ing lock file '") => {}
+                _ => on_event(event),
+            };
+            self.run(&request::update_in(work, inputs, options), options, &mut on_event)?;
         }
         fs::read_to_string(&output).map_err(|cause| NixError::Work { path: output, cause })
     }

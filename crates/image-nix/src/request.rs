@@ -66,6 +66,22 @@ impl FlakeRef {
         Self { lock, ..self }
     }
 
+    /// The folder of `flake.nix`, if it is in one of this machine, as far as that can be told
+    /// without Nix.
+    pub fn local_folder(&self) -> Option<PathBuf> {
+        let (path, query) = self.reference.split_once('?').unwrap_or((&self.reference, ""));
+        let path = match path.strip_prefix("path:").or_else(|| path.strip_prefix("git+file:")) {
+            // An encoded one is for Nix to read, and so is another revision of the files.
+            Some(path) if !path.contains('%') => path.strip_prefix("//").unwrap_or(path),
+            Some(_) => return None,
+            None => path,
+        };
+        let dir = query.strip_prefix("dir=").unwrap_or_default();
+        let known = path.starts_with('/') && (query.is_empty() || !dir.is_empty());
+        let plain = known && !dir.contains(['&', '%']);
+        plain.then(|| if dir.is_empty() { path.into() } else { Path::new(path).join(dir) })
+    }
+
     /// Which lock file counts, and that Nix leaves it as it is. Nix before 2.15 does not know the
     /// second flag, and says so.
     fn lock_args(&self) -> Vec<OsString> {
@@ -355,6 +371,23 @@ mod tests {
     fn a_folder_may_be_called_anything() {
         let folder = FlakeRef::folder(Path::new("/home/me/a b#c?d%e"));
         assert_eq!(folder.to_string(), "path:/home/me/a%20b%23c%3Fd%25e");
+    }
+
+    #[test]
+    fn a_folder_is_known_without_nix() {
+        let folder = |typed: &str| FlakeRef::new(typed, Path::new("/r")).local_folder();
+        for (typed, expected) in [
+            ("./nix", "/r/nix"),
+            ("path:./nix", "/r/nix"),
+            (".?dir=nix", "/r/nix"),
+            ("git+file:///r?dir=nix", "/r/nix"),
+        ] {
+            assert_eq!(folder(typed).unwrap(), Path::new(expected), "{typed}");
+        }
+        for other in ["github:o/r", "nixpkgs", "git+file:.?ref=x", "path:./a%20b", ".?dir=a&rev=1"]
+        {
+            assert_eq!(folder(other), None, "{other}");
+        }
     }
 
     #[test]

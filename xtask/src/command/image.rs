@@ -61,7 +61,7 @@ pub(super) fn run(context: Context, args: ImageArgs) -> Result<Verdict, Failure>
     Ok(verdict)
 }
 
-fn nix_options(args: NixArgs) -> NixOptions {
+pub(super) fn nix_options(args: NixArgs) -> NixOptions {
     let pairs = args.nix_option.chunks_exact(2);
     NixOptions {
         settings: pairs.map(|pair| (pair[0].clone(), pair[1].clone())).collect(),

@@ -1,5 +1,3 @@
-use serde_json::json;
-
 use super::*;
 
 /// Inputs: `nixpkgs`; `wsl` with one that follows, and one of its own; `tool`, which has it too.

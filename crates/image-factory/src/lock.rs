@@ -1,0 +1,275 @@
+//! Which lock file an image is built with: one of its own, or that of its flake.
+//!
+//! A definition may name a lock file (`lock` in `[build]`). Its image is then built with the
+//! revisions that this says, from the same flake and the same modules as all others, and can be
+//! moved alone.
+
+mod update;
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+};
+
+use image_host::{interrupt, workdir::WorkDirError};
+use image_nix::{FlakeRef, LockError, LockFile, Nix, NixError, ReadLockError, read_lock};
+use serde::Serialize;
+
+pub use image_nix::lock::{Change, Input, Pin, diff};
+
+pub use self::update::{Updated, update};
+use crate::{definition::Definition, nix::Options};
+
+/// Name of the lock file beside `flake.nix`.
+const FLAKE_LOCK: &str = "flake.lock";
+
+/// The lock file that counts for an image, or for its flake.
+#[derive(Clone, Debug)]
+pub struct ImageLock {
+    /// Whose it is.
+    pub origin: Origin,
+    /// The file as people know it: below the root of the project where it is there, else the
+    /// flake.
+    pub shown: String,
+    /// What it says.
+    pub lock: LockFile,
+}
+
+/// Whose lock file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The image has it for itself.
+    Own,
+    /// It is that of the flake.
+    Flake,
+}
+
+/// There is no such lock file, or nothing can be done with it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageLockError {
+    /// The image is built with the lock of the flake.
+    #[error(
+        "{image} has no lock of its own: add `lock = \"nix/locks/{image}.lock\"` to [build] in \
+         images/{image}.toml"
+    )]
+    None {
+        /// Name of the image.
+        image: String,
+    },
+    /// The definition names a file that is not there.
+    #[error(
+        "images/{image}.toml names {file}, which is not there: `cargo xtask lock update {image}` \
+         makes it"
+    )]
+    Absent {
+        /// Name of the image.
+        image: String,
+        /// The file, as the definition names it.
+        file: String,
+    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    Read(#[from] ReadLockError),
+    /// The image has no such input.
+    #[error(
+        "{image} has no input {input:?}{}; it has {}",
+        nearest.as_ref().map(|name| format!(", did you mean {name:?}?")).unwrap_or_default(),
+        known.join(", ")
+    )]
+    UnknownInput {
+        /// Name of the image.
+        image: String,
+        /// What was asked for.
+        input: String,
+        /// The path that looks most like it.
+        nearest: Option<String>,
+        /// The paths of all inputs that can be moved.
+        known: Vec<String>,
+    },
+    /// The input is another one.
+    #[error("{input} follows {target}: move that one", target = if target.is_empty() { "the flake itself" } else { target })]
+    Follows {
+        /// What was asked for.
+        input: String,
+        /// The path of the other one.
+        target: String,
+    },
+    /// Only Nix knows the lock of a flake that is not on this machine, and only Nix moves one.
+    #[error("{what} needs Nix, which is not on this machine: see `cargo xtask doctor`")]
+    NoNix {
+        /// What was to be done.
+        what: String,
+    },
+    /// Nix refused.
+    #[error(transparent)]
+    Nix(#[from] NixError),
+    /// What Nix says is no lock file.
+    #[error("the lock file of {flake} {cause}")]
+    Answer {
+        /// The flake.
+        flake: String,
+        /// Why. It is part of the sentence, and no source.
+        cause: LockError,
+    },
+    /// Another run moves the same lock file, or there is no place for the work.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
+    /// The new file could not be put into place; the old one is as it was.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl ImageLockError {
+    /// True if the command line, or the definition, asks for what cannot be.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::None { .. }
+                | Self::Absent { .. }
+                | Self::UnknownInput { .. }
+                | Self::Follows { .. }
+        )
+    }
+}
+
+/// The lock file of an image's own, from the root of this machine on; `None` where it has none.
+pub fn own_path(definition: &Definition) -> Option<PathBuf> {
+    definition.spec.build.lock.as_ref().map(|lock| definition.root.join(lock))
+}
+
+/// The flake that the definition names, without a lock of the image's own.
+fn flake(definition: &Definition) -> FlakeRef {
+    FlakeRef::new(&definition.spec.build.flake, &definition.root)
+}
+
+/// The lock file of an image's own; `None` where its definition names none.
+pub fn own(definition: &Definition) -> Result<Option<ImageLock>, ImageLockError> {
+    let (Some(path), Some(file)) = (own_path(definition), &definition.spec.build.lock) else {
+        return Ok(None);
+    };
+    match read_lock(&path) {
+        Ok(lock) => Ok(Some(ImageLock { origin: Origin::Own, shown: file.clone(), lock })),
+        Err(error) if error.is_absent() => {
+            let (image, file) = (definition.name.clone(), file.clone());
+            Err(ImageLockError::Absent { image, file })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The lock file of the flake that an image is built from. A flake in a folder of this machine has
+/// it there, and Nix is asked for any other.
+pub fn of_flake(definition: &Definition, options: &Options) -> Result<ImageLock, ImageLockError> {
+    let flake = flake(definition);
+    if let Some(folder) = flake.local_folder().filter(|folder| folder.join("flake.nix").is_file()) {
+        let path = folder.join(FLAKE_LOCK);
+        let shown = path.strip_prefix(&definition.root).unwrap_or(&path).display().to_string();
+        let lock = match read_lock(&path) {
+            // A flake without inputs needs none.
+            Err(error) if error.is_absent() => LockFile::default(),
+            lock => lock?,
+        };
+        return Ok(ImageLock { origin: Origin::Flake, shown, lock });
+    }
+    let what = || format!("the lock file of {flake}");
+    let nix = Nix::discover()?.ok_or_else(|| ImageLockError::NoNix { what: what() })?;
+    let metadata = nix.metadata(&flake, options)?;
+    let lock = LockFile::from_json(metadata.locks)
+        .map_err(|cause| ImageLockError::Answer { flake: flake.to_string(), cause })?;
+    Ok(ImageLock { origin: Origin::Flake, shown: flake.to_string(), lock })
+}
+
+/// The lock file that an image is built with.
+pub fn of_image(definition: &Definition, options: &Options) -> Result<ImageLock, ImageLockError> {
+    match own(definition)? {
+        Some(lock) => Ok(lock),
+        None => of_flake(definition, options),
+    }
+}
+
+/// What each image is built with, in their order. Where that cannot be told, why. It is an error
+/// only that somebody asked the factory to stop.
+pub fn list(
+    definitions: &[Definition],
+    options: &Options,
+) -> Result<Vec<Result<ImageLock, String>>, ImageLockError> {
+    // The images of one flake share its lock, and the reason why it is not to be had.
+    let mut flakes: BTreeMap<&str, Result<ImageLock, String>> = BTreeMap::new();
+    let mut locks = Vec::new();
+    for definition in definitions {
+        let flake = definition.spec.build.flake.as_str();
+        let known = flakes.get(flake).filter(|_| definition.spec.build.lock.is_none());
+        let lock = match known.cloned().map_or_else(|| of_image(definition, options).map(Ok), Ok) {
+            Ok(lock) => lock,
+            Err(error) if interrupt::caused(&error) => return Err(error),
+            Err(error) => Err(told(&error)),
+        };
+        if definition.spec.build.lock.is_none() {
+            flakes.insert(flake, lock.clone());
+        }
+        locks.push(lock);
+    }
+    Ok(locks)
+}
+
+/// The error and its causes in one line; of Nix, only why it refused.
+fn told(error: &ImageLockError) -> String {
+    if let ImageLockError::Nix(error) = error
+        && let Some(failure) = error.failure()
+    {
+        return failure.to_string().replace('\n', " ");
+    }
+    let mut texts = Vec::new();
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(error) = cause {
+        texts.push(error.to_string().replace('\n', " "));
+        cause = error.source();
+    }
+    // An error that only passes its cause on says the same.
+    texts.dedup();
+    texts.join(": ")
+}
+
+/// What a definition may name as a lock file; otherwise what is wrong with it.
+pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
+    use std::path::Component;
+    let path = Path::new(name);
+    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    match path.file_name() {
+        _ if path.is_absolute() => Err("a lock file is named from the folder above images/ on"),
+        _ if !path.components().all(inside) => {
+            Err("a lock file lies below the folder above images/")
+        }
+        None => Err("a lock file has a name"),
+        Some(_) if name.ends_with('/') => Err("a lock file is no folder"),
+        Some(name) if name == FLAKE_LOCK => {
+            Err("flake.lock is the flake's own, which counts where no other is named")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_file_lies_in_the_project() {
+        for good in ["nix/locks/wsl.lock", "./wsl.lock", "a b"] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", ".", "/etc/x", "../x", "nix/../../x", "nix/", "nix/flake.lock", "nix/.."] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}
