@@ -1,16 +1,19 @@
-# The package groups by name: functions from nixpkgs to lists. What the platform lacks is left
-# out here and nowhere else, so a group may name what only Linux has.
+# The package groups by name: functions from nixpkgs to lists of what the platform has.
 let
-  onItsPlatforms =
-    group: pkgs: builtins.filter (pkgs.lib.meta.availableOn pkgs.stdenv.hostPlatform) (group pkgs);
+  available = import ../available.nix;
 in
-builtins.mapAttrs (_: file: onItsPlatforms (import file)) {
-  ai-ml = ./ai-ml.nix;
-  development = ./development.nix;
-  essential = ./essential.nix;
-  extras = ./extras.nix;
-  infrastructure = ./infrastructure.nix;
-  kubernetes = ./kubernetes.nix;
-  robotics = ./robotics.nix;
-  security = ./security.nix;
-}
+builtins.mapAttrs
+  (
+    _: file: pkgs:
+    available pkgs (import file pkgs)
+  )
+  {
+    ai-ml = ./ai-ml.nix;
+    development = ./development.nix;
+    essential = ./essential.nix;
+    extras = ./extras.nix;
+    infrastructure = ./infrastructure.nix;
+    kubernetes = ./kubernetes.nix;
+    robotics = ./robotics.nix;
+    security = ./security.nix;
+  }
