@@ -132,7 +132,7 @@ pub(crate) struct SourceArgs {
     pub(crate) driver: Option<DriverName>,
 
     /// Finish and verify this file instead of building one.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["flake", "attribute", "variant", "route", "busybox"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["flake", "attribute", "variant", "route", "profiles", "busybox"])]
     pub(crate) from: Option<PathBuf>,
 
     /// Build this flake instead of the definition's; REF#NAME builds its nixosConfigurations.NAME.
@@ -151,6 +151,11 @@ pub(crate) struct SourceArgs {
     /// Take this way from the configuration to the image.
     #[arg(long, value_enum, value_name = "NAME")]
     pub(crate) route: Option<RouteName>,
+
+    /// Give the NixOS configuration these package profiles instead of its own: names of groups and
+    /// bundles of imageFactory.profiles, such as essential,kubernetes; may be given several times.
+    #[arg(long = "profile", value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) profiles: Vec<String>,
 
     /// The static busybox of a mini system; else $BUSYBOX, else the one in PATH.
     #[arg(long, value_name = "FILE")]

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use image_model::{Driver, ManifestTool, Source};
 
+pub mod around;
 pub mod binfmt;
 pub mod busybox;
 pub mod machine;
@@ -104,6 +105,7 @@ fn source(driver: Driver, route: &str) -> Source {
         locked: None,
         inputs: BTreeMap::new(),
         attribute: None,
+        profiles: Vec::new(),
         derivation: None,
         store_path: None,
         nar_hash: None,

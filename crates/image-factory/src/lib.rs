@@ -33,6 +33,7 @@ pub use dist::{DistError, MANIFEST, NotReplaceable, REPORT, SUMS};
 pub use driver::Fault;
 pub use event::{Event, Step};
 pub use image_model::{Driver, Route};
+pub use image_nix::Extension;
 pub use make::{Made, MakeError, make};
 pub use nix::Options as NixOptions;
 pub use plan::{

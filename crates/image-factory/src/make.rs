@@ -15,7 +15,9 @@ use image_verify::{Expected, VerifyError};
 
 use crate::{
     dist::{self, Dist, DistError, NotReplaceable},
-    driver::{self, BuildOutput, DriverError, mini, nix_image, nixos_wsl, prebuilt},
+    driver::{
+        self, BuildOutput, DriverError, around::AroundError, mini, nix_image, nixos_wsl, prebuilt,
+    },
     event::{Event, Events, Step},
     finish::{self, FinishError, FinishJob},
     nix::{self, NixError},
@@ -43,6 +45,9 @@ pub enum MakeError {
     /// Nix did not build.
     #[error(transparent)]
     Nix(#[from] NixError),
+    /// The flake cannot be changed as it was asked for.
+    #[error(transparent)]
+    Around(AroundError),
     /// The driver did not make an image.
     #[error(transparent)]
     Driver(#[from] DriverError),
@@ -88,11 +93,21 @@ pub enum MakeError {
     Interrupted(#[from] Interrupted),
 }
 
+impl From<AroundError> for MakeError {
+    fn from(error: AroundError) -> Self {
+        match error {
+            AroundError::Nix(error) => Self::Nix(error),
+            error => Self::Around(error),
+        }
+    }
+}
+
 impl MakeError {
     /// Whose fault it is.
     pub fn fault(&self) -> driver::Fault {
         match self {
             Self::Driver(error) => error.fault(),
+            Self::Around(error) => error.fault(),
             Self::NotReplaceable(_) => driver::Fault::Usage,
             Self::Finish(error) if error.is_defect() => driver::Fault::Image,
             _ => driver::Fault::Host,

@@ -9,6 +9,7 @@ use image_model::{Driver, ManifestTool, Source};
 pub use image_nix::{Event, FlakeRef, Level, Nix, NixError, Options, log::Counts};
 
 use crate::{
+    driver::around::{self, AroundError},
     event::{self, Events},
     plan::NixosWslInput,
 };
@@ -24,21 +25,24 @@ pub(crate) struct Output {
     pub(crate) tools: Vec<ManifestTool>,
 }
 
-/// Builds what `input` says. The link in `work` keeps the output from Nix's garbage collector as
+/// Builds what `input` says, the configuration changed where it says so. The link in `work` keeps the output from Nix's garbage collector as
 /// long as the folder is there.
 pub(crate) fn build(
     input: &NixosWslInput,
     work: &Path,
     events: Events<'_>,
-) -> Result<Output, NixError> {
-    let NixosWslInput { flake, attribute, options, nix, .. } = input;
+) -> Result<Output, AroundError> {
+    let NixosWslInput { flake, attribute, options, nix, extension, .. } = input;
+    let mut on_event = |event| events(event::Event::Nix(event));
+    let metadata = nix.lock(flake, options, &mut on_event)?;
+    let flake = around::flake(nix, options, flake, &metadata, extension.as_ref(), work)?;
     let request = image_nix::BuildRequest {
-        flake: flake.clone(),
+        flake,
         attribute: attribute.clone(),
         out_link: work.join("result"),
         options: options.clone(),
     };
-    let built = nix.build(&request, &mut |event| events(event::Event::Nix(event)))?;
+    let built = nix.build_locked(&request, metadata, &mut on_event)?;
     Ok(Output {
         path: built.physical,
         source: Source {
@@ -48,6 +52,7 @@ pub(crate) fn build(
             locked: Some(built.flake.locked),
             inputs: built.flake.inputs,
             attribute: Some(attribute.clone()),
+            profiles: extension.as_ref().map_or_else(Vec::new, |e| e.profiles.clone()),
             derivation: Some(built.derivation),
             store_path: Some(built.store_path),
             nar_hash: Some(built.nar_hash),

@@ -3,7 +3,7 @@
 use std::{fmt, num::NonZero, path::PathBuf, thread};
 
 use image_model::{Driver, ImageKind, ImageSpec, Route};
-use image_nix::{FlakeRef, Generator, Nix, Options as NixOptions};
+use image_nix::{Extension, FlakeRef, Generator, Nix, Options as NixOptions};
 use serde::Serialize;
 
 use crate::{
@@ -36,6 +36,9 @@ pub struct Options {
     pub variant: Option<String>,
     /// Take this way to it.
     pub route: Option<Route>,
+    /// Give the configuration these package profiles, whatever it sets itself; as it is where there
+    /// are none.
+    pub profiles: Vec<String>,
     /// Handed on to Nix.
     pub nix: NixOptions,
     /// The busybox of a mini system.
@@ -105,6 +108,10 @@ pub struct NixosWslInput {
     pub flake: FlakeRef,
     /// Its attribute.
     pub attribute: String,
+    /// How the configuration of that is changed.
+    #[serde(rename = "profiles", serialize_with = "profiles")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Extension>,
     /// Handed on to Nix.
     #[serde(skip)]
     pub options: NixOptions,
@@ -127,6 +134,10 @@ pub struct NixImageInput {
     pub flake: FlakeRef,
     /// What of it.
     pub target: Target,
+    /// How the configuration of that is changed.
+    #[serde(rename = "profiles", serialize_with = "profiles")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Extension>,
     /// By which way.
     pub route: Route,
     /// Handed on to Nix.
@@ -170,6 +181,10 @@ impl Target {
 
 fn as_text<S: serde::Serializer>(value: &impl fmt::Display, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
+}
+
+fn profiles<S: serde::Serializer>(value: &Option<Extension>, to: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().map(|extension| &extension.profiles).serialize(to)
 }
 
 impl Input {
@@ -241,6 +256,25 @@ pub enum PlanError {
         /// The way.
         route: Route,
     },
+    /// Profiles were named, and a driver that makes its image without a configuration, or of another
+    /// one.
+    #[error("--profile goes with the drivers nixos-wsl and nix-image, not with {driver}")]
+    ProfilesUnwanted {
+        /// The driver.
+        driver: Driver,
+    },
+    /// Profiles were named, and an attribute that has none.
+    #[error(
+        "--profile sets an option of a NixOS configuration, and {attribute} is no part of one: it \
+         goes with nixosConfigurations.NAME, and with what is below that"
+    )]
+    ProfilesOfOther {
+        /// The attribute.
+        attribute: String,
+    },
+    /// Profiles were named, and a way that does not build what the flake has.
+    #[error("nixos-generate cannot set profiles: --profile goes with the other routes")]
+    ProfilesByProgram,
     /// The driver `prebuilt` finishes a file that exists, and none was named.
     #[error("the driver prebuilt needs a file: --from FILE")]
     NoFile,
@@ -311,6 +345,9 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
     if !has_variants && (options.variant.is_some() || options.route.is_some()) {
         return Err(PlanError::VariantUnwanted { driver: wanted });
     }
+    if !options.profiles.is_empty() && !matches!(wanted, Driver::NixosWsl | Driver::NixImage) {
+        return Err(PlanError::ProfilesUnwanted { driver: wanted });
+    }
     let mini = || Input::Mini { busybox: options.busybox.clone() };
     match wanted {
         Driver::Prebuilt => {
@@ -321,8 +358,9 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
         Driver::NixosWsl | Driver::NixImage | Driver::NixosGenerators => {}
     }
     let Some(nix) = Nix::discover().map_err(PlanError::Nix)? else {
-        // Whoever names a driver or a flake wants that, and not something else in its place.
-        let insists = options.driver.is_some() || options.flake.is_some();
+        // Whoever names a driver, a flake or a profile wants that, and not something else in its place.
+        let insists =
+            options.driver.is_some() || options.flake.is_some() || !options.profiles.is_empty();
         if insists || kind != ImageKind::Wsl {
             return Err(PlanError::NoNix { driver: wanted, mini: kind == ImageKind::Wsl });
         }
@@ -341,8 +379,9 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
     let asked = (!is_absolute(typed)).then(|| typed.clone());
     if wanted == Driver::NixosWsl {
         let attribute = wsl_attribute(definition, options, &flake);
+        let extension = extension(&attribute, options)?;
         let (options, sudo) = (options.nix.clone(), options.sudo);
-        let input = NixosWslInput { asked, flake, attribute, options, nix, sudo };
+        let input = NixosWslInput { asked, flake, attribute, extension, options, nix, sudo };
         return Ok((Input::NixosWsl(Box::new(input)), None));
     }
     let route = options.route.unwrap_or(build.route);
@@ -351,9 +390,14 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
         return Err(PlanError::RouteUnwanted { route });
     }
     let target = target(definition, options, &flake)?;
+    let extension = extension(target.attribute(), options)?;
+    if extension.is_some() && route == Route::GeneratorsCli {
+        return Err(PlanError::ProfilesByProgram);
+    }
     let generator = Generator::find().ok();
     let options = options.nix.clone();
-    let input = Box::new(NixImageInput { asked, flake, target, route, options, nix, generator });
+    let input =
+        Box::new(NixImageInput { asked, flake, target, extension, route, options, nix, generator });
     let input = match wanted {
         Driver::NixosGenerators => Input::NixosGenerators(input),
         _ => Input::NixImage(input),
@@ -426,6 +470,22 @@ fn target(
     let name = name.ok_or_else(|| PlanError::NoVariant { attribute: attribute.clone() })?;
     let format = formats::find(name, &spec.system)?;
     Ok(Target::Host { attribute, name: name.to_owned(), format })
+}
+
+/// How the configuration that `attribute` is, or is a part of, is changed.
+fn extension(attribute: &str, options: &Options) -> Result<Option<Extension>, PlanError> {
+    if options.profiles.is_empty() {
+        return Ok(None);
+    }
+    let mut profiles = Vec::new();
+    for name in &options.profiles {
+        if !profiles.contains(name) {
+            profiles.push(name.clone());
+        }
+    }
+    let extension = Extension::of(attribute, profiles);
+    let other = || PlanError::ProfilesOfOther { attribute: attribute.to_owned() };
+    extension.map(Some).ok_or_else(other)
 }
 
 /// True for the attribute of a NixOS configuration, and not for one inside of it. A name with dots
@@ -569,6 +629,33 @@ mod tests {
         let file = Some(PathBuf::from("card.img"));
         let options = Options { from: file, variant: Some("iso".to_owned()), ..Options::default() };
         assert!(matches!(plan(&card, &options), Err(PlanError::VariantUnwanted { .. })));
+    }
+
+    #[test]
+    fn profiles_are_of_a_configuration() {
+        let options = |names: &[&str]| Options {
+            profiles: names.iter().map(|name| name.to_string()).collect(),
+            ..Options::default()
+        };
+        let profiles = |attribute: &str, names: &[&str]| extension(attribute, &options(names));
+        let host = "nixosConfigurations.card";
+        assert_eq!(profiles(host, &[]).unwrap(), None);
+        let twice = profiles(host, &["b", "a", "b"]).unwrap().unwrap();
+        assert_eq!(
+            (twice.host.as_str(), &twice.profiles[..]),
+            ("card", &["b", "a"].map(str::to_owned)[..])
+        );
+        let below = profiles("nixosConfigurations.card.config.x", &["a"]).unwrap().unwrap();
+        assert_eq!(below.host, "card");
+        let error = profiles("packages.x.card", &["a"]).unwrap_err();
+        assert!(error.is_usage() && matches!(error, PlanError::ProfilesOfOther { .. }), "{error}");
+
+        let card = definition(host, "");
+        for driver in [Driver::NixosGenerators, Driver::Prebuilt] {
+            let options = Options { driver: Some(driver), ..options(&["a"]) };
+            let error = plan(&card, &options).unwrap_err();
+            assert!(matches!(error, PlanError::ProfilesUnwanted { .. }), "{error}");
+        }
     }
 
     #[test]

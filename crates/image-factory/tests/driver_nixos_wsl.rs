@@ -139,6 +139,7 @@ fn build(
         locked: None,
         inputs: BTreeMap::new(),
         attribute: None,
+        profiles: Vec::new(),
         derivation: None,
         store_path: None,
         nar_hash: None,

@@ -69,6 +69,10 @@ pub struct Source {
     /// The attribute of the flake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
+    /// What the option `imageFactory.profiles` of its configuration was set to for this image,
+    /// whatever the flake sets; absent where nobody asked for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
     /// The derivation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derivation: Option<String>,

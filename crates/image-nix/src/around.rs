@@ -25,6 +25,31 @@ pub struct Extension {
     pub profiles: Vec<String>,
 }
 
+impl Extension {
+    /// Of the configuration that `attribute` is, or is a part of; `None` if it is something else.
+    pub fn of(attribute: &str, profiles: Vec<String>) -> Option<Self> {
+        let name = attribute.strip_prefix(HOSTS)?;
+        let (host, rest) = match name.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => name.split_at(name.find('.').unwrap_or(name.len())),
+        };
+        let is_whole = !host.is_empty() && (rest.is_empty() || rest.starts_with('.'));
+        is_whole.then(|| Self { host: host.to_owned(), profiles })
+    }
+
+    /// The attribute of the configuration.
+    pub fn attribute(&self) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-'".contains(c);
+        match self.host.chars().all(plain) {
+            true => format!("{HOSTS}{}", self.host),
+            false => format!("{HOSTS}\"{}\"", self.host),
+        }
+    }
+}
+
+/// What the attributes of NixOS configurations begin with.
+const HOSTS: &str = "nixosConfigurations.";
+
 /// The two files of the flake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Around {
@@ -304,6 +329,39 @@ mod tests {
         ] {
             let error = around(&base, Some(&lock), None).unwrap_err();
             assert_eq!(error, NoAround::NotALock(lacks), "{lock}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_known_by_its_parts() {
+        let host = |attribute: &str| Extension::of(attribute, Vec::new());
+        for (attribute, name) in [
+            ("nixosConfigurations.wsl", "wsl"),
+            ("nixosConfigurations.wsl.config.system.build.tarballBuilder", "wsl"),
+            ("nixosConfigurations.\"a.b\"", "a.b"),
+            ("nixosConfigurations.\"a.b\".config.x", "a.b"),
+        ] {
+            let extension = host(attribute).unwrap();
+            assert_eq!(extension.host, name);
+            let own = extension.attribute();
+            assert_eq!(
+                attribute.strip_prefix(&own).map(|rest| rest.get(..1)),
+                match attribute {
+                    _ if attribute == own => Some(None),
+                    _ => Some(Some(".")),
+                }
+            );
+        }
+        for other in [
+            "packages.x86_64-linux.wsl",
+            "nixosConfigurations",
+            "nixosConfigurations.",
+            "nixosConfigurations..config",
+            "nixosConfigurations.\"a",
+            "nixosConfigurations.\"a\"b",
+            "nixosConfigurations.\"\"",
+        ] {
+            assert_eq!(host(other), None, "{other}");
         }
     }
 

@@ -225,8 +225,8 @@ impl Nix {
         self.lock(flake, options, &mut |_| ())
     }
 
-    /// Fetches the flake, which may take its time.
-    fn lock(
+    /// The same. Nix fetches the flake, which may take its time.
+    pub fn lock(
         &self,
         flake: &FlakeRef,
         options: &Options,

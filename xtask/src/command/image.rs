@@ -32,6 +32,7 @@ pub(super) fn run(context: Context, args: ImageArgs) -> Result<Verdict, Failure>
             RouteName::GeneratorsCli => Route::GeneratorsCli,
             RouteName::Module => Route::Module,
         }),
+        profiles: args.source.profiles,
         nix: nix_options(args.nix),
         busybox: args.source.busybox,
         sudo: args.source.sudo,
@@ -135,6 +136,7 @@ fn describe(plan: &Plan) -> String {
         Input::NixosWsl(input) => {
             lines.push(("flake", input.flake.to_string()));
             lines.push(("attribute", input.attribute.clone()));
+            lines.extend(profiles(input.extension.as_ref()));
             lines.push(("nix", input.nix.to_string()));
             "nixos"
         }
@@ -145,6 +147,7 @@ fn describe(plan: &Plan) -> String {
                 lines.push(("variant", name.clone()));
                 lines.push(("route", input.route.to_string()));
             }
+            lines.extend(profiles(input.extension.as_ref()));
             lines.push(("nix", input.nix.to_string()));
             "nixos"
         }
@@ -175,4 +178,8 @@ fn describe(plan: &Plan) -> String {
         lines.push(("missing", format!("{}: {}", missing.what, missing.why)));
     }
     lines.iter().map(|(key, value)| format!("{key:10} {value}\n")).collect()
+}
+
+fn profiles(extension: Option<&image_factory::Extension>) -> Option<(&'static str, String)> {
+    extension.map(|extension| ("profiles", extension.profiles.join(", ")))
 }

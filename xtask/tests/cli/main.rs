@@ -6,4 +6,5 @@ mod image;
 mod inspect;
 mod iso;
 mod nix;
+mod profile;
 mod sd;

@@ -22,7 +22,7 @@ pub(crate) fn tests_dir() -> PathBuf {
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut copy = Command::new("cp");
         copy.arg("-r").arg(tests_dir().join("fixtures/wsl-flake"));
         Self::with_flake(&mut copy)

@@ -7,7 +7,7 @@
 pub mod formats;
 mod locate;
 mod promise;
-mod question;
+pub(super) mod question;
 mod resolve;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use image_host::interrupt::{self, Interrupted};
 use image_model::{Boot, Driver, ManifestTool, Source};
 use image_nix::{
-    BuildRequest, Failure, FlakeRef, GenerateError, GenerateRequest, Nix, NixError, Options,
+    BuildRequest, Extension, Failure, FlakeRef, GenerateError, GenerateRequest, Nix, NixError,
+    Options,
     generator::PROGRAM,
     request,
     store::{FlakeMetadata, Place},
@@ -33,7 +34,12 @@ pub use self::{
     promise::Unkept,
     resolve::NoWay,
 };
-use super::{BuildOutput, Event, Fault, machine, platform, preflight::Missing};
+use super::{
+    BuildOutput, Event, Fault,
+    around::{self, AroundError},
+    machine, platform,
+    preflight::Missing,
+};
 use crate::{
     event::{self, Events},
     plan::{NixImageInput, Target, is_host},
@@ -78,6 +84,20 @@ pub enum NixImageError {
     /// The flake has no such image.
     #[error(transparent)]
     NoWay(#[from] NoWay),
+    /// The flake cannot be changed as it was asked for.
+    #[error(transparent)]
+    Around(AroundError),
+    /// The profiles do not reach the image.
+    #[error(
+        "--profile changes {host}, and the image would be {way}, which is not made of that: name \
+         another --route"
+    )]
+    ProfilesElsewhere {
+        /// The attribute of the configuration.
+        host: String,
+        /// The way to the image.
+        way: String,
+    },
     /// The configuration is for another system.
     #[error(
         "{attribute} is for {found}, and the definition says {wanted}: one of them is wrong, or the \
@@ -122,6 +142,15 @@ pub enum NixImageError {
     Interrupted(#[from] Interrupted),
 }
 
+impl From<AroundError> for NixImageError {
+    fn from(error: AroundError) -> Self {
+        match error {
+            AroundError::Nix(error) => Self::Nix(error),
+            error => Self::Around(error),
+        }
+    }
+}
+
 fn lacks(missing: &[Missing]) -> String {
     let one = |missing: &Missing| match &missing.mend {
         Some(mend) => format!("{} is missing ({}): {mend}", missing.what, missing.why),
@@ -137,7 +166,9 @@ impl NixImageError {
             Self::OtherStore { .. }
             | Self::NoFlake { .. }
             | Self::NoAttribute { .. }
+            | Self::ProfilesElsewhere { .. }
             | Self::Unkept(_) => Fault::Usage,
+            Self::Around(error) => error.fault(),
             _ => Fault::Host,
         }
     }
@@ -172,13 +203,16 @@ pub fn build(
     work: &Path,
     events: Events<'_>,
 ) -> Result<BuildOutput, NixImageError> {
-    let NixImageInput { flake, options, nix, .. } = input;
+    let NixImageInput { flake, options, nix, extension, .. } = input;
     let tell = |event: Event| events(event::Event::Driver(event));
     interrupt::check()?;
     tell(Event::Step(format!("asking {flake} for its images")));
     let metadata =
         nix.metadata(flake, options).map_err(|error| no_flake(flake.to_string(), error))?;
+    let flake = flake_around(input, &metadata, work)?;
+    let input = &NixImageInput { flake, ..input.clone() };
     let resolved = resolve(driver, input, purpose, &metadata)?;
+    reaches(extension.as_ref(), &resolved.chosen.way)?;
     for notice in &resolved.chosen.notices {
         events(event::Event::Notice(notice.clone()));
     }
@@ -203,6 +237,7 @@ pub fn build(
             locked: Some(made.metadata.locked),
             inputs: made.metadata.inputs,
             attribute: Some(made.attribute),
+            profiles: extension.as_ref().map_or_else(Vec::new, |e| e.profiles.clone()),
             derivation: made.derivation,
             store_path: Some(made.store_path),
             nar_hash: made.nar_hash,
@@ -223,6 +258,35 @@ fn no_flake(flake: String, error: NixError) -> NixImageError {
 fn no_attribute(flake: &FlakeRef, attribute: &str, cause: NixError) -> NixImageError {
     let (flake, attribute) = (flake.to_string(), attribute.to_owned());
     NixImageError::NoAttribute { flake, attribute, cause: Box::new(cause) }
+}
+
+/// The flake that Nix is given.
+fn flake_around(
+    input: &NixImageInput,
+    metadata: &FlakeMetadata,
+    work: &Path,
+) -> Result<FlakeRef, NixImageError> {
+    let NixImageInput { flake, options, nix, extension, .. } = input;
+    let extension = extension.as_ref();
+    around::flake(nix, options, flake, metadata, extension, work).map_err(|error| match error {
+        AroundError::Nix(error) if is_absent(&error) => {
+            let host = extension.map(Extension::attribute).unwrap_or_default();
+            no_attribute(flake, &host, error)
+        }
+        error => error.into(),
+    })
+}
+
+/// What is made of another attribute, or by a program, is made without the profiles.
+fn reaches(extension: Option<&Extension>, way: &Way) -> Result<(), NixImageError> {
+    let Some(extension) = extension else { return Ok(()) };
+    match way {
+        Way::Attribute(way) if Extension::of(way, Vec::new()).is_some() => Ok(()),
+        way => {
+            let (host, way) = (extension.attribute(), way.to_string());
+            Err(NixImageError::ProfilesElsewhere { host, way })
+        }
+    }
 }
 
 /// True if what Nix was asked about is not there.
