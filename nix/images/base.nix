@@ -1,11 +1,15 @@
-# What all images share: a user to begin with, and a Nix that knows flakes.
+# What all images share.
 { lib, ... }:
 {
-  # Nix can then rebuild the system from a flake on the machine itself.
+  # The machine can rebuild itself from a flake.
   nix.settings.experimental-features = [
     "nix-command"
     "flakes"
   ];
-  # The release that the state of a new machine begins with. It stays when nixpkgs moves on.
-  system.stateVersion = lib.mkDefault "26.05";
+  # The manual is on the web, and takes a minute to make. The installers have it all the same.
+  documentation.nixos.enable = lib.mkDefault false;
+  # Cards and installers know ZFS. A pool that another machine has in use is not taken from it.
+  boot.zfs.forceImportRoot = false;
+  # The release that the state of a new machine begins with; it stays when nixpkgs moves on.
+  system.stateVersion = "26.05";
 }

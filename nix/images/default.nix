@@ -8,6 +8,14 @@
 }:
 let
   files = {
+    amazon = ./amazon.nix;
+    docker = ./docker.nix;
+    iso = ./iso.nix;
+    iso-installer = ./iso-installer.nix;
+    sd-aarch64 = ./sd-aarch64.nix;
+    sd-aarch64-installer = ./sd-aarch64-installer.nix;
+    virtualbox = ./virtualbox.nix;
+    vm = ./vm.nix;
     wsl = ./wsl.nix;
   };
   images = lib.mapAttrs (

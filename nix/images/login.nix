@@ -1,0 +1,16 @@
+# How to get in where nobody else provides an account: at the console as `nixos`, without a password
+# until `passwd` sets one. Over the network there is no way in before somebody leaves a key.
+{
+  users.users.nixos = {
+    isNormalUser = true;
+    extraGroups = [ "wheel" ];
+    initialHashedPassword = "";
+  };
+  services.openssh = {
+    enable = true;
+    settings = {
+      PasswordAuthentication = false;
+      PermitRootLogin = "no";
+    };
+  };
+}
