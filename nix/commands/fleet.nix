@@ -1,0 +1,61 @@
+# Commands for machines that run: the first installation, and what comes after.
+{
+  inputs,
+  pkgs,
+  system,
+  ...
+}:
+let
+  # Both tools look for a flake in the current folder. That of this repository is one below.
+  flake = ''"$(git rev-parse --show-toplevel)/nix"'';
+in
+{
+  colmena = {
+    description = "Deploy the hosts of this flake with colmena: -- apply --on HOST";
+    # The release in nixpkgs does not know `colmenaHive`.
+    runtimeInputs = [
+      inputs.colmena.packages.${system}.colmena
+      pkgs.git
+    ];
+    text = ''
+      flake=${flake}
+      exec colmena --config "$flake/flake.nix" "$@"
+    '';
+  };
+
+  deploy = {
+    description = "Deploy a host with deploy-rs, which undoes what cuts it off: -- HOST";
+    runtimeInputs = with pkgs; [
+      deploy-rs
+      git
+    ];
+    text = ''
+      if [[ $# -eq 0 ]]; then
+        echo 'usage: deploy HOST [OPTION…]' >&2
+        exit 2
+      fi
+      flake=${flake}
+      host=$1
+      shift
+      exec deploy "$flake#$host" "$@"
+    '';
+  };
+
+  install = {
+    description = "Install a host over SSH, and erase its disks: -- HOST USER@ADDRESS";
+    runtimeInputs = with pkgs; [
+      git
+      nixos-anywhere
+    ];
+    text = ''
+      if [[ $# -lt 2 ]]; then
+        echo 'usage: install HOST USER@ADDRESS [OPTION…]' >&2
+        exit 2
+      fi
+      flake=${flake}
+      host=$1 target=$2
+      shift 2
+      exec nixos-anywhere --flake "$flake#$host" --target-host "$target" "$@"
+    '';
+  };
+}
