@@ -66,8 +66,8 @@ if [ -n "$missing" ]; then
 fi
 
 # Debian 12 has QEMU 7.2, which does not go together with a qemu-utils of its backports. Those may not
-# be among the sources of the machine, and need not come to be. All machines of QEMU have one version.
-if ! installed qemu-system-arm || ! installed qemu-system-x86; then
+# be among the sources of the machine, and need not come to be. All packages of QEMU have one version.
+if ! installed qemu-system-arm || ! installed qemu-system-x86 || ! installed qemu-utils; then
     export DEBIAN_FRONTEND=noninteractive
     # shellcheck disable=SC1091 # a file of the machine
     suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -76,7 +76,7 @@ if ! installed qemu-system-arm || ! installed qemu-system-x86; then
     trap 'rm -rf "$apt"' EXIT
     config=$(tests/tools/apt-conf.sh "$apt")
     APT_CONFIG=$config apt-get install -q -y --no-install-recommends -t "$suite" \
-        qemu-system-arm qemu-system-x86
+        qemu-system-arm qemu-system-x86 qemu-utils
 fi
 
 tests/tools/fetch-nix.sh target/nix-versions

@@ -72,6 +72,14 @@ impl Recorder {
         false
     }
 
+    /// Records that a check holds which is evaluated so often that only its faults were recorded.
+    pub(crate) fn held(&mut self, check: &'static Check, holds: bool) {
+        let outcome = self.outcomes.entry(check.id).or_insert(Outcome::NotReached);
+        if holds && *outcome == Outcome::NotReached {
+            *outcome = Outcome::Held;
+        }
+    }
+
     /// Adds what another recorder collected: of a part of the image that another thread read.
     pub(crate) fn absorb(&mut self, other: Self) {
         for (id, outcome) in other.outcomes {
