@@ -15,7 +15,7 @@ use std::{
 
 use image_host::{interrupt, workdir::WorkDirError};
 use image_nix::{FlakeRef, LockError, LockFile, Nix, NixError, ReadLockError, read_lock};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use image_nix::lock::{Change, Input, Pin, diff};
 
@@ -26,15 +26,20 @@ use crate::{definition::Definition, nix::Options};
 const FLAKE_LOCK: &str = "flake.lock";
 
 /// The lock file that counts for an image, or for its flake.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ImageLock {
-    /// Whose it is.
-    pub origin: Origin,
     /// The file as people know it: below the root of the project where it is there, else the
     /// flake.
-    pub shown: String,
+    pub file: String,
+    /// Whose it is.
+    pub origin: Origin,
     /// What it says.
+    #[serde(rename = "inputs", serialize_with = "inputs")]
     pub lock: LockFile,
+}
+
+fn inputs<S: Serializer>(lock: &LockFile, to: S) -> Result<S::Ok, S::Error> {
+    lock.inputs().serialize(to)
 }
 
 /// Whose lock file it is.
@@ -158,7 +163,7 @@ pub fn own(definition: &Definition) -> Result<Option<ImageLock>, ImageLockError>
         return Ok(None);
     };
     match read_lock(&path) {
-        Ok(lock) => Ok(Some(ImageLock { origin: Origin::Own, shown: file.clone(), lock })),
+        Ok(lock) => Ok(Some(ImageLock { file: file.clone(), origin: Origin::Own, lock })),
         Err(error) if error.is_absent() => {
             let (image, file) = (definition.name.clone(), file.clone());
             Err(ImageLockError::Absent { image, file })
@@ -167,26 +172,53 @@ pub fn own(definition: &Definition) -> Result<Option<ImageLock>, ImageLockError>
     }
 }
 
+/// The flake of a run with the lock file that counts for it, and what there is to say of that. The
+/// lock of an image belongs to the flake of its definition, and fits no other.
+pub(crate) fn of_run(asked: FlakeRef, definition: &Definition) -> (FlakeRef, Option<String>) {
+    let (Some(path), Some(file)) = (own_path(definition), &definition.spec.build.lock) else {
+        return (asked, None);
+    };
+    let flake = flake(definition);
+    let folder = flake.local_folder();
+    let same_folder = folder.is_some() && folder == asked.local_folder();
+    if same_folder || flake.to_string() == asked.to_string() {
+        return (asked.locked_by(Some(path)), None);
+    }
+    let notice = format!(
+        "{file} is the lock file of {}, and {asked} is another flake: it is built as its own lock \
+         file says.",
+        definition.spec.build.flake
+    );
+    (asked, Some(notice))
+}
+
+/// The lock file of a flake in a folder of this machine; `None` where it is elsewhere.
+pub(crate) fn local(flake: &FlakeRef, root: &Path) -> Option<Result<ImageLock, ImageLockError>> {
+    let folder = flake.local_folder().filter(|folder| folder.join("flake.nix").is_file())?;
+    let path = folder.join(FLAKE_LOCK);
+    let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+    let lock = match read_lock(&path) {
+        // A flake without inputs needs none.
+        Err(error) if error.is_absent() => LockFile::default(),
+        Err(error) => return Some(Err(error.into())),
+        Ok(lock) => lock,
+    };
+    Some(Ok(ImageLock { file, origin: Origin::Flake, lock }))
+}
+
 /// The lock file of the flake that an image is built from. A flake in a folder of this machine has
 /// it there, and Nix is asked for any other.
 pub fn of_flake(definition: &Definition, options: &Options) -> Result<ImageLock, ImageLockError> {
     let flake = flake(definition);
-    if let Some(folder) = flake.local_folder().filter(|folder| folder.join("flake.nix").is_file()) {
-        let path = folder.join(FLAKE_LOCK);
-        let shown = path.strip_prefix(&definition.root).unwrap_or(&path).display().to_string();
-        let lock = match read_lock(&path) {
-            // A flake without inputs needs none.
-            Err(error) if error.is_absent() => LockFile::default(),
-            lock => lock?,
-        };
-        return Ok(ImageLock { origin: Origin::Flake, shown, lock });
+    if let Some(lock) = local(&flake, &definition.root) {
+        return lock;
     }
     let what = || format!("the lock file of {flake}");
     let nix = Nix::discover()?.ok_or_else(|| ImageLockError::NoNix { what: what() })?;
     let metadata = nix.metadata(&flake, options)?;
     let lock = LockFile::from_json(metadata.locks)
         .map_err(|cause| ImageLockError::Answer { flake: flake.to_string(), cause })?;
-    Ok(ImageLock { origin: Origin::Flake, shown: flake.to_string(), lock })
+    Ok(ImageLock { file: flake.to_string(), origin: Origin::Flake, lock })
 }
 
 /// The lock file that an image is built with.

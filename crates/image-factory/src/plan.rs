@@ -16,6 +16,7 @@ use crate::{
         preflight,
     },
     file_name::Template,
+    lock::{self, ImageLock, ImageLockError},
 };
 
 /// The folder where images are published, below the root of a project.
@@ -61,10 +62,13 @@ pub struct Plan {
     pub definition: ImageSpec,
     /// Where the bytes come from.
     pub input: Input,
-    /// A sentence that the user should read before anything else: why the driver is another than
-    /// the definition's.
+    /// A sentence that the user should read before anything else: why the driver, or the lock file,
+    /// is another than the definition's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
+    /// The revisions of the flake's inputs, as far as they are known without Nix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<ImageLock>,
     /// The folder that will be replaced by the new one.
     pub dist: PathBuf,
     /// The folder of the run, on the same file system.
@@ -188,6 +192,15 @@ fn profiles<S: serde::Serializer>(value: &Option<Extension>, to: S) -> Result<S:
 }
 
 impl Input {
+    /// The flake, if it is made of one.
+    pub fn flake(&self) -> Option<&FlakeRef> {
+        match self {
+            Self::NixosWsl(input) => Some(&input.flake),
+            Self::NixImage(input) | Self::NixosGenerators(input) => Some(&input.flake),
+            Self::Prebuilt { .. } | Self::Mini { .. } => None,
+        }
+    }
+
     /// The driver.
     pub fn driver(&self) -> Driver {
         match self {
@@ -284,6 +297,9 @@ pub enum PlanError {
         /// The driver.
         driver: Driver,
     },
+    /// The lock file of the image's own cannot be used.
+    #[error(transparent)]
+    Lock(#[from] ImageLockError),
     /// There is a Nix, and it cannot be used.
     #[error("cannot use Nix")]
     Nix(#[source] image_nix::NixError),
@@ -301,7 +317,11 @@ pub enum PlanError {
 impl PlanError {
     /// True if the command line, or the definition, asks for what cannot be.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::NoNix { .. } | Self::Nix(_) | Self::Path { .. })
+        match self {
+            Self::NoNix { .. } | Self::Nix(_) | Self::Path { .. } => false,
+            Self::Lock(error) => error.is_usage(),
+            _ => true,
+        }
     }
 }
 
@@ -312,6 +332,12 @@ const GET_NIX: &str = "install it (https://nixos.org/download, or `apt-get insta
 /// Decides how `definition` is made with `options` on this machine.
 pub fn plan(definition: &Definition, options: &Options) -> Result<Plan, PlanError> {
     let (input, notice) = input(definition, options)?;
+    let lock = match input.flake() {
+        Some(flake) if flake.lock.is_some() => lock::own(definition)?,
+        // It is told and no more: if it cannot be read, Nix says why.
+        Some(flake) => lock::local(flake, &definition.root).and_then(Result::ok),
+        None => None,
+    };
     let dist = options.dist.clone().unwrap_or_else(|| definition.root.join(DIST_DIR));
     let dist = std::path::absolute(&dist).map_err(|cause| PlanError::Path { path: dist, cause })?;
     let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
@@ -320,6 +346,7 @@ pub fn plan(definition: &Definition, options: &Options) -> Result<Plan, PlanErro
         definition: definition.spec.clone(),
         input,
         notice,
+        lock,
         work: dist.join(format!(".{}.work", definition.name)),
         dist: dist.join(&definition.name),
         threads: options.threads.unwrap_or_else(cores),
@@ -375,14 +402,14 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
         Some(flake) => (flake, current_dir()?),
         None => (&build.flake, definition.root.clone()),
     };
-    let flake = FlakeRef::new(typed, &base);
+    let (flake, notice) = lock::of_run(FlakeRef::new(typed, &base), definition);
     let asked = (!is_absolute(typed)).then(|| typed.clone());
     if wanted == Driver::NixosWsl {
         let attribute = wsl_attribute(definition, options, &flake);
         let extension = extension(&attribute, options)?;
         let (options, sudo) = (options.nix.clone(), options.sudo);
         let input = NixosWslInput { asked, flake, attribute, extension, options, nix, sudo };
-        return Ok((Input::NixosWsl(Box::new(input)), None));
+        return Ok((Input::NixosWsl(Box::new(input)), notice));
     }
     let route = options.route.unwrap_or(build.route);
     let only_nixpkgs = matches!(route, Route::Variant | Route::Module);
@@ -402,7 +429,7 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
         Driver::NixosGenerators => Input::NixosGenerators(input),
         _ => Input::NixImage(input),
     };
-    Ok((input, None))
+    Ok((input, notice))
 }
 
 fn current_dir() -> Result<PathBuf, PlanError> {

@@ -9,7 +9,7 @@ use image_host::tool::{Tool, ToolCause, ToolError};
 use serde_json::Value;
 
 use crate::{
-    around::Around,
+    around::{Around, NoAround},
     failure::{self, Failure, Known},
     log::{Event, Log},
     machine::{self, Builder, Config},
@@ -89,6 +89,21 @@ pub enum NixError {
     /// The lock file that should count for the flake cannot be used.
     #[error(transparent)]
     LockFile(#[from] ReadLockError),
+    /// It can be read, and the flake has other inputs.
+    #[error(
+        "the lock file {} does not fit the flake, whose inputs changed since: `cargo xtask lock \
+         update IMAGE [INPUT…]` writes what is missing: {message}",
+        lock.display()
+    )]
+    LockDoesNotFit {
+        /// The file.
+        lock: PathBuf,
+        /// What Nix says.
+        message: String,
+    },
+    /// There is no flake around the flake.
+    #[error(transparent)]
+    NoAround(#[from] NoAround),
     /// The folder of the work cannot be used.
     #[error("cannot use {}", path.display())]
     Work {
@@ -232,11 +247,12 @@ impl Nix {
         options: &Options,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<FlakeMetadata, NixError> {
-        // Nix before 2.15 tells of the flake's own lock; the rest of its answer is the same.
+        // Nix before 2.15 tells of the flake's own lock, which does not count here and may be out of
+        // date; the rest of its answer is the same.
         let beside = flake.lock.as_ref().filter(|_| !self.version.has_reference_lock());
         let beside = beside.map(|path| relock::read(path)).transpose()?;
         let args = match beside {
-            Some(_) => request::metadata(&flake.clone().locked_by(None), options),
+            Some(_) => request::metadata_whatever_is_locked(flake, options),
             None => request::metadata(flake, options),
         };
         // Nix would say the same of a folder as of a file that an expression misses.
@@ -248,7 +264,8 @@ impl Nix {
             let failure = Box::new(Failure::Flake { message: format!("{path} does not exist") });
             return Err(NixError::Failed { command: self.tool.run(&args).to_string(), failure });
         }
-        let mut json = self.json(&args, options, on_event)?;
+        let json = self.json(&args, options, on_event);
+        let mut json = json.map_err(|error| error.about_lock(flake))?;
         if let (Some(lock), Some(answer)) = (beside, json.as_object_mut()) {
             answer.insert("locks".to_owned(), lock.into_json());
         }

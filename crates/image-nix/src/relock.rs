@@ -10,11 +10,13 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    around,
     build::{Nix, NixError},
+    failure::Failure,
     lock::{LockError, LockFile},
     log::Event,
     request::{self, FlakeRef, Options},
-    store::Place,
+    store::{FlakeMetadata, Place},
 };
 
 /// Largest file that is taken for a lock file. Those of hundreds of inputs have a few 100 KiB.
@@ -96,7 +98,7 @@ impl Nix {
             let args = request::update(flake, inputs, &output, options);
             self.run(&args, options, on_event)?;
         } else {
-            self.copy_flake(request, on_event)?;
+            self.copy_flake(flake, options, work, on_event)?;
             // It tells what it does to the copy, which is nobody's concern.
             let mut on_event = |event| match &event {
                 Event::Message { text, .. } if text.contains("ing lock file '") => {}
@@ -107,15 +109,53 @@ impl Nix {
         fs::read_to_string(&output).map_err(|cause| NixError::Work { path: output, cause })
     }
 
+    /// The flake to evaluate, of which `metadata` tells. It is another one where the lock file is
+    /// not the flake's own and Nix is older than 2.15: one around it that has this lock file, below
+    /// `work`.
+    pub fn in_force(
+        &self,
+        flake: &FlakeRef,
+        metadata: &FlakeMetadata,
+        options: &Options,
+        work: &Path,
+    ) -> Result<FlakeRef, NixError> {
+        if flake.lock.is_none() || self.version().has_reference_lock() {
+            return Ok(flake.clone());
+        }
+        // A lock file in a generated flake is believed, whether it fits the flake or not.
+        let copy = create_folder(work, "fit")?;
+        self.copy_flake(flake, options, &copy, &mut |_| ())?;
+        let fits = self.run(&request::fits(&copy, options), options, &mut |_| ());
+        fits.map_err(|error| error.about_lock(flake))?;
+        self.complete(flake, metadata, work)
+    }
+
+    /// A flake that is evaluated with this lock file by whoever knows of no other than a flake's
+    /// own. It is `flake` itself where it has no other, else one around it, below `work`.
+    pub fn complete(
+        &self,
+        flake: &FlakeRef,
+        metadata: &FlakeMetadata,
+        work: &Path,
+    ) -> Result<FlakeRef, NixError> {
+        if flake.lock.is_none() {
+            return Ok(flake.clone());
+        }
+        let folder = create_folder(work, "locked")?;
+        let written = around::around(metadata, None, None)?.write(&folder);
+        written.map_err(|cause| NixError::Work { path: folder, cause })
+    }
+
     /// Copies the folder with `flake.nix`, with the lock file to start with in it. The inputs of a
     /// flake are literals, and its outputs are not evaluated here, so the rest of the source is
     /// not missed.
     fn copy_flake(
         &self,
-        request: &UpdateRequest,
+        flake: &FlakeRef,
+        options: &Options,
+        to: &Path,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<(), NixError> {
-        let UpdateRequest { flake, work, options, .. } = request;
         let args = request::metadata_whatever_is_locked(flake, options);
         let answer = self.json(&args, options, on_event)?;
         let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
@@ -124,9 +164,9 @@ impl Nix {
             return Err(self.unreadable(&args, answer.to_string()));
         };
         let folder = source.join(text("/resolved/dir").unwrap_or_default());
-        copy(&folder, work).map_err(|(path, cause)| NixError::Work { path, cause })?;
+        copy(&folder, to).map_err(|(path, cause)| NixError::Work { path, cause })?;
         let start = flake.lock.clone().unwrap_or_else(|| folder.join(LOCK));
-        let lock = work.join(LOCK);
+        let lock = to.join(LOCK);
         match fs::read(&start) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound && flake.lock.is_none() => Ok(()),
             Err(cause) => Err(NixError::Work { path: start, cause }),
@@ -134,6 +174,29 @@ impl Nix {
                 fs::write(&lock, text).map_err(|cause| NixError::Work { path: lock, cause })
             }
         }
+    }
+}
+
+impl NixError {
+    /// Of a flake that has another lock file than its own, the advice is another.
+    pub(crate) fn about_lock(self, flake: &FlakeRef) -> Self {
+        match (self, &flake.lock) {
+            (Self::Failed { command, failure }, Some(lock)) => match *failure {
+                Failure::LockFile { message } => {
+                    Self::LockDoesNotFit { lock: lock.clone(), message }
+                }
+                _ => Self::Failed { command, failure },
+            },
+            (error, _) => error,
+        }
+    }
+}
+
+fn create_folder(work: &Path, name: &str) -> Result<PathBuf, NixError> {
+    let path = work.join(name);
+    match fs::create_dir(&path) {
+        Ok(()) => Ok(path),
+        Err(cause) => Err(NixError::Work { path, cause }),
     }
 }
 

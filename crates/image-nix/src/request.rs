@@ -289,6 +289,16 @@ pub fn update_in(folder: &Path, inputs: &[String], options: &Options) -> Vec<OsS
     args
 }
 
+/// `nix flake metadata` of the flake in `folder`, which fails if its lock file does not fit it.
+pub fn fits(folder: &Path, options: &Options) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["flake", "metadata", "--log-format", "internal-json"].map(OsString::from));
+    args.push(KEEP_LOCK.into());
+    args.extend(options.evaluation_args());
+    args.extend(["--".into(), format!("path:{}", folder.display()).into()]);
+    args
+}
+
 /// `nix flake metadata` of a flake whose own lock file may be out of date, or missing, and stays
 /// as it is.
 pub fn metadata_whatever_is_locked(flake: &FlakeRef, options: &Options) -> Vec<OsString> {

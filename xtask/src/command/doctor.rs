@@ -1,6 +1,6 @@
 //! `doctor [NAME…]`
 
-use image_factory::{Options, PlanError, driver::preflight::Missing};
+use image_factory::{Options, PlanError, driver::preflight::Missing, lock::ImageLockError};
 use serde_json::json;
 
 use super::{Context, definitions, print, print_json};
@@ -19,6 +19,11 @@ pub(super) fn run(context: Context, names: &[String]) -> Result<Verdict, Failure
                 what: "nix".to_owned(),
                 why: error.to_string(),
                 mend: Some("sudo apt-get install nix-setup-systemd".to_owned()),
+            }],
+            Err(PlanError::Lock(error @ ImageLockError::Absent { .. })) => vec![Missing {
+                what: "lock file".to_owned(),
+                why: error.to_string(),
+                mend: Some(format!("cargo xtask lock update {}", definition.name)),
             }],
             Err(error) => return Err(error.into()),
         };

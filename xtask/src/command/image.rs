@@ -126,21 +126,24 @@ fn published(dist: &std::path::Path, manifest: &image_model::Manifest) -> String
 }
 
 fn describe(plan: &Plan) -> String {
-    use image_factory::Input;
+    use image_factory::{
+        Input as Source,
+        lock::{Input, Pin},
+    };
     let mut lines = vec![
         ("image", format!("{} ({})", plan.image, plan.definition.title)),
         ("system", plan.definition.system.clone()),
         ("driver", plan.input.driver().to_string()),
     ];
     let distribution = match &plan.input {
-        Input::NixosWsl(input) => {
+        Source::NixosWsl(input) => {
             lines.push(("flake", input.flake.to_string()));
             lines.push(("attribute", input.attribute.clone()));
             lines.extend(profiles(input.extension.as_ref()));
             lines.push(("nix", input.nix.to_string()));
             "nixos"
         }
-        Input::NixImage(input) | Input::NixosGenerators(input) => {
+        Source::NixImage(input) | Source::NixosGenerators(input) => {
             lines.push(("flake", input.flake.to_string()));
             lines.push(("attribute", input.target.attribute().to_owned()));
             if let Target::Host { name, .. } = &input.target {
@@ -151,16 +154,24 @@ fn describe(plan: &Plan) -> String {
             lines.push(("nix", input.nix.to_string()));
             "nixos"
         }
-        Input::Prebuilt { file } => {
+        Source::Prebuilt { file } => {
             lines.push(("from", file.display().to_string()));
             "{distribution}"
         }
-        Input::Mini { busybox } => {
+        Source::Mini { busybox } => {
             let path = busybox.as_ref().map(|path| path.display().to_string());
             lines.push(("busybox", path.unwrap_or_else(|| "$BUSYBOX, or from PATH".to_owned())));
             "mini"
         }
     };
+    if let Some(lock) = &plan.lock {
+        lines.push(("lock", lock.file.clone()));
+        for Input { path, pin } in lock.lock.inputs() {
+            if matches!(pin, Pin::Locked(_)) {
+                lines.push(("input", format!("{path} {pin}")));
+            }
+        }
+    }
     let verify = &plan.definition.verify;
     let boards = verify.boards.iter().map(|board| board.as_str());
     let promises: Vec<_> = boards.chain(verify.boots.iter().map(|boot| boot.as_str())).collect();

@@ -39,8 +39,8 @@ type Listed<'a> = (&'a str, Result<ImageLock, String>);
 
 fn to_json((image, lock): &Listed<'_>) -> Value {
     match lock {
-        Ok(ImageLock { origin, shown, lock }) => {
-            json!({ "image": image, "lock": shown, "origin": origin, "inputs": lock.inputs() })
+        Ok(ImageLock { file, origin, lock }) => {
+            json!({ "image": image, "file": file, "origin": origin, "inputs": lock.inputs() })
         }
         Err(why) => json!({ "image": image, "error": why }),
     }
@@ -60,7 +60,7 @@ fn table(locks: &[Listed<'_>]) -> String {
         for input in lock.lock.inputs() {
             if let Pin::Locked(locked) = input.pin {
                 let (short, date) = (locked.short(), locked.date().unwrap_or_default());
-                rows.push([(*image).to_owned(), lock.shown.clone(), input.path, short, date]);
+                rows.push([(*image).to_owned(), lock.file.clone(), input.path, short, date]);
             }
         }
     }
@@ -88,7 +88,7 @@ fn update(context: Context, args: LockUpdateArgs) -> Result<Verdict, Failure> {
     match context.format {
         Format::Json => print_json(&json!({
             "image": image,
-            "lock": file,
+            "file": file,
             "start": start,
             "written": written,
             "changes": changes,
@@ -116,17 +116,17 @@ fn diff(context: Context, image: &str, other: Option<&str>) -> Result<Verdict, F
     match context.format {
         Format::Json => print_json(&json!({
             "image": image,
-            "from": from.shown,
-            "to": to.shown,
+            "from": from.file,
+            "to": to.file,
             "changes": changes,
         })),
-        Format::Human if from.shown == to.shown => {
-            print(&format!("{image} is built with {} itself\n", from.shown))
+        Format::Human if from.file == to.file => {
+            print(&format!("{image} is built with {} itself\n", from.file))
         }
         Format::Human if changes.is_empty() => {
-            print(&format!("{} and {} have the same revisions\n", from.shown, to.shown))
+            print(&format!("{} and {} have the same revisions\n", from.file, to.file))
         }
-        Format::Human => print(&format!("{} → {}:\n{}", from.shown, to.shown, lines(&changes))),
+        Format::Human => print(&format!("{} → {}:\n{}", from.file, to.file, lines(&changes))),
     }
 }
 

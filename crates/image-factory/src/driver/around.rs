@@ -81,25 +81,15 @@ pub(crate) fn flake(
     extension: Option<&Extension>,
     work: &Path,
 ) -> Result<FlakeRef, AroundError> {
-    let locked = match flake.lock.is_some() && !nix.version().has_reference_lock() {
-        true => write(metadata, None, work.join("locked-flake"))?,
-        false => flake.clone(),
-    };
+    let locked = nix.in_force(flake, metadata, options, work)?;
     let Some(extension) = extension else { return Ok(locked) };
     let host = extension.attribute();
     const KNOWN: &str = "host: host.config.imageFactory.knownProfiles or null";
     let known: Option<Vec<String>> = question::ask(nix, &locked, &host, KNOWN, options)?;
     all_known(&extension.profiles, known, &host)?;
-    write(metadata, Some(extension), work.join("extended-flake"))
-}
-
-/// What Nix told of the flake has the lock file that counts, also where that is not the flake's.
-fn write(
-    metadata: &FlakeMetadata,
-    extension: Option<&Extension>,
-    path: PathBuf,
-) -> Result<FlakeRef, AroundError> {
-    let around = image_nix::around::around(metadata, None, extension)?;
+    // What Nix told of the flake has the lock file that counts, also where that is not the flake's.
+    let around = image_nix::around::around(metadata, None, Some(extension))?;
+    let path = work.join("extended-flake");
     let written = fs::create_dir(&path).and_then(|()| around.write(&path));
     written.map_err(|cause| AroundError::Io { path, cause })
 }

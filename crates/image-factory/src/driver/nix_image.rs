@@ -220,7 +220,12 @@ pub fn build(
     check_machine(&resolved, input, &tell)?;
     let made = match &resolved.chosen.way {
         Way::Attribute(attribute) => build_attribute(attribute, input, metadata, work, events)?,
-        Way::Program(format) => run_program(format, input, purpose.system, metadata, work, &tell)?,
+        Way::Program(format) => {
+            // The program asks Nix by itself, and knows of no lock file but a flake's own.
+            let flake = nix.complete(&input.flake, &metadata, work)?;
+            let input = &NixImageInput { flake, ..input.clone() };
+            run_program(format, input, purpose.system, metadata, work, &tell)?
+        }
     };
     let store = Store::of(&made.store_path, &made.physical);
     let listing = store.list(&made.store_path)?;

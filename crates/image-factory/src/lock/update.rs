@@ -71,7 +71,7 @@ pub fn update(
     if written {
         write(&path, &text).map_err(|cause| ImageLockError::Write { path, cause })?;
     }
-    Ok(Updated { file, start: start.shown, written, changes })
+    Ok(Updated { file, start: start.file, written, changes })
 }
 
 /// A folder for the work, which another run on the same image cannot have.

@@ -1,0 +1,259 @@
+//! Lock files beside a flake, with real Nix: one image moves, and the other stays what it was.
+
+#[path = "support/rig.rs"]
+mod rig;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use image_host::tool::Tool;
+use image_nix::{
+    Failure, FlakeRef, LockFile, NixError, Options, UpdateRequest, lock, read_lock,
+    store::FlakeMetadata,
+};
+use rig::{RELEASES, Rig};
+
+/// One test for each release, so that they run at the same time.
+macro_rules! each_release {
+    ($($name:ident)+) => {$(
+        mod $name {
+            #[test]
+            fn bookworm() {
+                super::$name(&super::Project::new(super::RELEASES[0]));
+            }
+            #[test]
+            fn trixie() {
+                super::$name(&super::Project::new(super::RELEASES[1]));
+            }
+            #[test]
+            fn forky() {
+                super::$name(&super::Project::new(super::RELEASES[2]));
+            }
+        }
+    )+};
+}
+
+each_release! {
+    one_image_moves_and_the_other_stays
+    a_lock_is_needed_by_nobody_else
+    other_bytes_are_refused
+    a_lock_that_lacks_an_input_is_refused
+}
+
+/// A flake in the folder `nix` of a repository, its inputs, and the Nix that reads them. `b` has an
+/// input `c`, and one that follows.
+struct Project {
+    rig: Rig,
+    options: Options,
+}
+
+impl Project {
+    fn new(release: &str) -> Self {
+        let settings = [("flake-registry", ""), ("connect-timeout", "1")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let options = Options { settings, ..Options::default() };
+        let project = Self { rig: Rig::new(release), options };
+        let dir = project.rig.dir.path().display().to_string();
+        for (input, rest) in [
+            ("a", "outputs = { self }: { text = \"a 1\"; };".to_owned()),
+            ("c", "outputs = { self }: { text = \"c 1\"; };".to_owned()),
+            (
+                "b",
+                format!(
+                    "inputs.c.url = \"path:{dir}/c\"; inputs.a.url = \"path:{dir}/a\";
+                     outputs = {{ self, a, c }}: {{ text = \"b 1, \" + a.text + c.text; }};"
+                ),
+            ),
+        ] {
+            project.write(&format!("{input}/flake.nix"), &format!("{{ {rest} }}"));
+        }
+        project.write(
+            "repository/nix/flake.nix",
+            &format!(
+                r#"{{
+                    inputs.a.url = "path:{dir}/a";
+                    inputs.b.url = "path:{dir}/b";
+                    inputs.b.inputs.a.follows = "a";
+                    outputs = {{ self, a, b }}: {{
+                      image = derivation {{
+                        name = "image"; builder = "/bin/sh"; system = "x86_64-linux";
+                        module = ../module; texts = [ a.text b.text ]; commit = self.rev;
+                        source = builtins.toJSON (removeAttrs self.sourceInfo [ "submodules" ]);
+                      }};
+                    }};
+                  }}"#
+            ),
+        );
+        project.write("repository/module", "shared by all images");
+        project.git(&["init", "--quiet"]);
+        project.git(&["add", "."]);
+        project.git(&["commit", "--quiet", "-m", "one"]);
+        project
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.rig.dir.path().join(name)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// An input is another one from now on.
+    fn change(&self, input: &str) {
+        let path = self.path(&format!("{input}/flake.nix"));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace(&format!("{input} 1"), &format!("{input} 2"))).unwrap();
+    }
+
+    fn git(&self, args: &[&str]) -> Vec<u8> {
+        let user = ["-c", "user.name=n", "-c", "user.email=n@localhost"];
+        let git = Tool::find("git").expect("apt-get install git");
+        git.run(user.iter().chain(args)).dir(self.path("repository")).output().unwrap()
+    }
+
+    fn flake(&self, lock: Option<&Path>) -> FlakeRef {
+        FlakeRef::new("./repository/nix", self.rig.dir.path()).locked_by(lock.map(Path::to_owned))
+    }
+
+    /// The text of the lock file `start` with `inputs` moved.
+    fn moved(&self, start: Option<&Path>, inputs: &[&str]) -> String {
+        let request = UpdateRequest {
+            flake: self.flake(start),
+            inputs: inputs.iter().map(|input| input.to_string()).collect(),
+            work: self.work(),
+            options: self.options.clone(),
+        };
+        let mut said = Vec::new();
+        let text = self.rig.nix.update_lock(&request, &mut |event| said.push(event));
+        assert!(!format!("{said:?}").contains("flake.lock"), "{said:?}");
+        text.unwrap()
+    }
+
+    fn work(&self) -> PathBuf {
+        let work = self.path("work");
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir(&work).unwrap();
+        work
+    }
+
+    /// The flake in which the lock file is that of a generated one.
+    fn around(&self, lock: &Path) -> FlakeRef {
+        let flake = self.flake(Some(lock));
+        let metadata = self.rig.nix.metadata(&flake, &self.options).unwrap();
+        self.rig.nix.complete(&flake, &metadata, &self.work()).unwrap()
+    }
+
+    /// What the factory evaluates, and tells of.
+    fn in_force(&self, lock: &Path) -> Result<(FlakeRef, FlakeMetadata), NixError> {
+        let (nix, flake) = (&self.rig.nix, self.flake(Some(lock)));
+        let metadata = nix.metadata(&flake, &self.options)?;
+        Ok((nix.in_force(&flake, &metadata, &self.options, &self.work())?, metadata))
+    }
+
+    fn image(&self, flake: &FlakeRef) -> Result<String, Failure> {
+        let image = self.rig.nix.eval(flake, "image", "image: image.drvPath", &self.options);
+        image
+            .map(|path| path.as_str().unwrap().to_owned())
+            .map_err(|error| error.failure().unwrap_or_else(|| panic!("{error:?}")).clone())
+    }
+
+    /// The derivation of the image with that lock file, the same by both ways.
+    fn derivation(&self, lock: &Path) -> String {
+        let derivation = self.image(&self.around(lock)).unwrap();
+        let flake = self.in_force(lock).unwrap().0;
+        assert_eq!(flake.lock.is_some(), self.rig.nix.version().has_reference_lock());
+        assert_eq!(self.image(&flake).unwrap(), derivation);
+        derivation
+    }
+}
+
+/// The inputs that moved.
+fn changes(from: &str, to: &str) -> Vec<String> {
+    let read = |text| LockFile::parse(text).unwrap();
+    let changes = lock::diff(&read(from), &read(to));
+    changes.iter().map(|change| change.input().to_owned()).collect()
+}
+
+fn one_image_moves_and_the_other_stays(project: &Project) {
+    let (one, two) = (project.path("one.lock"), project.path("two.lock"));
+    let first = project.moved(None, &[]);
+    fs::write(&one, &first).unwrap();
+    fs::write(&two, &first).unwrap();
+    let derivation = project.derivation(&one);
+    assert_eq!(project.derivation(&two), derivation);
+
+    project.change("a");
+    project.change("c");
+    // What changed is not what is locked.
+    assert_eq!(project.derivation(&one), derivation);
+    let second = project.moved(Some(&one), &["a"]);
+    assert_eq!(changes(&first, &second), ["a"]);
+    fs::write(&one, &second).unwrap();
+    let moved = project.derivation(&one);
+    assert_ne!(moved, derivation);
+    assert_eq!(project.derivation(&two), derivation);
+
+    // An input of an input, and all that is left.
+    assert_eq!(changes(&second, &project.moved(Some(&one), &["b/c"])), ["b/c"]);
+    assert_eq!(changes(&first, &project.moved(Some(&two), &["b/c", "a"])), ["a", "b/c"]);
+    let third = project.moved(Some(&one), &[]);
+    assert_eq!(changes(&second, &third), ["b/c"]);
+    assert_eq!(project.moved(Some(&one), &[]), third);
+    // The lock file is no part of what it locks, and the flake was never written to.
+    assert_eq!(project.derivation(&two), derivation);
+    assert!(project.git(&["status", "--porcelain", "--ignored"]).is_empty());
+}
+
+/// A flake whose own lock is out of date is built with that of the image all the same, and the
+/// manifest tells of that one.
+fn a_lock_is_needed_by_nobody_else(project: &Project) {
+    let own = project.path("own.lock");
+    fs::write(&own, project.moved(None, &[])).unwrap();
+    let before = project.derivation(&own);
+    let empty = r#"{ "nodes": { "root": {} }, "root": "root", "version": 7 }"#;
+    project.write("repository/nix/flake.lock", empty);
+    project.git(&["add", "."]);
+    let metadata = project.in_force(&own).unwrap().1;
+    assert_eq!(metadata.inputs.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(LockFile::from_json(metadata.locks).unwrap(), read_lock(&own).unwrap());
+    project.git(&["rm", "--quiet", "--force", "nix/flake.lock"]);
+    assert_eq!(project.derivation(&own), before);
+
+    // Nix takes a file that is not there for an empty one, and says that it lacks everything.
+    assert!(project.in_force(&project.path("absent.lock")).is_err());
+}
+
+fn other_bytes_are_refused(project: &Project) {
+    let lock = project.path("own.lock");
+    let text = project.moved(None, &["a"]);
+    let hash = text.split("\"narHash\": \"").nth(1).unwrap().split('"').next().unwrap();
+    let other = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    fs::write(&lock, text.replace(hash, other)).unwrap();
+    let around = project.image(&project.around(&lock));
+    let in_force = project.image(&project.in_force(&lock).unwrap().0);
+    for failure in [around.unwrap_err(), in_force.unwrap_err()] {
+        let Failure::HashMismatch { what, specified, got } = &failure else {
+            panic!("{failure:?}");
+        };
+        assert!(what.contains(&project.path("a").display().to_string()), "{failure:?}");
+        let mut hashes = [specified.as_str(), got.as_str()];
+        hashes.sort_unstable();
+        assert_eq!(hashes, [other, hash], "{failure:?}");
+    }
+}
+
+fn a_lock_that_lacks_an_input_is_refused(project: &Project) {
+    let lock = project.path("own.lock");
+    let mut json: serde_json::Value = serde_json::from_str(&project.moved(None, &[])).unwrap();
+    json["nodes"]["root"]["inputs"].as_object_mut().unwrap().remove("b");
+    fs::write(&lock, json.to_string()).unwrap();
+    let error = project.in_force(&lock).unwrap_err();
+    assert!(matches!(error, NixError::LockDoesNotFit { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("own.lock does not fit the flake") && text.contains("lock update"));
+}
