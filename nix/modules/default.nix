@@ -1,6 +1,8 @@
 # The modules that other flakes can import.
 {
   imports = [
+    ./darwin
+    ./home-manager
     ./nixos
   ];
 }

@@ -2,14 +2,17 @@
 # kind `docker`.
 { self, ... }:
 {
-  flake.nixosModules.default = {
-    # With a key it may be imported twice.
-    key = "image-factory/nix/modules/nixos";
-    imports = [
-      ./docker.nix
-      ./metadata.nix
-      ./profiles.nix
-    ];
-    nixpkgs.overlays = [ self.overlays.default ];
-  };
+  flake.nixosModules.default =
+    { config, ... }:
+    {
+      # With a key it may be imported twice.
+      key = "image-factory/nix/modules/nixos";
+      imports = [
+        ../profiles.nix
+        ./docker.nix
+        ./metadata.nix
+      ];
+      environment.systemPackages = config.imageFactory.packages;
+      nixpkgs.overlays = [ self.overlays.default ];
+    };
 }

@@ -3,6 +3,7 @@
 pkgs:
 with pkgs;
 let
+  rosPackages = pkgs.rosPackages or (throw "the group robotics needs the overlay of its flake");
   # Has long-term support, until May 2029. Its setup files want all packages below one prefix.
   distribution = rosPackages.jazzy;
   ros = distribution.buildEnv {

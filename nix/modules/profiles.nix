@@ -1,5 +1,5 @@
-# Package profiles. A profile is the name of a package group or of a bundle of groups; what they name
-# is in the PATH of the system.
+# Package profiles, for systems and homes alike. A profile is the name of a package group or of a
+# bundle of groups; each kind of module says where their packages go.
 {
   config,
   lib,
@@ -56,7 +56,7 @@ in
       default = [ "essential" ];
       apply = names: lib.unique (checked "imageFactory.profiles" "profile" known names);
       description = ''
-        The groups and bundles whose packages the system has. Definitions add up; to have no other
+        The groups and bundles whose packages the system or home has. Definitions add up; to have no other
         profiles than yours, use `lib.mkForce`.
       '';
       example = [
@@ -78,15 +78,12 @@ in
     };
   };
 
-  config = {
-    imageFactory = {
-      groups = lib.mapAttrs (_: group: lib.mkDefault (group pkgs)) (import ../../packages/groups);
-      bundles = lib.mapAttrs (_: lib.mkDefault) (import ../../packages/bundles.nix);
-      knownProfiles = sorted known;
-      packages = lib.concatMap (name: cfg.groups.${name}) (
-        lib.unique (lib.concatMap groupsOf cfg.profiles)
-      );
-    };
-    environment.systemPackages = cfg.packages;
+  config.imageFactory = {
+    groups = lib.mapAttrs (_: group: lib.mkDefault (group pkgs)) (import ../packages/groups);
+    bundles = lib.mapAttrs (_: lib.mkDefault) (import ../packages/bundles.nix);
+    knownProfiles = sorted known;
+    packages = lib.concatMap (name: cfg.groups.${name}) (
+      lib.unique (lib.concatMap groupsOf cfg.profiles)
+    );
   };
 }
