@@ -50,11 +50,13 @@ pub(crate) enum ProgressStyle {
 pub(crate) enum Command {
     /// Build images, finish them, verify them, and publish them into dist/NAME/.
     Image(ImageArgs),
-    /// List the image definitions.
+    /// List the images: what they are, and whether this machine can build them.
     List,
     /// Say which revisions images are built with, and move those of one image.
     #[command(subcommand)]
     Lock(LockCommand),
+    /// Write a .devcontainer/devcontainer.json for the image docker.
+    Devcontainer(DevContainerArgs),
     /// Judge image files, whoever made them.
     Verify(VerifyArgs),
     /// Print every structure of an image file as text.
@@ -249,6 +251,21 @@ pub(crate) enum RouteName {
     GeneratorsCli,
     /// config.system.build.sdImage, isoImage, …, of a host that imports the module of one image.
     Module,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DevContainerArgs {
+    /// The package profiles that the image is made with, such as essential,kubernetes; may be given
+    /// several times. Without it, those of its flake.
+    #[arg(long = "profile", value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) profiles: Vec<String>,
+
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// The project that is developed in the container.
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Args, Debug)]

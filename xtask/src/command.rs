@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod codegen;
+mod devcontainer;
 mod doctor;
 mod explain;
 mod fuzz;
@@ -46,6 +47,7 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::Image(args) => image::run(context, args),
         Command::List => list::run(context),
         Command::Lock(command) => lock::run(context, command),
+        Command::Devcontainer(args) => devcontainer::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Explain { check } => explain::run(context, check.as_deref()),

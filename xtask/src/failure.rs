@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt};
 
-use image_factory::{DefinitionError, Fault, MakeError, PlanError, lock::ImageLockError};
+use image_factory::{
+    DefinitionError, Fault, MakeError, PlanError, devcontainer::DevContainerError,
+    lock::ImageLockError,
+};
 use image_host::interrupt;
 
 use crate::Verdict;
@@ -107,6 +110,13 @@ impl From<PlanError> for Failure {
 
 impl From<ImageLockError> for Failure {
     fn from(error: ImageLockError) -> Self {
+        let verdict = if error.is_usage() { Verdict::Usage } else { Verdict::Failed };
+        Self::new(verdict, error)
+    }
+}
+
+impl From<DevContainerError> for Failure {
+    fn from(error: DevContainerError) -> Self {
         let verdict = if error.is_usage() { Verdict::Usage } else { Verdict::Failed };
         Self::new(verdict, error)
     }

@@ -6,11 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use image_model::{CompressionSpec, Driver, ImageSpec};
+use image_model::{CompressionSpec, Driver, ImageSpec, Route};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::{driver::nix_image::formats, file_name::Template, lock, plan::is_host};
+use crate::{
+    driver::nix_image::formats,
+    file_name::Template,
+    lock,
+    plan::{is_host, usual_variant},
+};
 
 /// The folder of the definitions, below the root of a project.
 pub const IMAGES_DIR: &str = "images";
@@ -36,6 +41,24 @@ pub struct Definition {
     pub spec: ImageSpec,
     /// The folder above `images/`.
     pub root: PathBuf,
+}
+
+impl Definition {
+    /// The way to the image in a few words: the driver, the image of a configuration, and the route
+    /// to that where the definition insists on one.
+    pub fn route(&self) -> String {
+        let ImageSpec { kind, build, .. } = &self.spec;
+        let mut route = build.driver.to_string();
+        let has_variants = matches!(build.driver, Driver::NixImage | Driver::NixosGenerators);
+        if has_variants && is_host(&build.attribute) {
+            let variant = build.variant.as_deref().or_else(|| usual_variant(*kind));
+            route.extend(variant.map(|variant| format!("/{variant}")));
+        }
+        if build.route != Route::Auto {
+            route += &format!(" by {}", build.route);
+        }
+        route
+    }
 }
 
 /// A definition that cannot be used.
@@ -308,6 +331,23 @@ reason = "the icon is a joke"
     fn a_good_definition_is_read() {
         let spec = parse(GOOD, ["wsl-icon"]).expect("it is right");
         assert_eq!(spec.verify.waive[0].reason, "the icon is a joke");
+    }
+
+    #[test]
+    fn the_route_is_told_in_a_few_words() {
+        let route = |edits: &[(&str, &str)]| {
+            let edit = |text: String, (from, to): &(&str, &str)| text.replacen(from, to, 1);
+            let spec = parse(&edits.iter().fold(GOOD.to_owned(), edit), ["wsl-icon"]).unwrap();
+            Definition { name: "x".to_owned(), spec, root: PathBuf::new() }.route()
+        };
+        assert_eq!(route(&[]), "nixos-wsl");
+        let image = ("\"nixos-wsl\"", "\"nix-image\"");
+        assert_eq!(route(&[image]), "nix-image");
+        let host = ("\"x\"", "\"nixosConfigurations.x\"");
+        let sd = ("\"wsl\"", "\"sd\"");
+        assert_eq!(route(&[image, host, sd]), "nix-image/sd-card");
+        let iso = ("attribute =", "route = \"module\"\nvariant = \"iso\"\nattribute =");
+        assert_eq!(route(&[image, iso, host, sd]), "nix-image/iso by module");
     }
 
     #[test]

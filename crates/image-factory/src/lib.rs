@@ -17,6 +17,7 @@
 //! an error that says whose fault it is.
 
 pub mod definition;
+pub mod devcontainer;
 mod dist;
 pub mod driver;
 pub mod event;

@@ -484,7 +484,16 @@ fn target(
             false => Ok(Target::Attribute(attribute)),
         };
     }
-    let by_kind = match spec.kind {
+    let own = || spec.build.variant.as_deref().or_else(|| usual_variant(spec.kind));
+    let name = options.variant.as_deref().or_else(own);
+    let name = name.ok_or_else(|| PlanError::NoVariant { attribute: attribute.clone() })?;
+    let format = formats::find(name, &spec.system)?;
+    Ok(Target::Host { attribute, name: name.to_owned(), format })
+}
+
+/// The image of a configuration that is of a kind, where nobody names one.
+pub(crate) fn usual_variant(kind: ImageKind) -> Option<&'static str> {
+    match kind {
         ImageKind::Sd => Some("sd-card"),
         ImageKind::Iso => Some("iso"),
         ImageKind::Vm => Some("qemu-efi"),
@@ -492,11 +501,7 @@ fn target(
         ImageKind::Virtualbox => Some("virtualbox"),
         ImageKind::Amazon => Some("amazon"),
         ImageKind::Wsl => None,
-    };
-    let name = options.variant.as_deref().or(spec.build.variant.as_deref()).or(by_kind);
-    let name = name.ok_or_else(|| PlanError::NoVariant { attribute: attribute.clone() })?;
-    let format = formats::find(name, &spec.system)?;
-    Ok(Target::Host { attribute, name: name.to_owned(), format })
+    }
 }
 
 /// How the configuration that `attribute` is, or is a part of, is changed.

@@ -17,6 +17,17 @@ pub fn publish(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
     sync_dir(dir)
 }
 
+/// The same, where there is nothing by that name yet: [`io::ErrorKind::AlreadyExists`] otherwise.
+pub fn publish_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let dir = parent(path);
+    let mut temp = tempfile::NamedTempFile::new_in(dir)?;
+    write(temp.as_file_mut())?;
+    make_world_readable(temp.as_file())?;
+    temp.as_file().sync_all()?;
+    temp.persist_noclobber(path)?;
+    sync_dir(dir)
+}
+
 /// Gives a file the mode that a file made by `open` has under the usual umask. Temporary files
 /// are private, and renaming keeps that.
 pub fn make_world_readable(file: &File) -> io::Result<()> {

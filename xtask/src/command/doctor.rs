@@ -1,6 +1,8 @@
 //! `doctor [NAME…]`
 
-use image_factory::{Options, PlanError, driver::preflight::Missing, lock::ImageLockError};
+use image_factory::{
+    Definition, Options, PlanError, driver::preflight::Missing, lock::ImageLockError,
+};
 use serde_json::json;
 
 use super::{Context, definitions, print, print_json};
@@ -11,22 +13,7 @@ pub(super) fn run(context: Context, names: &[String]) -> Result<Verdict, Failure
     let mut rows = Vec::new();
     let mut complete = true;
     for definition in definitions(names)? {
-        // What the definition wants, and not what would be made in its place.
-        let options = Options { driver: Some(definition.spec.build.driver), ..Options::default() };
-        let missing = match image_factory::plan(&definition, &options) {
-            Ok(plan) => plan.missing(),
-            Err(error @ PlanError::NoNix { .. }) => vec![Missing {
-                what: "nix".to_owned(),
-                why: error.to_string(),
-                mend: Some("sudo apt-get install nix-setup-systemd".to_owned()),
-            }],
-            Err(PlanError::Lock(error @ ImageLockError::Absent { .. })) => vec![Missing {
-                what: "lock file".to_owned(),
-                why: error.to_string(),
-                mend: Some(format!("cargo xtask lock update {}", definition.name)),
-            }],
-            Err(error) => return Err(error.into()),
-        };
+        let missing = missing(&definition)?;
         complete &= missing.is_empty();
         let state = if missing.is_empty() { "ready" } else { "not ready" };
         text += &format!("{} ({}): {state}\n", definition.name, definition.spec.build.driver);
@@ -39,10 +26,7 @@ pub(super) fn run(context: Context, names: &[String]) -> Result<Verdict, Failure
         rows.push(json!({
             "image": definition.name,
             "driver": definition.spec.build.driver,
-            "missing": missing
-                .iter()
-                .map(|m| json!({ "what": m.what, "why": m.why, "mend": m.mend }))
-                .collect::<Vec<_>>(),
+            "missing": missing.iter().map(json).collect::<Vec<_>>(),
         }));
     }
     match context.format {
@@ -50,4 +34,29 @@ pub(super) fn run(context: Context, names: &[String]) -> Result<Verdict, Failure
         Format::Json => print_json(&rows)?,
     };
     Ok(if complete { Verdict::Clean } else { Verdict::Failed })
+}
+
+/// What a definition needs and this machine does not have.
+pub(super) fn missing(definition: &Definition) -> Result<Vec<Missing>, PlanError> {
+    // What the definition wants, and not what would be made in its place.
+    let options = Options { driver: Some(definition.spec.build.driver), ..Options::default() };
+    match image_factory::plan(definition, &options) {
+        Ok(plan) => Ok(plan.missing()),
+        Err(error @ PlanError::NoNix { .. }) => Ok(vec![Missing {
+            what: "nix".to_owned(),
+            why: error.to_string(),
+            mend: Some("sudo apt-get install nix-setup-systemd".to_owned()),
+        }]),
+        Err(PlanError::Lock(error @ ImageLockError::Absent { .. })) => Ok(vec![Missing {
+            what: "lock file".to_owned(),
+            why: error.to_string(),
+            mend: Some(format!("cargo xtask lock update {}", definition.name)),
+        }]),
+        Err(error) => Err(error),
+    }
+}
+
+/// For programs.
+pub(super) fn json(missing: &Missing) -> serde_json::Value {
+    json!({ "what": missing.what, "why": missing.why, "mend": missing.mend })
 }

@@ -1,27 +1,62 @@
 //! `list`
 
+use image_factory::{Definition, driver::preflight::Missing};
 use serde_json::json;
 
-use super::{Context, definitions, print, print_json};
-use crate::{Verdict, args::Format, failure::Failure};
+use super::{Context, definitions, doctor, print, print_json};
+use crate::{Verdict, args::Format, failure::Failure, text};
 
 pub(super) fn run(context: Context) -> Result<Verdict, Failure> {
     let definitions = definitions(&[])?;
     match context.format {
-        Format::Json => {
-            let list: Vec<_> = definitions
-                .iter()
-                .map(|d| json!({ "name": d.name, "definition": d.spec }))
-                .collect();
-            print_json(&list)
-        }
+        Format::Json => print_json(&definitions.iter().map(json).collect::<Vec<_>>()),
         Format::Human => {
-            let width = definitions.iter().map(|d| d.name.len()).max().unwrap_or(0);
-            let line = |d: &image_factory::Definition| {
-                let (name, kind) = (&d.name, d.spec.kind.to_string());
-                format!("{name:width$} {kind:4} {:14} {}\n", d.spec.system, d.spec.title)
-            };
-            print(&definitions.iter().map(line).collect::<String>())
+            let header = ["image", "kind", "route", "system", "lock", "can be built here"];
+            let rows = definitions.iter().map(row);
+            let rows: Vec<_> = [header.map(str::to_owned)].into_iter().chain(rows).collect();
+            print(&text::table(&rows))
         }
     }
+}
+
+/// What the definition needs and this machine does not have; also where its driver cannot be used
+/// at all.
+fn missing(definition: &Definition) -> Vec<Missing> {
+    doctor::missing(definition).unwrap_or_else(|error| {
+        vec![Missing { what: error.to_string(), why: String::new(), mend: None }]
+    })
+}
+
+fn row(definition: &Definition) -> [String; 6] {
+    let spec = &definition.spec;
+    let missing = missing(definition);
+    let here = match missing.is_empty() {
+        true => "yes".to_owned(),
+        false => {
+            let whats: Vec<_> = missing.iter().map(|missing| missing.what.as_str()).collect();
+            format!("no: {}", whats.join(", "))
+        }
+    };
+    [
+        definition.name.clone(),
+        spec.kind.to_string(),
+        definition.route(),
+        spec.system.clone(),
+        spec.build.lock.clone().unwrap_or_else(|| "the flake's".to_owned()),
+        here,
+    ]
+}
+
+fn json(definition: &Definition) -> serde_json::Value {
+    let missing = missing(definition);
+    json!({
+        "name": definition.name,
+        "kind": definition.spec.kind,
+        "route": definition.route(),
+        "system": definition.spec.system,
+        "lock": definition.spec.build.lock,
+        "ready": missing.is_empty(),
+        "missing": missing.iter().map(doctor::json).collect::<Vec<_>>(),
+        "definition": definition.spec,
+    })
 }

@@ -7,9 +7,25 @@ use crate::common::{Project, Ran};
 #[test]
 fn list_names_the_definitions() {
     let project = Project::new();
-    project.run(&["list"]).exits(0).says("NixOS for WSL");
+    let card = include_str!("../../../images/sd-aarch64.toml");
+    let card = card.replacen("[build]\n", "[build]\nlock = \"nix/locks/card.lock\"\n", 1);
+    fs::write(project.path("images/card.toml"), card).unwrap();
+    assert_eq!(
+        project.run(&["list"]).exits(0).out,
+        "image  kind  route              system         lock                 can be built here\n\
+         card   sd    nix-image/sd-card  aarch64-linux  nix/locks/card.lock  no: nix\n\
+         wsl    wsl   nixos-wsl          x86_64-linux   the flake's          no: nix\n"
+    );
     let list = project.run(&["list", "--format", "json"]).exits(0).json();
-    assert_eq!(list[0]["name"], "wsl");
+    assert_eq!(list[0]["lock"], "nix/locks/card.lock");
+    let wsl = &list[1];
+    assert_eq!(
+        (&wsl["name"], &wsl["kind"], &wsl["route"]),
+        (&"wsl".into(), &"wsl".into(), &"nixos-wsl".into())
+    );
+    assert!(wsl["lock"].is_null() && wsl["ready"] == false, "{wsl}");
+    assert_eq!(wsl["missing"][0]["what"], "nix");
+    assert_eq!(wsl["definition"]["title"], "NixOS for WSL");
     // Also from a folder below.
     Ran::of(project.command().arg("list").current_dir(project.path("images"))).exits(0);
     let elsewhere = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 mod commands;
 mod common;
+mod devcontainer;
 mod image;
 mod inspect;
 mod iso;

@@ -46,7 +46,7 @@ use crate::{
 };
 
 /// What a NixOS is called in the name of a file.
-const DISTRIBUTION: &str = "nixos";
+pub(crate) const DISTRIBUTION: &str = "nixos";
 
 /// What nixos-generators is called in lock files.
 const GENERATORS: &str = "nixos-generators";
