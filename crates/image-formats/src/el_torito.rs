@@ -337,7 +337,7 @@ mod tests {
         let many = catalog(&[validation(), record(&[0x88]), record(&[0x90, 0, 0xff, 0xff])]);
         assert!(many.cut);
         assert_eq!(many.records.len(), 2048 / RECORD_SIZE - 1);
-        assert_eq!(many.rest, []);
+        assert!(many.rest.is_empty());
         let headers = vec![record(&[0x90]); 1024];
         assert_eq!(catalog(&headers).records.len(), 512 - 1);
         let extensions = vec![record(&[0x44]); 1024];

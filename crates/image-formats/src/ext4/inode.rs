@@ -252,7 +252,7 @@ mod tests {
         for len in [0, 1, 128, 129, 131, 160, 256] {
             let bytes = vec![0xff; len];
             let inode = Inode::new(&bytes);
-            assert_eq!(inode.xattr_area(), []);
+            assert!(inode.xattr_area().is_empty());
             assert_eq!(inode.file_type(), None);
         }
     }
