@@ -4,6 +4,7 @@ pub mod amazon;
 mod boot;
 pub mod iso;
 pub mod sd;
+pub mod virtualbox;
 pub mod vm;
 pub mod wsl;
 

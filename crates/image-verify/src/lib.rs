@@ -47,7 +47,9 @@ pub mod hybrid;
 pub mod iso9660;
 pub mod kind;
 pub mod mbr;
+mod members;
 mod names;
+pub mod ova;
 mod pass;
 pub mod qcow2;
 mod record;
@@ -58,6 +60,7 @@ mod structures;
 pub mod tar;
 pub mod tree;
 pub mod vhd;
+pub mod vmdk;
 pub mod volume;
 
 use std::{borrow::Cow, sync::Arc};
@@ -110,6 +113,9 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         kind::wsl::NIXOS_CHECKS,
         kind::sd::CHECKS,
         kind::iso::CHECKS,
+        ova::CHECKS,
+        vmdk::CHECKS,
+        kind::virtualbox::CHECKS,
         CHECKS,
     ];
     tables.into_iter().flatten().copied()
@@ -154,8 +160,8 @@ pub fn verify(
 
     let wants_tree = matches!(request.expected, Expected::Guess | Expected::Kind(ImageKind::Wsl));
     let mut tree = wants_tree.then(|| Tree::new(&kind::wsl::INTERESTS));
-    let Request { expected, boards, boots, limits, progress, .. } = request;
-    let wanted = Wanted { expected, boards, boots };
+    let Request { expected, system, boards, boots, limits, progress, .. } = request;
+    let wanted = Wanted { expected, system, boards, boots };
     let job = Job { source: &source, file_len, limits, progress, wanted };
     let sinks = Sinks { raw: request.raw_sink.take(), scratch: request.scratch.take() };
     let passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;

@@ -1,4 +1,5 @@
-//! What can be judged only when all of it is there: disks and discs.
+//! What can be judged only when all of it is there: disks, discs, and archives whose members refer
+//! to each other.
 
 use std::sync::Arc;
 
@@ -8,17 +9,18 @@ use image_formats::{
 };
 use image_model::{Board, Boot, ImageKind};
 
-use crate::{Expected, Recorder, container::RawFormat, disc, disk, kind, qcow2, vhd};
+use crate::{Expected, Recorder, container::RawFormat, disc, disk, kind, ova, qcow2, vhd};
 
-/// What a disk or a disc is expected to be.
+/// What an image is expected to be.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) expected: Expected,
+    pub(crate) system: Option<&'a str>,
     pub(crate) boards: &'a [Board],
     pub(crate) boots: &'a [Boot],
 }
 
-/// What was found out about a disk or a disc, but for the findings.
+/// What was found out about an image, but for the findings.
 pub(crate) struct Structures {
     /// The word for reports.
     pub(crate) format: &'static str,
@@ -31,8 +33,8 @@ pub(crate) struct Structures {
 }
 
 impl Structures {
-    /// What is told of a disk of a virtual machine, in a format that is for this kind.
-    fn of_disk(
+    /// What is told of an image in a format that is for one kind alone.
+    fn of_kind(
         format: RawFormat,
         kind: ImageKind,
         wanted: Wanted<'_>,
@@ -48,7 +50,7 @@ impl Structures {
     }
 }
 
-/// Judges a disk or a disc, and what it is for. An error is the machine's.
+/// Judges an image, and what it is for. An error is the machine's.
 pub(crate) fn judge(
     bytes: &Arc<dyn ReadAt>,
     format: RawFormat,
@@ -60,16 +62,19 @@ pub(crate) fn judge(
         RawFormat::Qcow2 => {
             let (kind, not_verified) = (ImageKind::Vm, kind::vm::NOT_VERIFIED);
             qcow2::verify(&whole(bytes)?, out)?;
-            Ok(Structures::of_disk(format, kind, wanted, not_verified))
+            Ok(Structures::of_kind(format, kind, wanted, not_verified))
         }
         RawFormat::Vhd => {
             let (kind, not_verified) = (ImageKind::Amazon, kind::amazon::NOT_VERIFIED);
             vhd::verify(&whole(bytes)?, out)?;
-            Ok(Structures::of_disk(format, kind, wanted, not_verified))
+            Ok(Structures::of_kind(format, kind, wanted, not_verified))
         }
         RawFormat::Disk | RawFormat::Tar => disk(bytes, wanted, out),
-        RawFormat::Ova => archive("ova", ImageKind::Virtualbox, wanted),
-        RawFormat::Docker => archive("docker-archive", ImageKind::Docker, wanted),
+        RawFormat::Ova => appliance(bytes, wanted, out),
+        RawFormat::Docker => {
+            let not_verified = &["what is in the archive"];
+            Ok(Structures::of_kind(format, ImageKind::Docker, wanted, not_verified))
+        }
     }
 }
 
@@ -77,7 +82,7 @@ pub(crate) fn judge(
 fn whole(bytes: &Arc<dyn ReadAt>) -> Result<Region, ReadError> {
     let region = Region::whole(Arc::clone(bytes));
     region.map_err(|cause| ReadError {
-        what: "disk",
+        what: "image",
         at: ByteOffset(0),
         len: 0,
         cause: cause.into(),
@@ -134,20 +139,16 @@ fn disc(
     })
 }
 
-fn archive(
-    format: &'static str,
-    kind: ImageKind,
+fn appliance(
+    bytes: &Arc<dyn ReadAt>,
     wanted: Wanted<'_>,
+    out: &mut Recorder,
 ) -> Result<Structures, ReadError> {
-    let is_kind = match wanted.expected {
-        Expected::Kind(expected) => kind == expected,
-        Expected::Guess => true,
-        Expected::AnyKind | Expected::AnyImage => false,
-    };
-    Ok(Structures {
-        format,
-        kind: is_kind.then_some(kind),
-        boots: Vec::new(),
-        not_verified: &["what is in the archive"],
-    })
+    let appliance = ova::verify(&whole(bytes)?, out)?;
+    let not_verified = kind::virtualbox::not_verified(&appliance);
+    let found = Structures::of_kind(RawFormat::Ova, ImageKind::Virtualbox, wanted, not_verified);
+    if found.kind.is_some() {
+        kind::virtualbox::verify(&appliance, wanted.system, out);
+    }
+    Ok(found)
 }

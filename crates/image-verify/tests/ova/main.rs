@@ -1,0 +1,119 @@
+//! Appliances: what qemu-img, tar and a descriptor make gives no finding; every check has a broken
+//! twin; what qemu-img, sha256sum and bsdtar refuse has one; and no bytes make the verifier panic.
+
+mod hostile;
+mod image;
+mod twins;
+mod witnesses;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use image::{Package, with_footer};
+use image_model::{Check, Compression, Finding, ImageKind, Severity, VerificationReport};
+use image_verify::{Expected, Request, kind::virtualbox, ova, vmdk};
+use twins::{OVA, Twin, VIRTUALBOX, VMDK};
+
+/// Judges an appliance for x86-64.
+fn verify(file: &[u8]) -> VerificationReport {
+    judge(file, Expected::Kind(ImageKind::Virtualbox))
+}
+
+fn judge(file: &[u8], expected: Expected) -> VerificationReport {
+    let mut scratch = Vec::new();
+    let request = Request {
+        expected,
+        system: Some("x86_64-linux"),
+        scratch: Some(&mut scratch),
+        ..Request::default()
+    };
+    image_verify::verify(Arc::new(file.to_vec()), request).unwrap()
+}
+
+/// Findings for people.
+fn told(findings: &[Finding]) -> Vec<String> {
+    let line =
+        |f: &Finding| format!("{} {}: {}: {}", f.severity.as_str(), f.check, f.at, f.message);
+    findings.iter().map(line).collect()
+}
+
+fn failed(report: &VerificationReport) -> BTreeSet<String> {
+    report.findings.iter().map(|finding| finding.check.to_string()).collect()
+}
+
+#[test]
+fn good_appliances_are_silent() {
+    let gzip = |bytes: Vec<u8>| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let at_the_end = || {
+        let mut package = Package::good();
+        package.order.swap(1, 2);
+        package.pack()
+    };
+    for (file, compression) in [
+        (Package::good().pack(), Compression::None),
+        (Package::of(with_footer()).pack(), Compression::None),
+        (at_the_end(), Compression::None),
+        (gzip(Package::good().pack()), Compression::Gzip),
+    ] {
+        for expected in [Expected::Guess, Expected::Kind(ImageKind::Virtualbox)] {
+            let report = judge(&file, expected);
+            assert_eq!(told(&report.findings), [""; 0]);
+            assert_eq!(report.subject.format.as_deref(), Some("ova"));
+            assert_eq!(report.subject.compression, compression);
+            assert_eq!(report.kind, Some(ImageKind::Virtualbox));
+            let disks = "the partition table, file systems and boot loader inside of the disks";
+            assert_eq!(report.not_verified, [disks]);
+        }
+    }
+    let report = judge(&Package::good().pack(), Expected::AnyKind);
+    assert_eq!((report.kind, report.findings.len()), (None, 0));
+    let unreached: Vec<_> = ova::CHECKS
+        .iter()
+        .chain(vmdk::CHECKS)
+        .filter(|check| report.outcomes[check.id] == image_model::Outcome::NotReached)
+        .map(|check| check.id)
+        .collect();
+    assert_eq!(unreached, ["vmdk-footer"]);
+}
+
+#[test]
+fn other_kinds_are_refused_by_name() {
+    let report = judge(&Package::good().pack(), Expected::Kind(ImageKind::Sd));
+    let kind = report.findings.iter().find(|finding| finding.check == "file-kind").unwrap();
+    assert_eq!(kind.message, "ova, which is no image for sd");
+}
+
+#[test]
+fn every_check_has_a_twin_that_only_it_reports() {
+    let mut wrong = Vec::new();
+    let mut reports = BTreeMap::new();
+    let tables: [(&[&Check], &[Twin]); 3] =
+        [(ova::CHECKS, OVA), (vmdk::CHECKS, VMDK), (virtualbox::CHECKS, VIRTUALBOX)];
+    for (checks, twins) in tables {
+        let declared: BTreeSet<_> = checks.iter().map(|check| check.id).collect();
+        assert_eq!(declared, twins.iter().map(|twin| twin.check).collect());
+        for twin in twins {
+            let expected: BTreeSet<_> =
+                twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+            let report = verify(&(twin.make)());
+            if failed(&report) != expected {
+                wrong.push(format!("{}: {:#?}", twin.check, told(&report.findings)));
+            }
+            let check = checks.iter().find(|check| check.id == twin.check).unwrap();
+            let severest = report.findings.iter().map(|finding| finding.severity).max();
+            if twin.also.is_empty() && severest != Some(check.severity) {
+                wrong.push(format!("{}: {severest:?}", twin.check));
+            }
+            assert_eq!(report.passed(), severest < Some(Severity::Error));
+            reports.insert(twin.check, told(&report.findings));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    insta::assert_json_snapshot!(reports);
+}
