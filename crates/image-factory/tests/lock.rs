@@ -1,0 +1,185 @@
+//! A lock file of an image's own against real Nix: three releases, offline, with a store of its own
+//! each.
+
+#[path = "../../image-nix/tests/support/rig.rs"]
+mod rig;
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use image_factory::{
+    NixImageInput, NixOptions, Target,
+    driver::{
+        BuildOutput,
+        nix_image::{self, NixImageError, Purpose, formats},
+    },
+};
+use image_host::tool::Tool;
+use image_model::{Driver, Route};
+use image_nix::{FlakeRef, Generator, Nix, UpdateRequest, read_lock};
+use rig::{RELEASES, Rig, environment, workspace};
+
+/// One test for each release, so that they run at the same time.
+macro_rules! each_release {
+    ($($name:ident)+) => {$(
+        mod $name {
+            #[test]
+            fn bookworm() {
+                super::$name(&super::Project::new(super::RELEASES[0]));
+            }
+            #[test]
+            fn trixie() {
+                super::$name(&super::Project::new(super::RELEASES[1]));
+            }
+            #[test]
+            fn forky() {
+                super::$name(&super::Project::new(super::RELEASES[2]));
+            }
+        }
+    )+};
+}
+
+each_release! {
+    an_image_is_made_of_what_its_lock_says
+    a_lock_that_does_not_fit_says_what_mends_it
+}
+
+const SYSTEM: &str = "aarch64-linux";
+
+/// A flake with one host and one input, which says what is in the image.
+struct Project {
+    rig: Rig,
+}
+
+impl Project {
+    fn new(release: &str) -> Self {
+        let project = Self { rig: Rig::new(release) };
+        let dir = project.path("").display().to_string();
+        project.write("words/flake.nix", "{ outputs = { self }: { text = \"first\"; }; }");
+        project.write(
+            "flake/flake.nix",
+            &format!(
+                r#"{{
+  inputs.words.url = "path:{dir}words";
+  outputs = {{ self, words }}:
+    let
+      system = "{}-linux";
+      image = derivation {{
+        name = "card";
+        inherit system;
+        inherit (words) text;
+        builder = "/bin/sh";
+        args = [ "-euc" ''/bin/busybox mkdir "$out"; echo "$text" > "$out/card.img.zst"'' ];
+      }};
+      host.config = {{
+        nixpkgs.hostPlatform.system = "{SYSTEM}";
+        nixpkgs.buildPlatform.system = system;
+        system.build = {{ images.sd-card = image; sdImage = image; }};
+      }};
+      # What nixos-generators adds is the module of a format.
+      extendModules = {{ modules }}: {{
+        config = host.config // builtins.foldl' (a: b: a // b) {{ }} modules;
+      }};
+    in
+    {{ nixosConfigurations.card = host // {{ inherit extendModules; }}; }};
+}}"#,
+                std::env::consts::ARCH
+            ),
+        );
+        project
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.rig.dir.path().join(name)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn empty(&self, name: &str) -> PathBuf {
+        let folder = self.path(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
+    fn flake(&self, lock: Option<PathBuf>) -> FlakeRef {
+        FlakeRef::new("path:./flake", self.rig.dir.path()).locked_by(lock)
+    }
+
+    /// Writes a lock file with what the input is now.
+    fn lock(&self, name: &str) -> PathBuf {
+        let request = UpdateRequest {
+            flake: self.flake(None),
+            inputs: Vec::new(),
+            work: self.empty("update"),
+            options: NixOptions::default(),
+        };
+        let text = self.rig.nix.update_lock(&request, &mut |_| ()).unwrap();
+        self.write(name, &text);
+        self.path(name)
+    }
+
+    /// The same Nix, by the name `nix`: programs that call it know no other.
+    fn called_nix(&self) -> Nix {
+        let program = self.empty("bin").join("nix");
+        symlink(self.rig.nix.program(), &program).unwrap();
+        Nix::with(environment(self.rig.dir.path(), Tool::at(program))).unwrap()
+    }
+
+    fn build(&self, route: Route, lock: &Path) -> Result<BuildOutput, NixImageError> {
+        let program = workspace().join("tests/tools/nixos-generators/nixos-generate");
+        let generator = Generator::with(environment(self.rig.dir.path(), Tool::at(program)));
+        let (attribute, name) = ("nixosConfigurations.card".to_owned(), "sd-card".to_owned());
+        let format = formats::find(&name, SYSTEM).unwrap();
+        let input = NixImageInput {
+            asked: Some("./flake".to_owned()),
+            flake: self.flake(Some(lock.to_owned())),
+            target: Target::Host { attribute, name, format },
+            extension: None,
+            route,
+            options: NixOptions::default(),
+            nix: self.called_nix(),
+            generator: Some(generator),
+        };
+        let purpose = Purpose { system: SYSTEM, boots: &[] };
+        nix_image::build(Driver::NixImage, &input, purpose, &self.empty("work"), &|_| ())
+    }
+}
+
+fn an_image_is_made_of_what_its_lock_says(project: &Project) {
+    let first = project.lock("locks/first.lock");
+    project.write("words/flake.nix", "{ outputs = { self }: { text = \"second\"; }; }");
+    let second = project.lock("locks/second.lock");
+    for route in [Route::Variant, Route::Module, Route::GeneratorsCli] {
+        for (lock, text) in [(&first, "first"), (&second, "second")] {
+            let built = project.build(route, lock).unwrap();
+            assert_eq!(fs::read_to_string(&built.file).unwrap().trim(), text, "{route}");
+            // What is told is what was locked, and of the flake that was asked for.
+            let inputs = read_lock(lock).unwrap().inputs();
+            let [words] = &inputs[..] else { panic!("{inputs:?}") };
+            let image_nix::lock::Pin::Locked(words) = &words.pin else { panic!("{words:?}") };
+            let told = built.source.inputs;
+            assert_eq!(told, [("words".to_owned(), words.nar_hash.clone().unwrap())].into());
+            assert!(built.source.locked.unwrap().starts_with("path:?narHash=sha256-"));
+        }
+    }
+    assert!(!project.path("flake/flake.lock").exists());
+}
+
+fn a_lock_that_does_not_fit_says_what_mends_it(project: &Project) {
+    let lock = project.path("own.lock");
+    project.write("own.lock", r#"{ "nodes": { "root": {} }, "root": "root", "version": 7 }"#);
+    let error = project.build(Route::Auto, &lock).unwrap_err().to_string();
+    let says = ["own.lock does not fit the flake", "`cargo xtask lock update IMAGE [INPUT…]`"];
+    assert!(says.iter().all(|says| error.contains(says)), "{error}");
+    project.write("own.lock", "{}");
+    let error = project.build(Route::Auto, &lock).unwrap_err();
+    assert!(matches!(&error, NixImageError::Nix(_)), "{error:?}");
+}
