@@ -6,6 +6,7 @@ mod devcontainer;
 mod image;
 mod inspect;
 mod iso;
+mod lock;
 mod nix;
 mod profile;
 mod sd;
