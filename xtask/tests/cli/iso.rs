@@ -225,7 +225,7 @@ fn a_dry_run_prints_the_plan() {
         "image      iso-installer (NixOS installer on a disc or a USB stick)\n\
          system     x86_64-linux\n\
          driver     nix-image\n\
-         flake      DIR\n\
+         flake      DIR/nix\n\
          attribute  nixosConfigurations.iso-installer\n\
          variant    iso-installer\n\
          route      auto\n\

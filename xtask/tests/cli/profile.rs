@@ -35,7 +35,7 @@ fn an_image_has_the_profiles_that_were_asked_for() {
 fn unknown_profiles_are_refused_with_the_known_ones() {
     let rig = Rig::new();
     image(&rig, &["--profile", "kubernets"]).exits(2).says(
-        "no profile of nixosConfigurations.default is called \"kubernets\", did you mean \
+        "no profile of nixosConfigurations.wsl is called \"kubernets\", did you mean \
          \"kubernetes\"?; known are essential, kubernetes",
     );
     assert_eq!(rig.project.list("dist"), [""; 0]);

@@ -1,12 +1,12 @@
 //! What the images of a NixOS configuration are called: by nixpkgs, by nixos-generators, and by the
-//! modules that make them.
+//! modules that make them. One of the variants is our own.
 //!
 //! nixpkgs, nixos/modules/image/images.nix; nix-community/nixos-generators, formats/.
 
 /// One kind of image, by its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// `config.system.build.images.<variant>` of nixpkgs.
+    /// `config.system.build.images.<variant>`.
     pub variant: Option<&'static str>,
     /// The format of nixos-generators.
     pub generators: Option<&'static str>,
@@ -16,6 +16,8 @@ pub struct Format {
     pub attribute: &'static str,
     /// It is built inside a virtual machine, so its builder needs `/dev/kvm`.
     pub in_vm: bool,
+    /// The variant is not one of nixpkgs: the NixOS module of this project adds it.
+    pub ours: bool,
     /// How the image of nixpkgs and that of nixos-generators differ, although they stand for each
     /// other.
     pub differs: Option<&'static str>,
@@ -36,6 +38,7 @@ const fn format(
         system: None,
         attribute,
         in_vm,
+        ours: false,
         differs: None,
     }
 }
@@ -43,6 +46,10 @@ const fn format(
 impl Format {
     const fn only_for(self, system: &'static str) -> Self {
         Self { system: Some(system), ..self }
+    }
+
+    const fn ours(self) -> Self {
+        Self { ours: true, ..self }
     }
 
     const fn differs(self, how: &'static str) -> Self {
@@ -55,6 +62,8 @@ const INSTALLER: &str = "nixos-generators adds the installer to it; the variant 
 const ISO: &str = "nixos-generators makes it bootable by UEFI and from USB sticks; the variant of \
                    nixpkgs is so only where the host sets isoImage.makeEfiBootable and \
                    isoImage.makeUsbBootable in image.modules.iso";
+const DOCKER: &str = "nixos-generators makes a root file system for docker import, the variant an \
+                      archive for docker load";
 const DISK: &str = "nixos-generators makes another partition table and takes another boot loader \
                     than the variant of nixpkgs";
 
@@ -64,7 +73,7 @@ pub const FORMATS: &[Format] = &[
     format("azure", "azure", "azureImage", true),
     format("cloudstack", "cloudstack", "cloudstackImage", true),
     format("digital-ocean", "do", "digitalOceanImage", true),
-    format("", "docker", "tarball", false),
+    format("docker", "docker", "tarball", false).ours().differs(DOCKER),
     format("google-compute", "gce", "googleComputeImage", true),
     format("hyperv", "hyperv", "hypervImage", true),
     format("iso", "iso", "isoImage", false).differs(ISO),
@@ -161,7 +170,8 @@ mod tests {
         }
         let card = find("sd-card", "x86_64-linux").unwrap();
         assert_eq!(card.generators, Some("sd-x86_64"));
-        assert_eq!(find("docker", "x86_64-linux").unwrap().variant, None);
+        let docker = find("docker", "x86_64-linux").unwrap();
+        assert!(docker.ours && docker.variant == docker.generators, "{docker:?}");
         assert_eq!(find("oci", "x86_64-linux").unwrap().generators, None);
         assert_eq!(find("iso", "x86_64-linux").unwrap().generators, Some("iso"));
     }

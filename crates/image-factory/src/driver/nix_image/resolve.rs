@@ -129,7 +129,8 @@ fn variant(wanted: &Wanted<'_>, facts: &Facts<'_>) -> Result<Chosen, String> {
     if let Names::Known(names) = images
         && !images.may_have(name)
     {
-        return Err(format!("config.system.build.images has no {name}, but {}", some(names)));
+        let hint = if wanted.format.ours { OURS } else { "" };
+        return Err(format!("config.system.build.images has no {name}, but {}{hint}", some(names)));
     }
     Ok(Chosen {
         way: Way::Attribute(format!("{}.config.system.build.images.{name}", wanted.host)),
@@ -145,6 +146,9 @@ fn variant(wanted: &Wanted<'_>, facts: &Facts<'_>) -> Result<Chosen, String> {
         },
     })
 }
+
+/// How a configuration gets a variant that nixpkgs does not have.
+const OURS: &str = "; the module `nixosModules.default` of the image factory's flake adds it";
 
 /// Longer lists of names are cut: nixpkgs has some 25 variants.
 const MAX_NAMES: usize = 40;
@@ -222,7 +226,8 @@ fn module(wanted: &Wanted<'_>, facts: &Facts<'_>) -> Result<Chosen, String> {
 }
 
 fn deprecated(way: Way, route: String, wanted: &Wanted<'_>) -> Chosen {
-    let instead = wanted.format.variant.map(|name| {
+    let of_nixpkgs = wanted.format.variant.filter(|_| !wanted.format.ours);
+    let instead = of_nixpkgs.map(|name| {
         format!("; nixpkgs 25.05 and later make it by themselves, as the variant {name}")
     });
     let mut notices = vec![format!(

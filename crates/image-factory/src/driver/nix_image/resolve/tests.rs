@@ -124,6 +124,20 @@ fn generators_are_told_to_be_deprecated_and_different() {
 }
 
 #[test]
+fn nixpkgs_is_not_said_to_have_our_variant() {
+    let host = Host { formats: names(&["docker"]), ..Host::default() };
+    let chosen = Flake::with(host).choose_as(Driver::NixImage, Route::Auto, "docker").unwrap();
+    assert_eq!(
+        chosen.notices,
+        [
+            "the image is made by nixos-generators (formats.docker), which its authors call deprecated",
+            "it is not the same image as the variant docker: nixos-generators makes a root file \
+             system for docker import, the variant an archive for docker load",
+        ]
+    );
+}
+
+#[test]
 fn no_way_is_told_with_what_each_lacks() {
     let host = Host { images: names(&["iso"]), ..Host::default() };
     let flake = Flake::with(host);
@@ -143,9 +157,14 @@ fn no_way_is_told_with_what_each_lacks() {
          github:nix-community/nixos-generators gets it)"
     );
     assert_eq!(
-        text(Driver::NixImage, Route::Variant, "docker"),
-        "nixosConfigurations.card has no image docker: route variant: nixpkgs has no variant that \
+        text(Driver::NixImage, Route::Variant, "vm-nogui"),
+        "nixosConfigurations.card has no image vm-nogui: route variant: nixpkgs has no variant that \
          stands for it"
+    );
+    assert_eq!(
+        text(Driver::NixImage, Route::Variant, "docker"),
+        "nixosConfigurations.card has no image docker: route variant: config.system.build.images has \
+         no docker, but iso; the module `nixosModules.default` of the image factory's flake adds it"
     );
     assert_eq!(
         text(Driver::NixImage, Route::Generators, "oci"),
