@@ -38,7 +38,10 @@ in
                 ${baseNameOf image.passthru.filePath} "$@"
             }
             # For programs; and for the log, which is what one looks at when it fails.
-            verify --format json >"$out" || { verify && false; }
+            if ! verify --format json >"$out"; then
+              verify || true
+              exit 1
+            fi
           ''
         );
     in
