@@ -50,6 +50,7 @@
         ./commands
         ./templates
         ./checks
+        ./deploy
       ];
     };
 }
