@@ -26,6 +26,15 @@ in
   # For `nixos-rebuild --flake`, and for the factory.
   flake.nixosConfigurations = lib.mapAttrs (_: image: image.configuration) images;
 
+  # What several of them share, for images of other flakes.
+  flake.nixosModules = {
+    image-base = ./base.nix;
+    image-installer = ./installer.nix;
+    image-live = ./live.nix;
+    image-login = ./login.nix;
+    image-sd-card = ./sd-card.nix;
+  };
+
   # `nix build .#images.wsl`, whatever system it is for.
   flake.images = lib.mapAttrs (_: image: image.derivation) images;
 
