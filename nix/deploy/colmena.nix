@@ -1,24 +1,41 @@
-# The hive of colmena: `nix run ./nix#colmena -- apply --on HOST`. A node is found by the name of its
-# host, so addresses and users belong into ~/.ssh/config, or into `deployment` in the host's modules.
-{ inputs, self, ... }:
+# The hive of colmena: `nix run ./nix#colmena -- apply --on HOST`, or `--on @TAG`.
+{
+  inputs,
+  lib,
+  self,
+  ...
+}:
 let
-  hosts = import ./hosts.nix { inherit self; };
+  hosts = import ./hosts.nix { inherit inputs lib; };
 
-  # colmena evaluates NixOS by itself, with its own options beside those of the host. It does not know
-  # which nixpkgs it is, so the host says so.
-  node = host: {
-    imports = host._module.args.modules;
-    system.nixos = {
-      inherit (host.config.system.nixos) revision versionSuffix;
+  # colmena evaluates NixOS by itself, to have options of its own beside those of the host.
+  node =
+    name: host:
+    let
+      inherit (self.nixosConfigurations.${name}) config;
+    in
+    {
+      imports = self.lib.systemModules (removeAttrs host [ "deployment" ]);
+      deployment = {
+        inherit (host.deployment) tags;
+        targetHost = host.deployment.address;
+        targetUser = host.deployment.user;
+      };
+      # Which nixpkgs it is, colmena does not say.
+      nixpkgs.flake = {
+        inherit (config.nixpkgs.flake) source;
+      };
+      system.nixos = {
+        inherit (config.system.nixos) revision versionSuffix;
+      };
     };
-  };
 in
 {
   flake.colmenaHive = inputs.colmena.lib.makeHive (
     {
-      # Only its path counts: the system is that of the host.
+      # Only its path counts: a host says itself which system it is.
       meta.nixpkgs = inputs.nixpkgs.legacyPackages.x86_64-linux;
     }
-    // builtins.mapAttrs (_: node) hosts
+    // lib.mapAttrs node hosts
   );
 }

@@ -1,22 +1,23 @@
-# The nodes of deploy-rs: `nix run ./nix#deploy -- HOST`. The machine itself goes back to what it had
-# if it does not hear from the one that deploys within half a minute.
-{ inputs, self, ... }:
+# The nodes of deploy-rs: `nix run ./nix#deploy -- HOST`. A machine that was cut off by what it was
+# given goes back to what it had, by itself and within half a minute.
+{
+  inputs,
+  lib,
+  self,
+  ...
+}:
 let
-  hosts = import ./hosts.nix { inherit self; };
+  hosts = import ./hosts.nix { inherit inputs lib; };
 
-  node =
-    name: host:
-    let
-      inherit (host.pkgs.stdenv.hostPlatform) system;
-    in
-    {
-      hostname = name;
-      profiles.system = {
-        path = inputs.deploy-rs.lib.${system}.activate.nixos host;
-        user = "root";
-      };
+  node = name: host: {
+    hostname = host.deployment.address;
+    sshUser = host.deployment.user;
+    profiles.system = {
+      path = inputs.deploy-rs.lib.${host.system}.activate.nixos self.nixosConfigurations.${name};
+      user = "root";
     };
+  };
 in
 {
-  flake.deploy.nodes = builtins.mapAttrs node hosts;
+  flake.deploy.nodes = lib.mapAttrs node hosts;
 }

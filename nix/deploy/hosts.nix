@@ -1,2 +1,3 @@
-# The hosts of this flake: the configurations that are no images.
-{ self }: removeAttrs self.nixosConfigurations (builtins.attrNames self.images)
+# The hosts that are deployed from elsewhere: those of the fleet that say how they are reached.
+{ inputs, lib }:
+lib.filterAttrs (_: host: host.deployment != null) (import ../hosts/fleet.nix { inherit inputs; })
