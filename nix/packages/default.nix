@@ -1,9 +1,12 @@
 # The packages of this flake: the image factory, and the profiles. Images are in ../images.
 {
   perSystem =
-    { pkgs, ... }:
+    { config, pkgs, ... }:
     {
       imports = [ ./profiles.nix ];
-      packages.image-factory = pkgs.callPackage ./image-factory.nix { };
+      packages = {
+        default = config.packages.image-factory;
+        image-factory = pkgs.callPackage ./image-factory.nix { };
+      };
     };
 }
