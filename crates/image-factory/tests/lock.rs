@@ -11,7 +11,7 @@ use std::{
 };
 
 use image_factory::{
-    NixImageInput, NixOptions, Target,
+    Extension, NixImageInput, NixOptions, Target,
     driver::{
         BuildOutput,
         nix_image::{self, NixImageError, Purpose, formats},
@@ -67,24 +67,25 @@ impl Project {
   outputs = {{ self, words }}:
     let
       system = "{}-linux";
-      image = derivation {{
+      image = profiles: derivation {{
         name = "card";
-        inherit system;
+        inherit system profiles;
         inherit (words) text;
         builder = "/bin/sh";
-        args = [ "-euc" ''/bin/busybox mkdir "$out"; echo "$text" > "$out/card.img.zst"'' ];
+        args = [ "-euc" ''/bin/busybox mkdir "$out"; echo "$text" $profiles > "$out/card.img.zst"'' ];
       }};
-      host.config = {{
+      config = profiles: {{
+        imageFactory.knownProfiles = [ "essential" ];
         nixpkgs.hostPlatform.system = "{SYSTEM}";
         nixpkgs.buildPlatform.system = system;
-        system.build = {{ images.sd-card = image; sdImage = image; }};
+        system.build = {{ images.sd-card = image profiles; sdImage = image profiles; }};
       }};
-      # What nixos-generators adds is the module of a format.
-      extendModules = {{ modules }}: {{
-        config = host.config // builtins.foldl' (a: b: a // b) {{ }} modules;
-      }};
+      # What nixos-generators adds is the module of a format; the factory adds profiles.
+      extendModules = {{ modules }}:
+        let added = builtins.foldl' (a: b: a // b) {{ }} modules; in
+        {{ config = config (added.config.imageFactory.profiles.content or [ ]) // added; }};
     in
-    {{ nixosConfigurations.card = host // {{ inherit extendModules; }}; }};
+    {{ nixosConfigurations.card = {{ config = config [ ]; inherit extendModules; }}; }};
 }}"#,
                 std::env::consts::ARCH
             ),
@@ -134,6 +135,15 @@ impl Project {
     }
 
     fn build(&self, route: Route, lock: &Path) -> Result<BuildOutput, NixImageError> {
+        self.build_with(route, lock, None)
+    }
+
+    fn build_with(
+        &self,
+        route: Route,
+        lock: &Path,
+        extension: Option<Extension>,
+    ) -> Result<BuildOutput, NixImageError> {
         let program = workspace().join("tests/tools/nixos-generators/nixos-generate");
         let generator = Generator::with(environment(self.rig.dir.path(), Tool::at(program)));
         let (attribute, name) = ("nixosConfigurations.card".to_owned(), "sd-card".to_owned());
@@ -142,7 +152,7 @@ impl Project {
             asked: Some("./flake".to_owned()),
             flake: self.flake(Some(lock.to_owned())),
             target: Target::Host { attribute, name, format },
-            extension: None,
+            extension,
             route,
             options: NixOptions::default(),
             nix: self.called_nix(),
@@ -170,6 +180,10 @@ fn an_image_is_made_of_what_its_lock_says(project: &Project) {
             assert!(built.source.locked.unwrap().starts_with("path:?narHash=sha256-"));
         }
     }
+    // Profiles are added to what the lock says.
+    let extension = Extension::of("nixosConfigurations.card", vec!["essential".to_owned()]);
+    let built = project.build_with(Route::Variant, &first, extension).unwrap();
+    assert_eq!(fs::read_to_string(&built.file).unwrap().trim(), "first essential");
     assert!(!project.path("flake/flake.lock").exists());
 }
 
