@@ -6,6 +6,8 @@ let
   rosPackages = pkgs.rosPackages or (throw "the group robotics needs the overlay of its flake");
   # Has long-term support, until May 2029. Its setup files want all packages below one prefix.
   distribution = rosPackages.jazzy;
+  # The one that was made with ROS. That of nixpkgs is the bare core, which builds no ROS package.
+  colcon = distribution.callPackage ({ colcon }: colcon) { };
   ros = distribution.buildEnv {
     paths = [
       colcon
