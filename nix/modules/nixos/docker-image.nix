@@ -44,21 +44,34 @@ let
     ignoreCollisions = true;
   };
 
-  # Programs that were not built by Nix, as that server, look for their loader in this place.
+  # Programs that Nix did not build, as that server, look for their loader where other distributions
+  # have it. This one finds them the libraries.
   loader = pkgs.runCommand "${name}-loader" { } ''
-    mkdir -p $out/${hostPlatform.libDir}
+    mkdir -p $out/${hostPlatform.libDir} $out${place}
     ln -s ${pkgs.nix-ld}/libexec/nix-ld \
       $out/${hostPlatform.libDir}/${baseNameOf cc.bintools.dynamicLinker}
+    ln -s ${cc.bintools.dynamicLinker} $out${place}/ld.so
+    for folder in ${toString (map (package: "${lib.getLib package}/lib") libraries)}; do
+      ln -s $folder/*.so* $out${place}
+    done
   '';
+  libraries = [
+    cc.cc
+    pkgs.openssl
+    pkgs.zlib
+  ];
+  place = "/lib/nix-ld";
 
   etc = {
+    # Who is in the group `nix` may use Nix.
     "group" = ''
       root:x:0:
       tty:x:5:
-      nogroup:x:65534:
       vscode:x:1000:
+      nix:x:30000:vscode
+      nogroup:x:65534:
     '';
-    # The conventional name of the user that dev containers may have; others run as root.
+    # Dev containers run as the user with this name, the others as root.
     "passwd" = ''
       root:x:0:0:System administrator:/root:/bin/bash
       vscode:x:1000:1000:Developer:/home/vscode:/bin/bash
@@ -69,7 +82,7 @@ let
       group: files
       hosts: files dns
     '';
-    # Nix works for root, without daemon, and without the privileges that a sandbox needs.
+    # There is no daemon, and containers lack the privileges that a sandbox needs.
     "nix/nix.conf" = ''
       build-users-group =
       experimental-features = nix-command flakes
@@ -101,18 +114,22 @@ let
       chmod 700 root
       chmod 1777 tmp var/tmp
       chown 1000:1000 home/vscode
+      # It leads to where the image is made.
+      ln -sfn /nix/var/nix/profiles nix/var/nix/gcroots/profiles
+      # What is in the store stays root's; the group adds to it.
+      mkdir -p nix/store
+      chgrp -R 30000 nix
+      chmod 1775 nix/store
+      chmod -R g+rwX nix/var
+      find nix/var -type d -exec chmod g+s {} +
     '';
     config = {
       Cmd = [ "/bin/bash" ];
       WorkingDir = "/";
       Env = lib.mapAttrsToList (name: value: "${name}=${value}") {
         LANG = "C.UTF-8";
-        NIX_LD = cc.bintools.dynamicLinker;
-        NIX_LD_LIBRARY_PATH = lib.makeLibraryPath [
-          cc.cc
-          pkgs.openssl
-          pkgs.zlib
-        ];
+        NIX_LD = "${place}/ld.so";
+        NIX_LD_LIBRARY_PATH = place;
         NIX_SSL_CERT_FILE = "/etc/ssl/certs/ca-bundle.crt";
         PATH = "/bin:/usr/bin";
         SSL_CERT_FILE = "/etc/ssl/certs/ca-bundle.crt";
