@@ -9,7 +9,6 @@ pkgs.mkShell {
     cargo-nextest
     deadnix
     shellcheck
-    statix
     typos
   ];
 }
