@@ -1,9 +1,13 @@
 //! The command line, as clap reads it. The doc comments are what `--help` prints.
 
+mod flake;
+
 use std::{num::NonZero, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use flake::{FlakeCheckArgs, FlakeCommand};
 
 /// Build, verify and publish NixOS images.
 ///
@@ -57,6 +61,9 @@ pub(crate) enum Command {
     Lock(LockCommand),
     /// Write a .devcontainer/devcontainer.json for the image docker.
     Devcontainer(DevContainerArgs),
+    /// Look at the flake behind the images.
+    #[command(subcommand)]
+    Flake(FlakeCommand),
     /// Judge image files, whoever made them.
     Verify(VerifyArgs),
     /// Print every structure of an image file as text.

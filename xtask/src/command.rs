@@ -6,6 +6,7 @@ mod codegen;
 mod devcontainer;
 mod doctor;
 mod explain;
+mod flake;
 mod fuzz;
 mod image;
 mod inspect;
@@ -25,7 +26,7 @@ use image_host::{interrupt, user};
 
 use crate::{
     Verdict,
-    args::{Command, Format, ProgressStyle, Xtask},
+    args::{Command, FlakeCommand, Format, ProgressStyle, Xtask},
     failure::Failure,
     program::Program,
 };
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::List => list::run(context),
         Command::Lock(command) => lock::run(context, command),
         Command::Devcontainer(args) => devcontainer::run(context, &args),
+        Command::Flake(FlakeCommand::Check(args)) => flake::check(context, args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
         Command::Explain { check } => explain::run(context, check.as_deref()),

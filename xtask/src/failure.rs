@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use image_factory::{
     DefinitionError, Fault, MakeError, PlanError, devcontainer::DevContainerError,
-    lock::ImageLockError,
+    flake_check::FlakeCheckError, lock::ImageLockError,
 };
 use image_host::interrupt;
 
@@ -117,6 +117,13 @@ impl From<ImageLockError> for Failure {
 
 impl From<DevContainerError> for Failure {
     fn from(error: DevContainerError) -> Self {
+        let verdict = if error.is_usage() { Verdict::Usage } else { Verdict::Failed };
+        Self::new(verdict, error)
+    }
+}
+
+impl From<FlakeCheckError> for Failure {
+    fn from(error: FlakeCheckError) -> Self {
         let verdict = if error.is_usage() { Verdict::Usage } else { Verdict::Failed };
         Self::new(verdict, error)
     }

@@ -23,6 +23,7 @@ pub mod driver;
 pub mod event;
 mod file_name;
 pub mod finish;
+pub mod flake_check;
 pub mod lock;
 mod make;
 pub mod nix;

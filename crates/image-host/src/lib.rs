@@ -8,6 +8,7 @@ pub mod epoch;
 pub mod interrupt;
 pub mod publish;
 pub mod sparse;
+pub mod stopwatch;
 pub mod tool;
 pub mod user;
 pub mod workdir;

@@ -16,6 +16,7 @@ pub mod log;
 pub mod machine;
 mod relock;
 pub mod request;
+pub mod source;
 pub mod store;
 pub mod version;
 
@@ -28,4 +29,5 @@ pub use log::{Event, Level, Progress};
 pub use machine::{Builder, Config};
 pub use relock::{ReadLockError, UpdateRequest, read as read_lock};
 pub use request::{BuildRequest, FlakeRef, Options};
+pub use source::Source;
 pub use version::{Flavor, Version};

@@ -159,7 +159,7 @@ impl Options {
 
     /// For a command that evaluates. That happens in a store whose files are on this machine, where
     /// the flake is; a remote one only builds.
-    fn evaluation_args(&self) -> Vec<OsString> {
+    pub(crate) fn evaluation_args(&self) -> Vec<OsString> {
         let mut args = Vec::new();
         for (name, value) in &self.settings {
             args.extend(["--option".into(), name.into(), value.into()]);

@@ -5,6 +5,9 @@ use std::fmt;
 /// The oldest release that the factory works with, and is tested with.
 pub const OLDEST: (u32, u32) = (2, 8);
 
+/// The oldest release that evaluates today's nixpkgs, which asks for it in `lib/minfeatures.nix`.
+pub const OLDEST_FOR_NIXPKGS: (u32, u32) = (2, 18);
+
 /// Who made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flavor {
@@ -50,6 +53,11 @@ impl Version {
     /// The factory works with it: [`OLDEST`] or later.
     pub fn is_supported(&self) -> bool {
         self.release >= OLDEST
+    }
+
+    /// It evaluates today's nixpkgs: [`OLDEST_FOR_NIXPKGS`] or later.
+    pub fn evaluates_nixpkgs(&self) -> bool {
+        self.release >= OLDEST_FOR_NIXPKGS
     }
 
     /// `nix path-info --json` asks for `--json-format` too, and will insist on it. Since 2.33, and
