@@ -1,5 +1,5 @@
-# The definitions of the images of one system: what `images/<name>.toml` says of each image that this
-# flake has.
+# The definitions of the images of one system: what `images/<name>.toml` says of each image that
+# this flake has.
 { lib, self }:
 system:
 let

@@ -1,8 +1,9 @@
-# Is each image what its definition promises? The image is built, and `image-factory verify` reads it
-# to the last byte. The report is the output.
+# Is each image what its definition promises? The image is built, and `image-factory verify` reads
+# it to the last byte. The report is the output.
 #
-# The archive for WSL is missing here: its builder wants root, so it does not run in Nix. The factory
-# verifies what it writes.
+# It is the image of the lock of this flake; of one that has a lock of its own, the factory verifies
+# what it builds. So it does with the archive for WSL, which is missing here: its builder wants
+# root, and does not run in Nix.
 { lib, self, ... }:
 let
   definitions = import ./definitions.nix { inherit lib self; };
@@ -23,13 +24,15 @@ in
       ...
     }:
     let
+      inherit (config.packages) image-factory;
+
       check =
         name: _:
         let
           image = self.images.${name};
         in
         lib.nameValuePair "verification-${name}" (
-          pkgs.runCommand "verification-${name}" { nativeBuildInputs = [ config.packages.image-factory ]; } ''
+          pkgs.runCommand "verification-${name}" { nativeBuildInputs = [ image-factory ]; } ''
             # Under its own name, so that the report does not keep the image in the store.
             cp -r ${root}/images .
             ln -s ${image}/${image.passthru.filePath} .

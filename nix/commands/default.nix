@@ -1,5 +1,5 @@
-# The commands, as `nix run ./nix#NAME -- …` starts them: each file has those of one topic. A command
-# is a script, which ShellCheck reads before it is built, with the programs that it calls.
+# The commands, as `nix run ./nix#NAME -- …` starts them: each file has those of one topic. A
+# command is a script, which ShellCheck reads before it is built, with the programs that it calls.
 { inputs, ... }:
 {
   perSystem =

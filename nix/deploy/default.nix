@@ -1,5 +1,5 @@
-# The ways to bring a host up to date: colmena for many at a time, deploy-rs for one that must not get
-# lost. Both deploy what `nixos-rebuild` builds of the same host.
+# The ways to bring a host up to date: colmena for many at a time, deploy-rs for one that must not
+# get lost. Both deploy what `nixos-rebuild` builds of the same host.
 {
   imports = [
     ./colmena.nix

@@ -1,5 +1,5 @@
-# The configurations of the machines in fleet.nix, for `nixos-rebuild --flake ./nix#NAME`. Examples, to
-# be replaced by yours.
+# The configurations of the machines in fleet.nix, for `nixos-rebuild --flake ./nix#NAME`. Examples,
+# to be replaced by yours.
 {
   inputs,
   lib,

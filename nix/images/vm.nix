@@ -1,5 +1,5 @@
-# NixOS as a disk for QEMU, KVM and what is built on them, as libvirt and Proxmox. It starts by UEFI,
-# grows to the size that its disk is given, and has a console on the first serial port.
+# NixOS as a disk for QEMU, KVM and what is built on them, as libvirt and Proxmox. It starts by
+# UEFI, grows to the size that its disk is given, and has a console on the first serial port.
 { ... }:
 {
   system = "x86_64-linux";

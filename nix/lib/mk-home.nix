@@ -1,5 +1,5 @@
-# The home of a user of a machine without NixOS: macOS, or another Linux. On NixOS, it is a matter of
-# the host, by the NixOS module of home-manager.
+# The home of a user of a machine without NixOS: macOS, or another Linux. On NixOS, it is a matter
+# of the host, by the NixOS module of home-manager.
 { inputs, self }:
 {
   user,

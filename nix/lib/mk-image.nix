@@ -1,5 +1,5 @@
-# An image, and the configuration that it is made of. It takes what `mkSystem` takes, and which image
-# is meant: `variant`, one of `config.system.build.images`, or `attribute`, another one of
+# An image, and the configuration that it is made of. It takes what `mkSystem` takes, and which
+# image is meant: `variant`, one of `config.system.build.images`, or `attribute`, another one of
 # `config.system.build`.
 { self }:
 {

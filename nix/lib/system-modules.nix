@@ -5,7 +5,8 @@
   name,
   system,
   modules,
-  # Names of package groups and bundles; null leaves the default of the module, or that of `modules`.
+  # Names of package groups and bundles; null leaves the default of the module, or that of
+  # `modules`.
   profiles ? null,
   # The flake whose commit the system is made from: `self` of yours, where that is not this one.
   source ? self,

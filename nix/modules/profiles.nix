@@ -56,8 +56,8 @@ in
       default = [ "essential" ];
       apply = names: lib.unique (checked "imageFactory.profiles" "profile" known names);
       description = ''
-        The groups and bundles whose packages the system or home has. Definitions add up; to have no other
-        profiles than yours, use `lib.mkForce`.
+        The groups and bundles whose packages the system or home has. Definitions add up; to have
+        no other profiles than yours, use `lib.mkForce`.
       '';
       example = [
         "essential"

@@ -64,8 +64,8 @@ rustPlatform.buildRustPackage {
     installShellCompletion image-factory.{bash,fish,zsh}
   '';
 
-  # Behind what the user has, because `unshare` and `newuidmap` go together, and the latter has to be
-  # the one of the machine. Nix and sudo are the user's own as well.
+  # Behind what the user has, because `unshare` and `newuidmap` go together, and the latter has to
+  # be the one of the machine. Nix and sudo are the user's own as well.
   postFixup = lib.optionalString stdenv.hostPlatform.isLinux ''
     wrapProgram "$out/bin/image-factory" \
       --suffix PATH : ${lib.makeBinPath [ util-linux ]} \

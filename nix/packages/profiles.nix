@@ -10,7 +10,8 @@ let
     pkgs.buildEnv {
       name = "profile-${name}";
       paths = lib.concatMap (member: groups.${member} pkgs) members;
-      # As NixOS does for its own: a file that two packages have is that of the first, and a warning.
+      # As NixOS does for its own: a file that two packages have is that of the first, and a
+      # warning.
       ignoreCollisions = true;
       meta.description = "The packages of ${lib.concatStringsSep ", " members}";
     };

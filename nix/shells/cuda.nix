@@ -1,5 +1,5 @@
-# For programs on NVIDIA's GPUs: compiler, libraries and tools of CUDA. They are not free, so they come
-# from a nixpkgs of their own that allows them and nothing else.
+# For programs on NVIDIA's GPUs: compiler, libraries and tools of CUDA. They are not free, so they
+# come from a nixpkgs of their own that allows them and nothing else.
 { inputs, system }:
 let
   pkgs = import inputs.nixpkgs {
@@ -9,7 +9,8 @@ let
       cudaSupport = true;
     };
   };
-  # The driver is that of the machine. This is where NixOS has its libraries; on WSL, Windows has them.
+  # The driver is that of the machine. This is where NixOS has its libraries; on WSL, Windows has
+  # them.
   drivers = "/run/opengl-driver/lib:/usr/lib/wsl/lib";
 in
 pkgs.mkShell {

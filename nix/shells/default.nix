@@ -1,4 +1,5 @@
-# The development shells: each file is one, a function of nixpkgs and of the shells that it contains.
+# The development shells: each file is one, a function of nixpkgs and of the shells that it
+# contains.
 { inputs, ... }:
 {
   perSystem =

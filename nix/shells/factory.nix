@@ -1,6 +1,6 @@
 # Everything that the factory and its tests call, for distributions that are not Debian, which has
-# tests/setup.sh. Boot loaders, firmware and kernels that tests take from Debian's own folders are not
-# here; such a test fails and says what it misses.
+# tests/setup.sh. Boot loaders, firmware and kernels that tests take from Debian's own folders are
+# not here; such a test fails and says what it misses.
 {
   available,
   pkgs,

@@ -1,5 +1,5 @@
-# The default shell with the packages of the bundle `full`: what the machines have on which one would
-# work otherwise.
+# The default shell with the packages of the bundle `full`: what the machines have on which one
+# would work otherwise.
 { pkgs, shells, ... }:
 let
   groups = import ../packages/groups;

@@ -1,4 +1,5 @@
-# What the workstation is: the user, and the home of the user, which is the same as on other systems.
+# What the workstation is: the user, and the home of the user, which is the same as on other
+# systems.
 { inputs }:
 let
   user = "nixos";

@@ -30,7 +30,5 @@ in
         memorySize = cfg.memory * 1024;
       };
     };
-    # Whoever is trusted may use other builders than those of this file.
-    nix.settings.trusted-users = [ "@admin" ];
   };
 }

@@ -1,5 +1,5 @@
-# The NixOS module of this flake: package profiles, what an image says of itself, and an image of the
-# kind `docker`.
+# The NixOS module of this flake: package profiles, what an image says of itself, and an image of
+# the kind `docker`.
 { self, ... }:
 {
   flake.nixosModules.default =

@@ -1,5 +1,5 @@
-# For writing programs: version control, compilers of the usual languages, what builds and checks, and
-# what Nix code is written with.
+# For writing programs: version control, compilers of the usual languages, what builds and checks,
+# and what Nix code is written with.
 pkgs: with pkgs; [
   cargo
   clippy

@@ -1,5 +1,5 @@
-# For people who run clusters: the clients, what renders and checks manifests, and small clusters for
-# trying things out.
+# For people who run clusters: the clients, what renders and checks manifests, and small clusters
+# for trying things out.
 pkgs: with pkgs; [
   argocd
   cilium-cli
