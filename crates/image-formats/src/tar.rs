@@ -98,6 +98,11 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
+    /// The source, from which all was read that the archive has.
+    pub fn into_inner(self) -> R {
+        self.source
+    }
+
     /// Offset of the next byte that is read from the source.
     pub fn position(&self) -> ByteOffset {
         ByteOffset(self.position)

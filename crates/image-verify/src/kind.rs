@@ -2,6 +2,7 @@
 
 pub mod amazon;
 mod boot;
+pub mod docker;
 pub mod iso;
 pub mod sd;
 pub mod virtualbox;

@@ -38,6 +38,7 @@ macro_rules! checks {
 pub mod container;
 pub mod disc;
 pub mod disk;
+pub mod docker;
 pub mod el_torito;
 pub mod ext4;
 pub mod fat;
@@ -116,6 +117,8 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         ova::CHECKS,
         vmdk::CHECKS,
         kind::virtualbox::CHECKS,
+        docker::CHECKS,
+        kind::docker::CHECKS,
         CHECKS,
     ];
     tables.into_iter().flatten().copied()
@@ -161,7 +164,7 @@ pub fn verify(
     let wants_tree = matches!(request.expected, Expected::Guess | Expected::Kind(ImageKind::Wsl));
     let mut tree = wants_tree.then(|| Tree::new(&kind::wsl::INTERESTS));
     let Request { expected, system, boards, boots, limits, progress, .. } = request;
-    let wanted = Wanted { expected, system, boards, boots };
+    let wanted = Wanted { expected, system, boards, boots, limits };
     let job = Job { source: &source, file_len, limits, progress, wanted };
     let sinks = Sinks { raw: request.raw_sink.take(), scratch: request.scratch.take() };
     let passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;

@@ -70,6 +70,20 @@ impl Member {
         names::show(&self.path).trim_start_matches('/').to_owned()
     }
 
+    /// Its content, some of it at a time.
+    pub(crate) fn each(&self, read: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        let trouble = Trouble::default();
+        let mut stream = Stream::new(self.content.clone(), &trouble);
+        while let Ok(bytes) = stream.fill_buf()
+            && !bytes.is_empty()
+        {
+            read(bytes);
+            let len = bytes.len();
+            stream.consume(len);
+        }
+        trouble.take()
+    }
+
     /// Its whole content, where it is not larger than `limit`.
     pub(crate) fn read(&self, limit: u64) -> Result<Vec<u8>, ReadError> {
         self.content.bytes("content of a member", 0, self.content.len(), limit)

@@ -9,7 +9,9 @@ use image_formats::{
 };
 use image_model::{Board, Boot, ImageKind};
 
-use crate::{Expected, Recorder, container::RawFormat, disc, disk, kind, ova, qcow2, vhd};
+use crate::{
+    Expected, Limits, Recorder, container::RawFormat, disc, disk, docker, kind, ova, qcow2, vhd,
+};
 
 /// What an image is expected to be.
 #[derive(Clone, Copy)]
@@ -18,6 +20,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) system: Option<&'a str>,
     pub(crate) boards: &'a [Board],
     pub(crate) boots: &'a [Boot],
+    pub(crate) limits: Limits,
 }
 
 /// What was found out about an image, but for the findings.
@@ -72,8 +75,13 @@ pub(crate) fn judge(
         RawFormat::Disk | RawFormat::Tar => disk(bytes, wanted, out),
         RawFormat::Ova => appliance(bytes, wanted, out),
         RawFormat::Docker => {
-            let not_verified = &["what is in the archive"];
-            Ok(Structures::of_kind(format, ImageKind::Docker, wanted, not_verified))
+            let (kind, not_verified) = (ImageKind::Docker, kind::docker::NOT_VERIFIED);
+            let images = docker::verify(&whole(bytes)?, &wanted.limits, out)?;
+            let found = Structures::of_kind(format, kind, wanted, not_verified);
+            if found.kind.is_some() {
+                kind::docker::verify(&images, wanted.system, out);
+            }
+            Ok(found)
         }
     }
 }

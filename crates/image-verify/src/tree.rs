@@ -7,6 +7,7 @@
 //! can not be asked again, and a symlink may lead to a file that already passed: such files are in
 //! [`Tree::missing`], and a second pass over the stream [`supplies`](Tree::supply) them.
 
+mod layers;
 mod resolve;
 
 use std::{

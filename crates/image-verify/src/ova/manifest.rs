@@ -1,12 +1,9 @@
 //! The manifest of an appliance, and the digests of its members.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    io::BufRead as _,
-};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use image_formats::{
-    bytes::{ReadError, Region},
+    bytes::ReadError,
     ovf::{
         Envelope,
         manifest::{self, Digest as Stated},
@@ -15,11 +12,7 @@ use image_formats::{
 use sha2::Digest as _;
 
 use super::{Judge, MANIFEST, MANIFEST_DIGEST, MANIFEST_FILES, MANIFEST_LINE, shown};
-use crate::{
-    container::raw_at,
-    members::{Member, Stream},
-    volume::Trouble,
-};
+use crate::{container::raw_at, members::Member};
 
 /// How many lines are looked at. One file may be in many.
 const MAX_LINES: usize = 4096;
@@ -52,26 +45,17 @@ impl Algorithm {
         }
     }
 
-    fn digest(self, content: &Region) -> Result<Vec<u8>, ReadError> {
+    fn digest(self, file: &Member) -> Result<Vec<u8>, ReadError> {
         match self {
-            Self::Sha1 => hash(sha1::Sha1::new(), content),
-            Self::Sha256 => hash(sha2::Sha256::new(), content),
-            Self::Sha512 => hash(sha2::Sha512::new(), content),
+            Self::Sha1 => hash(sha1::Sha1::new(), file),
+            Self::Sha256 => hash(sha2::Sha256::new(), file),
+            Self::Sha512 => hash(sha2::Sha512::new(), file),
         }
     }
 }
 
-fn hash<D: sha2::Digest>(mut digest: D, content: &Region) -> Result<Vec<u8>, ReadError> {
-    let trouble = Trouble::default();
-    let mut stream = Stream::new(content.clone(), &trouble);
-    while let Ok(bytes) = stream.fill_buf()
-        && !bytes.is_empty()
-    {
-        digest.update(bytes);
-        let len = bytes.len();
-        stream.consume(len);
-    }
-    trouble.take()?;
+fn hash<D: sha2::Digest>(mut digest: D, file: &Member) -> Result<Vec<u8>, ReadError> {
+    file.each(&mut |bytes| digest.update(bytes))?;
     Ok(digest.finalize().to_vec())
 }
 
@@ -120,7 +104,7 @@ impl<'a> Judge<'a, '_> {
             stated.insert(file.at);
             let found = match digests.entry((file.at, algorithm)) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(algorithm.digest(&file.content)?),
+                Entry::Vacant(new) => new.insert(algorithm.digest(file)?),
             };
             self.out.expect(&MANIFEST_DIGEST, *found == digest.bytes, || {
                 let (found, wanted) = (hex(found), hex(&digest.bytes));

@@ -1,0 +1,125 @@
+//! Container images: what umoci and skopeo make, and what nixpkgs makes, gives no finding; every
+//! check has a broken twin; the files are those that umoci unpacks; and no bytes make the verifier
+//! panic.
+
+mod hostile;
+mod image;
+mod twins;
+mod witnesses;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use image::{Image, gzip};
+use image_model::{Check, Compression, Finding, ImageKind, Outcome, Severity, VerificationReport};
+use image_verify::{Expected, Limits, Request, docker, kind};
+use twins::{FORMAT, KIND, MORE, Twin};
+
+fn verify(file: &[u8]) -> VerificationReport {
+    judge(file, Expected::Kind(ImageKind::Docker), Limits::default())
+}
+
+fn judge(file: &[u8], expected: Expected, limits: Limits) -> VerificationReport {
+    let mut scratch = Vec::new();
+    let request = Request {
+        expected,
+        limits,
+        system: Some("x86_64-linux"),
+        scratch: Some(&mut scratch),
+        ..Request::default()
+    };
+    image_verify::verify(Arc::new(file.to_vec()), request).unwrap()
+}
+
+/// Findings for people.
+fn told(findings: &[Finding]) -> Vec<String> {
+    let line =
+        |f: &Finding| format!("{} {}: {}: {}", f.severity.as_str(), f.check, f.at, f.message);
+    findings.iter().map(line).collect()
+}
+
+fn failed(report: &VerificationReport) -> BTreeSet<String> {
+    report.findings.iter().map(|finding| finding.check.to_string()).collect()
+}
+
+#[test]
+fn good_images_are_silent() {
+    let good = Image::good;
+    for (file, compression) in [
+        (good().pack(), Compression::None),
+        (Image { compressed: true, ..good() }.pack(), Compression::None),
+        (Image { oci: true, ..good() }.pack(), Compression::None),
+        (Image { oci: true, compressed: true, ..good() }.pack(), Compression::None),
+        (gzip(&good().pack()), Compression::Gzip),
+        (zstd::encode_all(&good().pack()[..], 3).unwrap(), Compression::Zstd),
+    ] {
+        for expected in [Expected::Guess, Expected::Kind(ImageKind::Docker)] {
+            let report = judge(&file, expected, Limits::default());
+            assert_eq!(told(&report.findings), [""; 0]);
+            assert_eq!(report.subject.format.as_deref(), Some("docker-archive"));
+            assert_eq!(report.subject.compression, compression);
+            assert_eq!(report.kind, Some(ImageKind::Docker));
+            assert_eq!(report.not_verified, ["whether the program of the container runs"]);
+        }
+    }
+    let report = verify(&Image { oci: true, compressed: true, ..good() }.pack());
+    let checks = docker::CHECKS.iter().chain(kind::docker::CHECKS);
+    let unreached: Vec<_> =
+        checks.filter(|check| report.outcomes[check.id] == Outcome::NotReached).collect();
+    assert!(unreached.is_empty(), "{unreached:?}");
+}
+
+/// What is to be unpacked as it is, is no image.
+#[test]
+fn a_root_file_system_is_told_from_an_image() {
+    let report = verify(&image::upper(Vec::new()));
+    let kind = report.findings.iter().find(|finding| finding.check == "file-kind").unwrap();
+    let message = "tar, which is no image for docker: a root file system for `docker import`, and \
+        not for `docker load`";
+    assert_eq!(kind.message, message);
+    let wsl = judge(&Image::good().pack(), Expected::Kind(ImageKind::Wsl), Limits::default());
+    let kind = wsl.findings.iter().find(|finding| finding.check == "file-kind").unwrap();
+    assert!(kind.message.starts_with("docker-archive, which is no image for wsl: the root file"));
+}
+
+fn verify_twin(twin: &Twin) -> VerificationReport {
+    let limits = match twin.check {
+        "docker-layer-expansion" => {
+            Limits { unchecked_raw_len: 1 << 20, ratio: 100, ..Limits::default() }
+        }
+        _ => Limits::default(),
+    };
+    judge(&(twin.make)(), Expected::Kind(ImageKind::Docker), limits)
+}
+
+#[test]
+fn every_check_has_a_twin_that_only_it_reports() {
+    let mut wrong = Vec::new();
+    let mut reports = BTreeMap::new();
+    let tables: [(&[&Check], &[Twin]); 2] =
+        [(docker::CHECKS, FORMAT), (kind::docker::CHECKS, KIND)];
+    for (checks, twins) in tables {
+        let declared: BTreeSet<_> = checks.iter().map(|check| check.id).collect();
+        assert_eq!(declared, twins.iter().map(|twin| twin.check).collect());
+    }
+    let all = || docker::CHECKS.iter().chain(kind::docker::CHECKS);
+    for (number, twin) in FORMAT.iter().chain(KIND).chain(MORE).enumerate() {
+        let expected: BTreeSet<_> =
+            twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+        let report = verify_twin(twin);
+        if failed(&report) != expected {
+            wrong.push(format!("{}: {:#?}", twin.check, told(&report.findings)));
+        }
+        let check = all().find(|check| check.id == twin.check).unwrap();
+        let severest = report.findings.iter().map(|finding| finding.severity).max();
+        if twin.also.is_empty() && severest != Some(check.severity) {
+            wrong.push(format!("{}: {severest:?}", twin.check));
+        }
+        assert_eq!(report.passed(), severest < Some(Severity::Error));
+        reports.insert(format!("{number:02} {}", twin.check), told(&report.findings));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    insta::assert_json_snapshot!(reports);
+}
