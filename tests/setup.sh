@@ -39,11 +39,13 @@ packages='
     pigz
     python3-pip
     qemu-efi-aarch64
+    skopeo
     squashfs-tools
     syslinux-common
     tar
     u-boot-qemu
     uidmap
+    umoci
     util-linux
     xorriso
     xz-utils
