@@ -114,6 +114,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         kind::wsl::NIXOS_CHECKS,
         kind::sd::CHECKS,
         kind::iso::CHECKS,
+        kind::vm::CHECKS,
         ova::CHECKS,
         vmdk::CHECKS,
         kind::virtualbox::CHECKS,

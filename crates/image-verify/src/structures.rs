@@ -63,9 +63,13 @@ pub(crate) fn judge(
     match format {
         RawFormat::Iso => disc(bytes, wanted, out),
         RawFormat::Qcow2 => {
-            let (kind, not_verified) = (ImageKind::Vm, kind::vm::NOT_VERIFIED);
-            qcow2::verify(&whole(bytes)?, out)?;
-            Ok(Structures::of_kind(format, kind, wanted, not_verified))
+            let facts = qcow2::verify(&whole(bytes)?, out)?;
+            let not_verified = kind::vm::NOT_VERIFIED;
+            let disk = Structures::of_kind(format, ImageKind::Vm, wanted, not_verified);
+            if disk.kind.is_some() {
+                kind::vm::verify(facts, out);
+            }
+            Ok(disk)
         }
         RawFormat::Vhd => {
             let (kind, not_verified) = (ImageKind::Amazon, kind::amazon::NOT_VERIFIED);

@@ -166,6 +166,7 @@ fn ids_are_well_formed() {
             "wsl",
             "sd",
             "iso",
+            "vm",
             "verify",
         ];
         assert!(formats.contains(&format), "{}", check.id);

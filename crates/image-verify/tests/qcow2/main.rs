@@ -1,0 +1,84 @@
+//! qcow2: what QEMU makes gives no finding, whatever it is told; every check has a broken twin;
+//! where `qemu-img check` finds something, so do the checks, and the other way round but for what
+//! is told here; and no bytes make the verifier panic.
+
+mod image;
+mod twins;
+mod witnesses;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image_formats::bytes::Region;
+use image_model::{Finding, Severity, VerificationReport};
+use image_verify::qcow2;
+use proptest::prelude::*;
+use twins::TWINS;
+
+fn judge(bytes: &[u8]) -> VerificationReport {
+    qcow2::check(&Region::from(bytes.to_vec())).unwrap()
+}
+
+/// Findings for people.
+fn told(findings: &[Finding]) -> Vec<String> {
+    let line =
+        |f: &Finding| format!("{} {}: {}: {}", f.severity.as_str(), f.check, f.at, f.message);
+    findings.iter().map(line).collect()
+}
+
+fn failed(report: &VerificationReport) -> BTreeSet<String> {
+    report.findings.iter().map(|finding| finding.check.to_string()).collect()
+}
+
+#[test]
+fn every_check_has_a_twin_that_only_it_reports() {
+    let declared: BTreeSet<_> = qcow2::CHECKS.iter().map(|check| check.id).collect();
+    let twins: BTreeSet<_> = TWINS.iter().map(|twin| twin.check).collect();
+    assert_eq!(declared, twins);
+    let mut wrong = Vec::new();
+    let mut reports = BTreeMap::new();
+    for twin in TWINS {
+        let expected: BTreeSet<_> =
+            twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+        let report = judge(&twin.bytes());
+        if failed(&report) != expected {
+            wrong.push(format!("{}: {:#?}", twin.check, told(&report.findings)));
+        }
+        let check = qcow2::CHECKS.iter().find(|check| check.id == twin.check).unwrap();
+        if twin.also.is_empty() && report.passed() == (check.severity == Severity::Error) {
+            wrong.push(format!("{}: {:?}", twin.check, report.totals));
+        }
+        reports.insert(twin.check, told(&report.findings));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    insta::assert_json_snapshot!(reports);
+}
+
+#[test]
+fn a_good_image_has_no_findings() {
+    let report = judge(&image::good().bytes);
+    assert_eq!(told(&report.findings), [""; 0]);
+    assert_eq!(report.totals.not_reached, 0, "{:?}", report.outcomes);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_panic(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        in_header in any::<bool>(),
+        end in any::<prop::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let mut image = image::good();
+        for (at, value) in &edits {
+            let at = at.index(if in_header { 128 } else { image.bytes.len() });
+            image.bytes[at] = *value;
+        }
+        if cut {
+            image.bytes.truncate(end.index(image.bytes.len()));
+        }
+        let report = judge(&image.bytes);
+        prop_assert_eq!(&report, &judge(&image.bytes));
+    }
+}
