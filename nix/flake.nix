@@ -46,11 +46,11 @@
         ./modules
         ./images
         ./hosts
+        ./deploy
         ./shells
         ./commands
         ./templates
         ./checks
-        ./deploy
       ];
     };
 }

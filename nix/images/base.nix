@@ -10,6 +10,7 @@
   documentation.nixos.enable = lib.mkDefault false;
   # Cards and installers know ZFS. A pool that another machine has in use is not taken from it.
   boot.zfs.forceImportRoot = false;
-  # The release that the state of a new machine begins with; it stays when nixpkgs moves on.
-  system.stateVersion = "26.05";
+  # The release that the state of a new machine begins with; it stays when nixpkgs moves on. Stronger
+  # than the default that installers bring, which moves.
+  system.stateVersion = lib.mkOverride 900 "26.05";
 }

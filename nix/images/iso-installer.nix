@@ -8,7 +8,11 @@
     ./live.nix
     {
       # The options of the installer are those of the variant, so they are set there.
-      image.modules.iso-installer = ./installer.nix;
+      image.modules.iso-installer = {
+        imports = [ ./installer.nix ];
+        # A part of the label. With the same one on two sticks, the system may find the wrong one.
+        isoImage.edition = "installer";
+      };
     }
   ];
 }

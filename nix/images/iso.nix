@@ -12,6 +12,8 @@
       image.modules.iso.isoImage = {
         makeEfiBootable = true;
         makeUsbBootable = true;
+        # A part of the label. With the same one on two sticks, the system may find the wrong one.
+        edition = "live";
       };
     }
   ];

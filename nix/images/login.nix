@@ -1,5 +1,6 @@
 # How to get in where nobody else provides an account: at the console as `nixos`, without a password
 # until `passwd` sets one. Over the network there is no way in before somebody leaves a key.
+{ lib, ... }:
 {
   users.users.nixos = {
     isNormalUser = true;
@@ -9,8 +10,8 @@
   services.openssh = {
     enable = true;
     settings = {
-      PasswordAuthentication = false;
-      PermitRootLogin = "no";
+      PasswordAuthentication = lib.mkDefault false;
+      PermitRootLogin = lib.mkDefault "no";
     };
   };
 }

@@ -15,7 +15,10 @@
 
         boot = {
           growPartition = true;
-          kernelParams = [ "console=ttyS0" ];
+          kernelParams = [
+            "console=tty0"
+            "console=ttyS0"
+          ];
           loader.systemd-boot.enable = true;
         };
         # As the image has them, so that `nixos-rebuild` works in the machine.

@@ -22,8 +22,13 @@ let
   );
   inherit (configuration.config.system) build;
 in
-assert (variant == null) != (attribute == null);
 {
-  inherit name system configuration;
-  derivation = if variant != null then build.images.${variant} else build.${attribute};
+  inherit system configuration;
+  derivation =
+    if variant != null && attribute == null then
+      build.images.${variant}
+    else if variant == null && attribute != null then
+      build.${attribute}
+    else
+      throw "mkImage: ${name} needs either `variant` or `attribute`";
 }
