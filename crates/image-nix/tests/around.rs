@@ -178,6 +178,32 @@ fn derivations_are_those_of_the_flake(rig: &Rig) {
     assert_eq!(flakes.eval(&around, "image", "image: image.names").to_string(), NAMES);
 }
 
+/// A flake of the same source, by a path from where it is asked for. Nix before 2.26 could not lock
+/// one.
+#[test]
+fn a_relative_path_counts_from_the_flake() {
+    for release in &RELEASES[1..] {
+        let rig = Rig::new(release);
+        let flakes = Flakes::new(&rig);
+        flakes
+            .write("repository/nix/sub/flake.nix", "{ outputs = { self }: { name = \"sub\"; }; }");
+        flakes.write(
+            "repository/nix/flake.nix",
+            "{ inputs.sub.url = \"path:./sub\"; outputs = { self, sub }: { inherit (sub) name; }; }",
+        );
+        flakes.git("repository", &["init", "--quiet"]);
+        flakes.git("repository", &["add", "."]);
+        let typed = "./repository/nix";
+        flakes.lock(&flakes.reference(typed).to_string());
+        let around = flakes.around(typed, None, None);
+        assert_eq!(flakes.eval(&around, "name", "name: name"), "sub", "dirty, {release}");
+        flakes.git("repository", &["add", "."]);
+        flakes.git("repository", &["commit", "--quiet", "-m", "one"]);
+        let around = flakes.around(typed, None, None);
+        assert_eq!(flakes.eval(&around, "name", "name: name"), "sub", "{release}");
+    }
+}
+
 /// What the inputs say, each of the next.
 const NAMES: &str = r#"["other","branch otherother","other"]"#;
 
