@@ -6,8 +6,9 @@
 //! those of the lock in force. A flake that needs no change evaluates to the same derivations as
 //! without it.
 //!
-//! One thing does not come through: `nixConfig` counts only in the flake that is named on the
-//! command line.
+//! Two things do not come through. `nixConfig` counts only in the flake that is named on the command
+//! line; and of a Git tree with changes, `self` no longer has `dirtyRev`, as no lock file may name
+//! what has no revision.
 
 use serde_json::{Map, Value, json};
 
