@@ -13,7 +13,7 @@
     tags = [ "server" ];
   };
   modules = [
-    inputs.disko.nixosModules.disko
+    inputs.disko.nixosModules.default
     ./disk.nix
     ./system.nix
   ];
