@@ -67,8 +67,9 @@ if [ -n "$missing" ]; then
     apt-get install -q -y --no-install-recommends $missing
 fi
 
-# Debian 12 has QEMU 7.2, which does not go together with a qemu-utils of its backports. Those may not
-# be among the sources of the machine, and need not come to be. All packages of QEMU have one version.
+# Debian 12 has QEMU 7.2, which does not go together with a qemu-utils of its backports. Those may
+# not be among the sources of the machine, and need not come to be. All packages of QEMU have one
+# version.
 if ! installed qemu-system-arm || ! installed qemu-system-x86 || ! installed qemu-utils; then
     export DEBIAN_FRONTEND=noninteractive
     # shellcheck disable=SC1091 # a file of the machine

@@ -3,9 +3,9 @@
 //! In the order in which one thing leads to the other: the `header` and its extensions, the
 //! `refcounts`, the L1 tables of the disk and of its `snapshots`, the `bitmaps`, the L2 tables with
 //! the `map` of the disk, and at last the `data` that are compressed. Each of them claims its
-//! clusters (`claims`); what is claimed by two of which one is metadata is an error, and is not read
-//! again. So time follows the length of the file, whatever is in it. At the end claims and refcounts
-//! are compared, as `qemu-img check` does, and with its verdict.
+//! clusters (`claims`); what is claimed by two of which one is metadata is an error, and is not
+//! read again. So time follows the length of the file, whatever is in it. At the end claims and
+//! refcounts are compared, as `qemu-img check` does, and with its verdict.
 //!
 //! In memory are three bytes for each cluster of the file, 192 MiB at most, and four clusters for
 //! each thread.

@@ -6,7 +6,9 @@ mod disk;
 mod ext4;
 mod fat;
 mod iso9660;
+mod qcow2;
 mod squashfs;
+mod vhd;
 
 use std::{
     fs::File,
@@ -56,7 +58,8 @@ fn inspect(path: &Path, work: &Path, out: &mut Printer) -> io::Result<()> {
     let raw = verify::raw(open()?.into_inner(), work)?;
     match container::refine(format, &*raw)? {
         RawFormat::Iso => disc::inspect(&raw, out)?,
-        RawFormat::Qcow2 | RawFormat::Vhd => {}
+        RawFormat::Qcow2 => qcow2::inspect(&raw, out)?,
+        RawFormat::Vhd => vhd::inspect(&raw, out)?,
         _ => disk::inspect(&raw, out)?,
     }
     out.out.flush()

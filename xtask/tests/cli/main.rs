@@ -10,3 +10,4 @@ mod lock;
 mod nix;
 mod profile;
 mod sd;
+mod vm;

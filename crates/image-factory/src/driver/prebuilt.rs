@@ -13,8 +13,10 @@ use image_model::Driver;
 use super::{BuildOutput, Fault};
 
 /// Endings that say what is around or inside an image, and nothing about what it holds.
-const ENDINGS: &[&str] =
-    &["wsl", "img", "iso", "tar", "gz", "tgz", "xz", "txz", "zst", "tzst", "bz2", "tbz2"];
+const ENDINGS: &[&str] = &[
+    "wsl", "img", "iso", "qcow2", "vhd", "ova", "tar", "gz", "tgz", "xz", "txz", "zst", "tzst",
+    "bz2", "tbz2",
+];
 
 /// The longest distribution name that WSL takes.
 const MAX_NAME: usize = 256;
@@ -131,6 +133,8 @@ mod tests {
                 "nixos-minimal-26.05.9f0c42f-x86_64-linux",
             ),
             ("memtest.ISO.xz", "memtest"),
+            ("nixos-vm.qcow2.gz", "nixos-vm"),
+            ("nixos.ova", "nixos"),
             ("no ending", "no-ending"),
             ("caf\u{e9}.tar.xz", "caf--"),
             (".wsl", "image"),

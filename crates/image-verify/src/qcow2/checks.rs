@@ -21,14 +21,14 @@ checks! {
     reads "the header";
     spec "QEMU docs/interop/qcow2, Header: header_length";
 
-    /// Clusters have 512 bytes to 2 MiB, and 16 KiB at least where they have subclusters. QEMU opens
-    /// no others.
+    /// Clusters have 512 bytes to 2 MiB, and 16 KiB at least where they have subclusters. QEMU
+    /// opens no others.
     CLUSTER_BITS = "qcow2-cluster-bits", Error;
     reads "the header";
     spec "QEMU docs/interop/qcow2, Header: cluster_bits; block/qcow2.h MAX_CLUSTER_BITS";
 
-    /// The disk has no bytes, or ends within a sector: QEMU leaves out what is behind the last whole
-    /// one.
+    /// The disk has no bytes, or ends within a sector: QEMU leaves out what is behind the last
+    /// whole one.
     SIZE = "qcow2-size", Warning;
     reads "the size in the header";
     spec "QEMU docs/interop/qcow2, Header: size; block/qcow2.c qcow2_do_open";
@@ -45,15 +45,15 @@ checks! {
     reads "crypt_method in the header";
     spec "QEMU docs/interop/qcow2, Header: crypt_method, Data encryption";
 
-    /// Whoever wrote the image did not close it: the program ended, or it was copied while a machine
-    /// ran from it. Refcounts may be wrong, and the file systems in it were in use. QEMU repairs the
-    /// refcounts when it opens the image for writing.
+    /// Whoever wrote the image did not close it: the program ended, or it was copied while a
+    /// machine ran from it. Refcounts may be wrong, and the file systems in it were in use. QEMU
+    /// repairs the refcounts when it opens the image for writing.
     DIRTY = "qcow2-dirty", Warning;
     reads "bit 0 of the incompatible features";
     spec "QEMU docs/interop/qcow2, Header: incompatible_features";
 
-    /// QEMU found damage in the image and marked it. It refuses to write to it, so no machine starts
-    /// from it.
+    /// QEMU found damage in the image and marked it. It refuses to write to it, so no machine
+    /// starts from it.
     CORRUPT = "qcow2-corrupt", Error;
     reads "bit 1 of the incompatible features";
     spec "QEMU docs/interop/qcow2, Header: incompatible_features";
@@ -100,8 +100,8 @@ checks! {
     reads "all entries of the refcount table";
     spec "QEMU docs/interop/qcow2, Refcount table entry";
 
-    /// The active L1 table begins at a cluster, is within the file, has 32 MiB at most, and an entry
-    /// for all of the disk.
+    /// The active L1 table begins at a cluster, is within the file, has 32 MiB at most, and an
+    /// entry for all of the disk.
     L1_TABLE = "qcow2-l1-table", Error;
     reads "the header, and the length of the file";
     spec "QEMU docs/interop/qcow2, Cluster mapping; block/qcow2.h QCOW_MAX_L1_SIZE";
@@ -112,8 +112,8 @@ checks! {
     reads "all entries of all L1 tables, those of snapshots too";
     spec "QEMU docs/interop/qcow2, L1 table entry";
 
-    /// An entry of an L2 table has reserved bits or contradicts itself, or the cluster that it leads
-    /// to is none of the file: the image was cut short, or is damaged.
+    /// An entry of an L2 table has reserved bits or contradicts itself, or the cluster that it
+    /// leads to is none of the file: the image was cut short, or is damaged.
     L2_ENTRY = "qcow2-l2-entry", Error;
     reads "all entries of all L2 tables, those of snapshots too";
     spec "QEMU docs/interop/qcow2, L2 table entry, Extended L2 entries";
@@ -174,15 +174,15 @@ checks! {
     reads "the bitmaps extension, the bitmap directory, and all bitmap tables";
     spec "QEMU docs/interop/qcow2, Bitmaps extension, Bitmaps";
 
-    /// The file goes on behind the last cluster that has a refcount or is led to. Nobody reads that;
-    /// it is what a deleted snapshot leaves, or was appended by mistake.
+    /// The file goes on behind the last cluster that has a refcount or is led to. Nobody reads
+    /// that; it is what a deleted snapshot leaves, or was appended by mistake.
     UNUSED_END = "qcow2-unused-end", Info;
     reads "all refcounts, all entries of all tables, and the length of the file";
     spec "QEMU docs/interop/qcow2, Host cluster management; qemu-img check, image-end-offset";
 
-    /// What is larger than this is not judged: refcounts of a file of more than 2^26 clusters, which
-    /// is 4 TiB of 64 KiB each; compressed clusters that together have more than 64 GiB, or 200 times
-    /// as much as the file, beyond 4 GiB.
+    /// What is larger than this is not judged: refcounts of a file of more than 2^26 clusters,
+    /// which is 4 TiB of 64 KiB each; compressed clusters that together have more than 64 GiB, or
+    /// 200 times as much as the file, beyond 4 GiB.
     LIMITS = "qcow2-limits", Warning;
     reads "the length of the file, and the number of compressed clusters";
     spec "the limit is ours";

@@ -33,14 +33,14 @@ checks! {
     reads "the features in the footer";
     spec "VHD 1.0, Hard Disk Footer Format: Features";
 
-    /// The disk is that of a machine which was saved while it ran: its file systems were in use, and
-    /// what was in memory is missing.
+    /// The disk is that of a machine which was saved while it ran: its file systems were in use,
+    /// and what was in memory is missing.
     SAVED_STATE = "vhd-saved-state", Warning;
     reads "the saved state in the footer";
     spec "VHD 1.0, Hard Disk Footer Format: Saved State";
 
-    /// The disk is fixed, dynamic or differencing. Others are reserved or no longer used, and nobody
-    /// opens them.
+    /// The disk is fixed, dynamic or differencing. Others are reserved or no longer used, and
+    /// nobody opens them.
     DISK_TYPE = "vhd-disk-type", Error;
     reads "the disk type in the footer";
     spec "VHD 1.0, Hard Disk Footer Format: Disk Type";
@@ -64,8 +64,8 @@ checks! {
     spec "VHD 1.0, Appendix: CHS Calculation";
 
     /// The size by the geometry is not the current size, and the file was made by Virtual PC or
-    /// QEMU. QEMU goes by the geometry then, and others by the size: what is at the end of the disk,
-    /// such as the copy of a GPT, is there for some and missing for others.
+    /// QEMU. QEMU goes by the geometry then, and others by the size: what is at the end of the
+    /// disk, such as the copy of a GPT, is there for some and missing for others.
     TWO_SIZES = "vhd-two-sizes", Warning;
     reads "the disk geometry, the current size and the creator in the footer";
     spec "QEMU block/vpc.c vpc_ignore_current_size";
@@ -102,8 +102,8 @@ checks! {
     reads "the block allocation table, and the length of the file";
     spec "VHD 1.0, Block Allocation Table and Data Blocks";
 
-    /// Two blocks, or a block and a header or the table, share bytes: who writes to one destroys the
-    /// other.
+    /// Two blocks, or a block and a header or the table, share bytes: who writes to one destroys
+    /// the other.
     BLOCK_OVERLAP = "vhd-block-overlap", Error;
     reads "the places of all blocks, the headers, the table and the footer";
     spec "VHD 1.0, Block Allocation Table and Data Blocks";

@@ -365,6 +365,55 @@ fn other_files_are_named() {
     }
 }
 
+/// A disk in a VHD is told by its last bytes, however it is packed, and whatever it begins with.
+#[test]
+fn a_fixed_vhd_is_known_by_its_end() {
+    let mut footer = [0; 512];
+    footer[..8].copy_from_slice(b"conectix");
+    let vhd = |disk: &[u8]| [disk, &footer].concat();
+    let judge = |file: Vec<u8>, expected: Expected| {
+        let mut scratch = Vec::new();
+        let request = Request { expected, scratch: Some(&mut scratch), ..Request::default() };
+        image_verify::verify(Arc::new(file), request).unwrap()
+    };
+    let format = |file: &[u8], expected| judge(file.to_vec(), expected).subject.format;
+    let disk = disk();
+    for expected in [Expected::Guess, Expected::AnyKind, Expected::AnyImage] {
+        for file in [vhd(&disk), zstd(&vhd(&disk)), gzip(&vhd(&disk)), xz(&vhd(&disk))] {
+            assert_eq!(format(&file, expected).as_deref(), Some("vhd"));
+        }
+        // Where nothing is written yet.
+        assert_eq!(format(&vhd(&[0; 8192]), expected).as_deref(), Some("vhd"));
+        assert_eq!(format(&vhd(&[7; 8192]), expected).as_deref(), Some("vhd"));
+        // What says of itself what it is.
+        let archive = [&good_tar()[..], &footer].concat();
+        assert_ne!(format(&archive, expected).as_deref(), Some("vhd"));
+    }
+    let report = judge(vhd(&disk), Expected::Guess);
+    assert_eq!(report.kind, Some(ImageKind::Amazon));
+    assert_eq!(report.not_verified.len(), 1);
+    let report = judge(vhd(&disk), Expected::Kind(ImageKind::Sd));
+    assert!(failed(&report).contains("file-kind"));
+    // A qcow2 disk in zstd is not written to a card, so its size need not be told.
+    let report = judge(zstd(b"QFI\xfb and nothing more"), Expected::Guess);
+    assert_eq!(report.subject.format.as_deref(), Some("qcow2"));
+    assert_eq!(report.kind, Some(ImageKind::Vm));
+    assert_eq!(report.outcomes["zstd-content-size"], Outcome::NotReached);
+    assert!(failed(&report).contains("qcow2-header"));
+}
+
+/// Disks of virtual machines are no archives for WSL, and some can be imported in another way.
+#[test]
+fn disks_are_not_for_wsl_and_the_way_is_told() {
+    for (head, hint) in [(&b"QFI\xfb"[..], "convert it to VHDX"), (b"conectix", "with --vhd")] {
+        let file = [head, &[0; 1000]].concat();
+        let request = Request { expected: Expected::Kind(ImageKind::Wsl), ..Request::default() };
+        let report = image_verify::verify(Arc::new(file), request).unwrap();
+        let kind = report.findings.iter().find(|finding| finding.check == "file-kind").unwrap();
+        assert!(kind.message.contains(hint), "{}", kind.message);
+    }
+}
+
 #[test]
 fn several_streams_of_xz_and_zstd_are_one_image() {
     let raw = good_tar();

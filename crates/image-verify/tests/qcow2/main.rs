@@ -6,11 +6,14 @@ mod image;
 mod twins;
 mod witnesses;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use image_formats::bytes::Region;
-use image_model::{Finding, Severity, VerificationReport};
-use image_verify::qcow2;
+use image_model::{Finding, ImageKind, Outcome, Severity, VerificationReport};
+use image_verify::{Expected, Request, kind, qcow2};
 use proptest::prelude::*;
 use twins::TWINS;
 
@@ -58,6 +61,29 @@ fn a_good_image_has_no_findings() {
     let report = judge(&image::good().bytes);
     assert_eq!(told(&report.findings), [""; 0]);
     assert_eq!(report.totals.not_reached, 0, "{:?}", report.outcomes);
+}
+
+/// What the kind asks beyond the format: its one check, held and failed.
+#[test]
+fn the_kind_is_asked_too() {
+    let judge = |bytes: Vec<u8>, expected: Expected| {
+        let request = Request { expected, ..Request::default() };
+        image_verify::verify(Arc::new(bytes), request).unwrap()
+    };
+    let ids: Vec<_> = kind::vm::CHECKS.iter().map(|check| check.id).collect();
+    assert_eq!(ids, ["vm-snapshots"]);
+    let plain = image::plain("cluster_size=4096").bytes;
+    for expected in [Expected::Guess, Expected::Kind(ImageKind::Vm)] {
+        let report = judge(plain.clone(), expected);
+        assert_eq!((report.kind, &report.findings[..]), (Some(ImageKind::Vm), &[][..]));
+        assert_eq!(report.outcomes["vm-snapshots"], Outcome::Held);
+        assert_eq!(report.not_verified.len(), 1);
+        let report = judge(image::good().bytes, expected);
+        assert_eq!(failed(&report), ["vm-snapshots".to_owned()].into());
+        assert!(report.passed());
+    }
+    let report = judge(image::good().bytes, Expected::AnyKind);
+    assert_eq!((report.kind, failed(&report).len()), (None, 0));
 }
 
 proptest! {
