@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-/// The most bytes of any of these files. Those of real images have some ten kilobytes.
-pub const MAX_BYTES: u64 = 4 << 20;
+/// The most bytes of a configuration. Those of real images have some ten kilobytes.
+pub const MAX_CONFIG: u64 = 4 << 20;
+
+/// The most bytes of any other of these files.
+pub const MAX_LIST: u64 = 1 << 20;
 
 /// JSON that is not what it should be: where, and why.
 pub type Error = serde_json::Error;

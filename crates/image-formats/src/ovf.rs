@@ -10,10 +10,17 @@ use roxmltree::{Document, Node, ParsingOptions};
 use crate::units::ByteOffset;
 
 /// The most bytes of a descriptor. Those of real appliances have some ten kilobytes.
-pub const MAX_BYTES: u64 = 4 << 20;
+pub const MAX_BYTES: u64 = 1 << 20;
 
 /// The most elements, texts and comments of a descriptor.
 const MAX_NODES: u32 = 1 << 16;
+
+/// The most bytes from one `<` to the next: of a tag, which has none in it, or of a text. The
+/// attributes of a tag are compared with each other.
+const MAX_TAG: usize = 64 << 10;
+
+/// The most declarations of namespaces: each element that has one copies those that are in force.
+const MAX_NAMESPACES: usize = 256;
 
 /// A descriptor, as far as appliances are read by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,6 +153,9 @@ pub enum Error {
     /// It is no text.
     #[error("not UTF-8 from byte {} on", .0.valid_up_to())]
     Utf8(#[source] std::str::Utf8Error),
+    /// It has more in it than any descriptor has, and reading it would cost time and memory.
+    #[error("{0}")]
+    Limit(&'static str),
     /// It is no XML, or has a definition of a document type, which nobody needs and which makes
     /// readers read other files, or more memory than there is.
     #[error("{0}")]
@@ -156,6 +166,12 @@ impl Envelope {
     /// Reads a descriptor.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(bytes).map_err(Error::Utf8)?;
+        if text.split('<').any(|tag| tag.len() > MAX_TAG) {
+            return Err(Error::Limit("a tag or a text of more than 64 KiB"));
+        }
+        if text.matches("xmlns").count() > MAX_NAMESPACES {
+            return Err(Error::Limit("more than 256 declarations of namespaces"));
+        }
         let options =
             ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..Default::default() };
         let document = Document::parse_with_options(text, options)?;
@@ -332,6 +348,11 @@ mod tests {
         assert!(Envelope::parse(deep.as_bytes()).is_err());
         let many = format!("<x>{}</x>", "<y/>".repeat(1 << 17));
         assert!(Envelope::parse(many.as_bytes()).is_err());
+        let attributes: String = (0..100_000).map(|number| format!("a{number}='' ")).collect();
+        assert!(Envelope::parse(format!("<x {attributes}/>").as_bytes()).is_err());
+        let namespaces: String =
+            (0..10_000).map(|number| format!("<x xmlns:n{number}='n'>")).collect();
+        assert!(Envelope::parse((namespaces + &"</x>".repeat(10_000)).as_bytes()).is_err());
     }
 
     #[test]

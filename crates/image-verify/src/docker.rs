@@ -98,8 +98,9 @@ impl<'a> Judge<'a, '_> {
         &mut self,
         check: &'static Check,
         member: &Member,
+        limit: u64,
     ) -> Result<Option<T>, ReadError> {
-        let parsed = match member.read(docker::MAX_BYTES) {
+        let parsed = match member.read(limit) {
             Ok(bytes) => docker::parse(&bytes).map_err(|error| error.to_string()),
             Err(error) if error.is_defect() => Err(error.cause.to_string()),
             Err(error) => return Err(error),
@@ -124,7 +125,8 @@ impl<'a> Judge<'a, '_> {
             });
             return Ok(None);
         };
-        let Some(items) = self.json::<Vec<ManifestItem>>(&MANIFEST, member)? else {
+        let Some(items) = self.json::<Vec<ManifestItem>>(&MANIFEST, member, docker::MAX_LIST)?
+        else {
             return Ok(None);
         };
         self.out.expect(&MANIFEST, !items.is_empty(), || {
@@ -147,9 +149,11 @@ impl<'a> Judge<'a, '_> {
             });
             return Ok(None);
         };
-        let Some(config) = self.json::<Config>(&CONFIG, member)? else { return Ok(None) };
+        let Some(config) = self.json::<Config>(&CONFIG, member, docker::MAX_CONFIG)? else {
+            return Ok(None);
+        };
         if let Some(wanted) = words::digest_of_name(&item.config) {
-            let digest: [u8; 32] = sha2::Sha256::digest(member.read(docker::MAX_BYTES)?).into();
+            let digest: [u8; 32] = sha2::Sha256::digest(member.read(docker::MAX_CONFIG)?).into();
             self.out.expect(&CONFIG_NAME, digest == wanted, || {
                 (member.location(), format!("its digest is {}", hex(&digest)))
             });

@@ -136,7 +136,7 @@ impl<'a> Judge<'a, '_> {
             Err(format!("{name} of {namespace:?}, and no Envelope of DSP0243"))
         });
         self.out.expect(&ENVELOPE, parsed.is_ok(), || {
-            (place(), parsed.as_ref().err().cloned().unwrap_or_default())
+            (place(), shown(parsed.as_ref().err().map(String::as_str)))
         });
         Ok(parsed.ok())
     }

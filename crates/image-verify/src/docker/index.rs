@@ -35,7 +35,7 @@ impl<'a> Judge<'a, '_> {
             self.out.expect(&INDEX, found.is_some(), || (absent(), format!("there is no {name}")));
         }
         if let Some(layout) = layout
-            && let Some(found) = self.json::<Layout>(&INDEX, layout)?
+            && let Some(found) = self.json::<Layout>(&INDEX, layout, docker::MAX_LIST)?
         {
             let version = &found.image_layout_version;
             self.out.expect(&INDEX, version == VERSION, || {
@@ -86,7 +86,9 @@ impl<'a> Judge<'a, '_> {
                 self.manifest_of(member, &mut images)?;
                 continue;
             }
-            let Some(found) = self.json::<Index>(&INDEX, member)? else { continue };
+            let Some(found) = self.json::<Index>(&INDEX, member, docker::MAX_LIST)? else {
+                continue;
+            };
             let mut here = 0;
             for descriptor in &found.manifests {
                 if !is_top && self.blob(descriptor).is_none() {
@@ -105,7 +107,9 @@ impl<'a> Judge<'a, '_> {
     }
 
     fn manifest_of(&mut self, member: &'a Member, images: &mut Images) -> Result<(), ReadError> {
-        let Some(found) = self.json::<Manifest>(&INDEX, member)? else { return Ok(()) };
+        let Some(found) = self.json::<Manifest>(&INDEX, member, docker::MAX_LIST)? else {
+            return Ok(());
+        };
         self.described(member, &found.config);
         for layer in &found.layers {
             self.described(member, layer);

@@ -1,11 +1,12 @@
-//! Time and memory that ext4, ISO 9660 and SquashFS may cost, on file systems that try to cost
-//! more.
+//! Time and memory that ext4, ISO 9660, SquashFS, appliances and container images may cost, on those
+//! that try to cost more.
 //!
 //! None of them is an image: they are made while they are read, and most are larger than any disk
 //! of whoever runs the tests.
 
 #![expect(clippy::print_stdout, reason = "what it cost is told")]
 
+mod archives;
 mod disk;
 mod iso9660;
 mod made;
