@@ -1,11 +1,14 @@
 //! `inspect FILE`: every structure of an image as text, without an opinion.
 
+mod appliance;
 mod archive;
+mod container;
 mod disc;
 mod disk;
 mod ext4;
 mod fat;
 mod iso9660;
+mod members;
 mod qcow2;
 mod squashfs;
 mod vhd;
@@ -17,7 +20,7 @@ use std::{
 };
 
 use image_factory::verify;
-use image_verify::container::{self, RawFormat};
+use image_verify::container::{RawFormat, raw_format, refine};
 use serde_json::{Map, Value};
 
 use super::{Context, open_image, work_folder, work_hint};
@@ -48,19 +51,23 @@ pub(super) fn run(context: Context, args: &InspectArgs) -> Result<Verdict, Failu
 
 fn inspect(path: &Path, work: &Path, out: &mut Printer) -> io::Result<()> {
     let open = || File::open(path).map(|file| BufReader::with_capacity(BUFFER, file));
+    let format = raw_format(open()?.get_ref())?;
     let is_archive =
-        |format: &RawFormat| matches!(format, RawFormat::Tar | RawFormat::Ova | RawFormat::Docker);
-    let format = container::raw_format(open()?.get_ref())?;
-    let Some(format) = format.filter(|format| !is_archive(format)) else {
+        matches!(format, None | Some(RawFormat::Tar | RawFormat::Ova | RawFormat::Docker));
+    if is_archive {
         archive::inspect(open()?, out)?;
+    }
+    let Some(format) = format.filter(|format| *format != RawFormat::Tar) else {
         return out.out.flush();
     };
     let raw = verify::raw(open()?.into_inner(), work)?;
-    match container::refine(format, &*raw)? {
+    match refine(format, &*raw)? {
         RawFormat::Iso => disc::inspect(&raw, out)?,
         RawFormat::Qcow2 => qcow2::inspect(&raw, out)?,
         RawFormat::Vhd => vhd::inspect(&raw, out)?,
-        _ => disk::inspect(&raw, out)?,
+        RawFormat::Ova => appliance::inspect(&raw, out)?,
+        RawFormat::Docker => container::inspect(&raw, out)?,
+        RawFormat::Disk | RawFormat::Tar => disk::inspect(&raw, out)?,
     }
     out.out.flush()
 }

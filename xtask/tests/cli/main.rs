@@ -1,5 +1,6 @@
 //! Every command, as a user runs it.
 
+mod archives;
 mod commands;
 mod common;
 mod devcontainer;

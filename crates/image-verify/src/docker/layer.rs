@@ -116,8 +116,7 @@ pub(super) fn judge(
             return Ok(layer);
         }
     };
-    let mut judge =
-        Judge { named, limits, out, names: Names::default(), files: 0, absolute: false };
+    let mut judge = Judge { named, limits, out, names: Names::default(), files: 0 };
     let most = member.content.len().max(limits.unchecked_raw_len / limits.ratio);
     let mut reader = Reader::new(Hashed {
         source,
@@ -231,8 +230,6 @@ struct Judge<'a, 'o> {
     out: &'o mut Recorder,
     names: Names,
     files: u64,
-    /// A name with a slash before it was told of.
-    absolute: bool,
 }
 
 impl Judge<'_, '_> {
@@ -303,11 +300,11 @@ impl Judge<'_, '_> {
         }) {
             return true;
         }
-        let absolute = file.path.starts_with(b"/") && !self.absolute;
+        // Where one layer has such names, all have them that the same program made.
+        let absolute = file.path.starts_with(b"/") && !out.has_failed(&LAYER_ABSOLUTE);
         out.expect(&LAYER_ABSOLUTE, !absolute, || {
-            (place(), "the first name of this layer that starts with a slash".to_owned())
+            (place(), "the first name in a layer that starts with a slash".to_owned())
         });
-        self.absolute |= absolute;
         let other = if let Kind::Other(flag) = file.kind { Some([flag]) } else { None };
         out.expect(&LAYER_TYPE, other.is_none(), || {
             (place(), format!("typeflag '{}'", other.unwrap_or_default().escape_ascii()))

@@ -90,7 +90,7 @@ fn the_same_again_and_again() {
     let list = &mut parts.last_mut().unwrap().1;
     let mut value: Value = serde_json::from_slice(list).unwrap();
     let first = value[0]["Layers"][0].clone();
-    value[0]["Layers"] = json!(vec![first; 5000]);
+    value[0]["Layers"] = json!(vec![first; 1000]);
     let item = value[0].clone();
     *list = json!(vec![item; 10]).to_string().into_bytes();
     let found = failed(&verify(&pack(&parts)));

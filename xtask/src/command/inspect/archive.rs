@@ -93,7 +93,7 @@ fn header_of(header: &gzip::MemberHeader) -> Structure {
     structure("gzip header", "file", header.offset.0, fields)
 }
 
-fn describe(item: &Item) -> Structure {
+pub(super) fn describe(item: &Item) -> Structure {
     match item {
         Item::Member(member) => describe_member(member),
         Item::Global(global) => {
