@@ -147,7 +147,7 @@ impl ImageLockError {
     }
 }
 
-/// The lock file of an image's own, from the root of this machine on; `None` where it has none.
+/// The lock file of an image's own, below the root of the project; `None` where it has none.
 pub fn own_path(definition: &Definition) -> Option<PathBuf> {
     definition.spec.build.lock.as_ref().map(|lock| definition.root.join(lock))
 }
