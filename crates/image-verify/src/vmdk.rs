@@ -22,6 +22,9 @@ use crate::{Recorder, container::raw_at};
 /// The largest grain that is decompressed, in sectors. Usual ones have 64 KiB.
 const MAX_GRAIN: u64 = 2048;
 
+/// How many entries of tables may lead to no grain before all is given up.
+const MAX_LOST: u32 = 1 << 12;
+
 /// The most bytes of grains, all disks of an appliance together.
 pub const MAX_INFLATED: u64 = 64 << 30;
 
@@ -34,7 +37,7 @@ pub fn verify(
     out: &mut Recorder,
 ) -> Result<Option<u64>, ReadError> {
     out.announce(CHECKS);
-    let mut judge = Judge { disk, name, out, budget };
+    let mut judge = Judge { disk, name, out, budget, lost: 0 };
     let Some(header) = judge.read("VMDK header", &HEADER, Header::read(disk))? else {
         return Ok(None);
     };
@@ -71,6 +74,8 @@ struct Judge<'a> {
     name: &'a str,
     out: &'a mut Recorder,
     budget: &'a mut u64,
+    /// How many entries of tables led to no grain.
+    lost: u32,
 }
 
 impl Judge<'_> {
@@ -190,7 +195,11 @@ impl Judge<'_> {
             return Ok(None);
         };
         let is_end = last.size.get() == 0 && last.kind() == Marker::END;
-        let same = Header { gd_offset: header.gd_offset, ..footer } == header;
+        // What else differs is a matter of who wrote it.
+        let shape = |header: &Header| {
+            (header.capacity, header.grain_size, header.num_gtes_per_gt, header.flags)
+        };
+        let same = shape(&footer) == shape(&header);
         let wrong = if !self.disk.len().is_multiple_of(SECTOR) {
             Some("the file ends within a sector")
         } else if before.size.get() != 0 || before.kind() != Marker::FOOTER || !footer.has_magic() {
@@ -254,6 +263,15 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// An entry led to no grain. False: enough of them did.
+    fn lose(&mut self, sector: u64) -> bool {
+        self.lost += 1;
+        let place = ("VMDK grain", sector.saturating_mul(SECTOR), 0);
+        self.expect(&LIMITS, self.lost < MAX_LOST, place, || {
+            format!("{MAX_LOST} entries led to no grain, the others were not looked at")
+        })
+    }
+
     /// The grain at `sector` of the file, for the sector `first` of the disk. False: no more grains
     /// are read.
     fn grain(
@@ -264,7 +282,9 @@ impl Judge<'_> {
         inflate: &mut Inflate,
     ) -> Result<bool, ReadError> {
         let read = Marker::read(self.disk, sector);
-        let Some(marker) = self.read("VMDK grain", &GRAIN_MARKER, read)? else { return Ok(true) };
+        let Some(marker) = self.read("VMDK grain", &GRAIN_MARKER, read)? else {
+            return Ok(self.lose(sector));
+        };
         let (at, size) = (sector * SECTOR, u64::from(marker.size.get()));
         let place = ("VMDK grain", at, Marker::DATA + size);
         let full = inflate.buffer.len() as u64;
@@ -274,7 +294,7 @@ impl Judge<'_> {
             let found = marker.val.get();
             format!("{size} bytes for sector {found}, not a grain for sector {first}")
         }) {
-            return Ok(true);
+            return Ok(self.lose(sector));
         }
         let within = *self.budget >= full;
         if !self.expect(&LIMITS, within, place, || "grains from here on were not looked at".into())

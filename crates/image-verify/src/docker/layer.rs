@@ -190,7 +190,7 @@ pub(super) fn merge(
     let Ok(source) = open(member, &trouble) else { return Ok(false) };
     let (hash, len, over) = (None, 0, None);
     let mut reader = Reader::new(Hashed { source, hash, len, most: u64::MAX, budget, over });
-    let start = tree.start_layer();
+    let mut over = tree.start_layer();
     let mut content = Vec::new();
     let base = if layer.is_compressed { 0 } else { member.content.start().0 };
     let whole = loop {
@@ -207,7 +207,7 @@ pub(super) fn merge(
         let offset = file.header_offset.0;
         file.header_offset.0 =
             if layer.is_compressed { member.content.start().0 } else { base + offset };
-        let (wanted, replaced) = tree.add_over(&mut file, start);
+        let (wanted, replaced) = tree.add_over(&mut file, &mut over);
         out.expect(&SYMLINK_REPLACED, !replaced, || {
             let message = "a directory where a layer below has a symbolic link".to_owned();
             (named.place("tar member", offset, 512, Some(&file.path)), message)
@@ -221,7 +221,12 @@ pub(super) fn merge(
         }
     };
     trouble.take()?;
-    Ok(whole && tree.is_complete())
+    let complete = whole && tree.is_complete();
+    out.expect(&LIMITS, complete, || {
+        let message = "the files of the image are more than are looked at".to_owned();
+        (named.place("tar", 0, 0, None), message)
+    });
+    Ok(complete)
 }
 
 struct Judge<'a, 'o> {

@@ -48,6 +48,11 @@ pub(crate) const NOT_VERIFIED: &[&str] = &["whether the program of the container
 /// Where programs are looked for when nobody says it.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// How many folders of it are looked into.
+const MAX_FOLDERS: usize = 256;
+/// Linux's `PATH_MAX`.
+const MAX_PATH: usize = 4096;
+
 /// Judges the images of an archive as containers. `system` is what they are for, in Nix's words,
 /// where somebody said so.
 pub fn verify(images: &[Image], system: Option<&str>, out: &mut Recorder) {
@@ -107,14 +112,21 @@ fn platform(image: &Image, system: Option<&str>, out: &mut Recorder) {
 fn start(image: &Image, tree: &Tree, program: &str) -> Result<(), (Location, String)> {
     let run = &image.config.config;
     let shown = display(program.as_bytes());
-    let candidates = if program.contains('/') {
-        vec![below(&run.working_dir, program)]
-    } else {
-        let path = run.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
-        let folders = path.unwrap_or(DEFAULT_PATH).split(':');
-        folders.map(|folder| below(&run.working_dir, &format!("{folder}/{program}"))).collect()
+    let absent = |place: &str| {
+        let shown = display(program.as_bytes());
+        Err((image.at.clone(), format!("{shown:?} is not in {place}")))
     };
-    let found = candidates.iter().filter_map(|path| tree.resolve(path.as_bytes()).ok());
+    if program.len() > MAX_PATH || run.working_dir.len() > MAX_PATH {
+        return absent("the image");
+    }
+    let is_path = program.contains('/');
+    let path = run.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
+    let folders = if is_path { "." } else { path.unwrap_or(DEFAULT_PATH) }.split(':');
+    let folders = folders.take(MAX_FOLDERS).filter(|folder| folder.len() <= MAX_PATH);
+    let found = folders.filter_map(|folder| {
+        let path = if is_path { program.to_owned() } else { format!("{folder}/{program}") };
+        tree.resolve(below(&run.working_dir, &path).as_bytes()).ok()
+    });
     let found: Vec<_> = found.map(|found| found.node).collect();
     // One that cannot be executed does not end the search, as with execvp.
     let is_program = |id: &&NodeId| {
@@ -126,10 +138,8 @@ fn start(image: &Image, tree: &Tree, program: &str) -> Result<(), (Location, Str
                 let (kind, mode) = (tree.node(*id).kind.as_str(), tree.node(*id).mode);
                 (tree.location(*id), format!("{shown:?} is a {kind} of mode {mode:04o}"))
             }
-            None if candidates.len() == 1 => {
-                (image.at.clone(), format!("{shown:?} is not in the image"))
-            }
-            None => (image.at.clone(), format!("{shown:?} is not in the folders of PATH")),
+            None if is_path => return absent("the image"),
+            None => return absent("the folders of PATH"),
         });
     };
     let Kind::File(Some(kind)) = &tree.node(*id).kind else { return Ok(()) };

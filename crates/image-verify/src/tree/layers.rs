@@ -7,14 +7,22 @@ use super::{Kind, NodeId, Tree, components};
 /// How often the path of one member is led elsewhere by links of its own layer.
 const MAX_LED: usize = 8;
 
-/// Where the files of a layer start: what has a higher number is its own.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LayerStart(NodeId);
+/// How often that happens in a layer.
+const MAX_LED_ALL: u32 = 1 << 10;
+
+/// A layer that is put over others.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    /// The first file of it: what has a higher number is its own as well.
+    first: NodeId,
+    /// How often links of it were followed.
+    led: u32,
+}
 
 impl Tree {
     /// Starts a layer.
-    pub(crate) fn start_layer(&self) -> LayerStart {
-        LayerStart(NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)))
+    pub(crate) fn start_layer(&self) -> Layer {
+        Layer { first: NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)), led: 0 }
     }
 
     /// Takes away what is at a path, and all below it. False: nothing is there.
@@ -44,21 +52,28 @@ impl Tree {
     /// Adds a member of a layer: what is in its way goes, be it of this layer or of those below.
     /// Tells, as [`add`](Self::add) does, how much of its content is wanted, and whether a symbolic
     /// link of a layer below had to go for a directory.
-    pub(crate) fn add_over(&mut self, member: &mut Member, start: LayerStart) -> (u64, bool) {
+    pub(crate) fn add_over(&mut self, member: &mut Member, layer: &mut Layer) -> (u64, bool) {
         let mut replaced = false;
         for _ in 0..MAX_LED {
-            match self.make_way(member, start) {
+            match self.make_way(member, layer.first) {
                 Way::Free(link) => {
                     replaced |= link;
                     break;
                 }
-                Way::Led(path) => member.path = path,
+                Way::Led(_) if layer.led >= MAX_LED_ALL => {
+                    self.complete = false;
+                    return (0, replaced);
+                }
+                Way::Led(path) => {
+                    layer.led += 1;
+                    member.path = path;
+                }
             }
         }
         (self.add(member), replaced)
     }
 
-    fn make_way(&mut self, member: &Member, start: LayerStart) -> Way {
+    fn make_way(&mut self, member: &Member, first: NodeId) -> Way {
         let Some(names) = components(&member.path) else { return Way::Free(false) };
         let (mut at, mut replaced) = (Self::ROOT, false);
         for (index, name) in names.iter().enumerate() {
@@ -66,7 +81,7 @@ impl Tree {
             let is_last = index + 1 == names.len();
             let stays = match &self.node(next).kind {
                 Kind::Directory(_) => !is_last || member.kind == MemberKind::Directory,
-                Kind::Symlink(_) if !is_last && next.0 >= start.0.0 => {
+                Kind::Symlink(_) if !is_last && next >= first => {
                     // A layer is unpacked in one go, and its own links are followed.
                     let led = self.follow(next).ok().map(|found| self.path(found.node));
                     if let Some(led) = led {
@@ -77,7 +92,7 @@ impl Tree {
                 }
                 Kind::Symlink(_) => {
                     let needs_directory = !is_last || member.kind == MemberKind::Directory;
-                    replaced |= needs_directory && next.0 < start.0.0;
+                    replaced |= needs_directory && next < first;
                     false
                 }
                 Kind::File(_) | Kind::Special => false,

@@ -64,7 +64,7 @@ checks! {
     spec "RFC 1950; VMware Virtual Disk Format 5.0";
 
     /// The disk is larger than what we judge: 8 TiB in usual grains, 64 GiB decompressed, and grains
-    /// of 1 MiB. What is beyond was not looked at.
+    /// of 1 MiB; or nothing of it is where it should be. What is beyond was not looked at.
     LIMITS = "vmdk-limits", Warning;
     reads "the geometry in the header, and how many grains there are";
     spec "the limits are ours";

@@ -83,6 +83,27 @@ fn links_without_an_end() {
     assert!(failed(&report).contains("docker-manifest"));
 }
 
+/// Words that are multiplied with each other, and paths that are followed again and again.
+#[test]
+fn words_and_links_that_cost_more_than_they_are() {
+    let start = std::time::Instant::now();
+    let mut image = Image::good();
+    image.config["config"]["Env"] = json!([format!("PATH={}", "a:".repeat(1_000_000))]);
+    image.config["config"]["Cmd"] = json!(["x".repeat(1_000_000)]);
+    assert!(failed(&verify(&image.pack())).contains("docker-program"));
+    image.config["config"]["Cmd"] = json!(["sh"]);
+    image.config["config"]["WorkingDir"] = json!("a/".repeat(500_000));
+    assert!(failed(&verify(&image.pack())).contains("docker-program"));
+
+    let mut image = Image::good();
+    let names: Vec<_> = (0..5000).map(|number| format!("./a/{number}")).collect();
+    let links = [("./d/", File::Directory), ("./a", File::Symlink("d/../d/../d/../d"))];
+    let files = names.iter().map(|name| (name.as_str(), File::Text("")));
+    image.layers[1] = layer(&links.into_iter().chain(files).collect::<Vec<_>>());
+    assert_eq!(failed(&verify(&image.pack())), ["docker-limits".to_owned()].into());
+    assert!(start.elapsed() < std::time::Duration::from_secs(30));
+}
+
 /// The same layer in all places, and all images.
 #[test]
 fn the_same_again_and_again() {

@@ -49,6 +49,24 @@ fn the_same_place_again_and_again() {
     assert!(!of(disk).is_empty());
 }
 
+/// Tables that lead to nothing are given up.
+#[test]
+fn tables_of_nothing() {
+    let mut disk = vmdk().to_vec();
+    header(&mut disk).capacity.set(512 * 128 * 40);
+    let end = disk.len().next_multiple_of(512) + 512;
+    disk.resize(end, 0);
+    header(&mut disk).gd_offset.set(end as u64 / SECTOR);
+    let first = (end / 512 + 1) as u32;
+    let directory: Vec<u8> =
+        (0..40).flat_map(|number| (first + number * 4).to_le_bytes()).collect();
+    disk.extend(directory);
+    disk.resize(end + 512, 0);
+    disk.extend([7, 0, 0, 0].repeat(512 * 40));
+    let found = of(disk);
+    assert!(found.contains("vmdk-grain-marker") && found.contains("vmdk-limits"), "{found:?}");
+}
+
 /// A grain that expands to gigabytes ends with the first that is too much.
 #[test]
 fn grains_that_expand() {
