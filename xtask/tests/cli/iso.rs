@@ -238,7 +238,10 @@ fn a_dry_run_prints_the_plan() {
     assert_eq!(rig.project.list("dist"), [""; 0]);
     let doctor = Ran::of(rig.command().args(["doctor", "iso", "iso-installer"])).exits(0);
     doctor.says("iso (nix-image): ready").says("iso-installer (nix-image): ready");
-    rig.project.run(&["list"]).exits(0).says("\niso-installer  iso   nix-image/iso-installer  x86_64-linux");
+    rig.project
+        .run(&["list"])
+        .exits(0)
+        .says("\niso-installer  iso   nix-image/iso-installer  x86_64-linux");
 }
 
 /// Plain and compressed it comes in, and goes out, and no byte of the disc changes.
