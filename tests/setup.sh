@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the tests call, on Debian 12 or later, as root; puts two more versions of Nix into
 # target/nix-versions, what SD cards and discs are made of into target/arm64-parts and
-# target/x86-parts, and file systems and discs that other people made into target/file-systems and
-# target/discs. Safe to run again.
+# target/x86-parts, and file systems, discs and disks of virtual machines that other people made into
+# target/file-systems, target/discs and target/vm-disks. Safe to run again.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -87,3 +87,4 @@ tests/tools/fetch-arm64-parts.sh target/arm64-parts
 tests/tools/fetch-x86-parts.sh target/x86-parts
 tests/tools/fetch-file-systems.sh target/file-systems
 tests/tools/fetch-discs.sh target/discs
+tests/tools/fetch-vm-disks.sh target/vm-disks

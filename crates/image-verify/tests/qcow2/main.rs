@@ -3,6 +3,7 @@
 //! is told here; and no bytes make the verifier panic.
 
 mod image;
+mod samples;
 mod twins;
 mod witnesses;
 

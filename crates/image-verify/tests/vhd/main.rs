@@ -3,6 +3,7 @@
 //! verifier panic.
 
 mod image;
+mod samples;
 mod twins;
 mod witnesses;
 
