@@ -87,6 +87,24 @@ fn the_kind_is_asked_too() {
     assert_eq!((report.kind, failed(&report).len()), (None, 0));
 }
 
+/// Numbers that are too large for what is done with them.
+#[test]
+fn extreme_numbers_do_not_panic() {
+    let good = image::good().bytes;
+    for at in (0..good.len() - 8).step_by(4) {
+        // What is zero is like its neighbors, and what is data is not looked at.
+        let (first, word) = (good[at], &good[at..at + 8]);
+        if at > 160 && word.iter().all(|byte| *byte == first) {
+            continue;
+        }
+        for number in [u64::MAX, i64::MAX as u64, 1 << 63, 0x00ff_ffff_ffff_fe00, 0xffff_f000] {
+            let mut image = good.clone();
+            image[at..at + 8].copy_from_slice(&number.to_be_bytes());
+            judge(&image);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 

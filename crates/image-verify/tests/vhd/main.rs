@@ -73,6 +73,27 @@ fn a_cut_anywhere_is_an_error() {
     }
 }
 
+/// Numbers that are too large for what is done with them.
+#[test]
+fn extreme_numbers_do_not_panic() {
+    let good = image::dynamic();
+    let end = good.end();
+    for at in (0..96).chain(512..600).chain(1536..1600).chain(end..end + 96).step_by(4) {
+        for number in [u64::MAX, i64::MAX as u64, 1 << 63, 0xffff_fe00, 1 << 31] {
+            let mut disk = good.clone();
+            disk.bytes[at..at + 8].copy_from_slice(&number.to_be_bytes());
+            judge(&disk.bytes);
+            // The footer with its sum, and its copy.
+            if disk.bytes.starts_with(b"conectix") && at < 96 {
+                disk.bytes.copy_within(0..512, end);
+            }
+            disk.footer(|_| ());
+            disk.header(|_| ());
+            judge(&disk.bytes);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
