@@ -83,7 +83,7 @@ pub enum ImageLockError {
     #[error(
         "{image} has no input {input:?}{}; it has {}",
         nearest.as_ref().map(|name| format!(", did you mean {name:?}?")).unwrap_or_default(),
-        known.join(", ")
+        if known.is_empty() { "none".to_owned() } else { known.join(", ") }
     )]
     UnknownInput {
         /// Name of the image.

@@ -194,6 +194,11 @@ impl LockFile {
     }
 
     /// What the file says, whole.
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// The same, of a file that nobody needs any more.
     pub fn into_json(self) -> Value {
         self.json
     }

@@ -94,10 +94,14 @@ fn update(context: Context, args: LockUpdateArgs) -> Result<Verdict, Failure> {
             "changes": changes,
         })),
         Format::Human => {
-            let text = match written {
-                false => format!("{file}: nothing moved\n"),
-                true if start == file => format!("{file}:\n"),
-                true => format!("{file}, which was not there, beginning with {start}:\n"),
+            let anew = if changes.is_empty() { " written anew; no revision moved" } else { "" };
+            let text = match start {
+                _ if !written => format!("{file}: nothing moved\n"),
+                Some(start) if start == file => format!("{file}:{anew}\n"),
+                start => {
+                    let start = start.as_deref().unwrap_or("nothing");
+                    format!("{file}, which was not there, beginning with {start}:\n")
+                }
             };
             print(&(text + &lines(&changes)))
         }

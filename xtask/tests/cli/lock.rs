@@ -201,6 +201,111 @@ fn what_cannot_be_moved_is_named() {
     assert!(images.rig.project.list("dist").is_empty());
 }
 
+/// `images/wsl.toml` names a file that is not there, and `system/` has no lock either.
+fn without_locks(nix: PathBuf) -> Images {
+    let images = Images::new(nix);
+    fs::remove_file(images.path("system/flake.lock")).unwrap();
+    images
+}
+
+/// Nix knows an input by what `flake.nix` says of it, too: a branch that has another name is another
+/// input, at the same commit.
+fn what_an_input_is_called_is_written(nix: PathBuf) {
+    let images = Images::new(nix);
+    images.run(&["lock", "update", "wsl"]).exits(0);
+    let dir = images.rig.project.dir.path().display();
+    let flake = fs::read_to_string(images.path("system/flake.nix")).unwrap();
+    let named = flake.replace(&format!("path:{dir}/words"), "flake:words");
+    assert_ne!(named, flake);
+    images.write("system/flake.nix", &named);
+    let registry = serde_json::json!({ "version": 2, "flakes": [{
+        "from": { "type": "indirect", "id": "words" },
+        "to": { "type": "path", "path": format!("{dir}/words") },
+    }] });
+    images.write("registry.json", &registry.to_string());
+    let settings = images.path("nix/etc/nix.conf");
+    let mut text = fs::read_to_string(&settings).unwrap();
+    text += "extra-experimental-features = nix-command flakes\n";
+    text += &format!("flake-registry = {dir}/registry.json\n");
+    fs::write(settings, text).unwrap();
+    images.run(&["image", "wsl"]).exits(3).says("locks/wsl.lock does not fit the flake");
+    let anew = "locks/wsl.lock: written anew; no revision moved\n";
+    images.run(&["lock", "update", "wsl", "fixture"]).exits(0).says(anew);
+    images.run(&["image", "wsl"]).exits(0);
+    images.run(&["lock", "update", "wsl"]).exits(0).says("locks/wsl.lock: nothing moved\n");
+}
+
+#[test]
+fn what_an_input_is_called_is_written_by_the_oldest_nix() {
+    what_an_input_is_called_is_written(oldest());
+}
+
+#[test]
+fn what_an_input_is_called_is_written_by_the_newest_nix() {
+    what_an_input_is_called_is_written(newest());
+}
+
+/// An input that no lock file has yet is added by its name, and a name that nothing has is refused
+/// before anything is written.
+fn what_is_new_is_added_by_its_name(nix: PathBuf) {
+    let images = without_locks(nix);
+    let refused = images.run(&["lock", "update", "wsl", "wrods"]).exits(2);
+    refused.says("wsl has no input \"wrods\", did you mean \"words\"?; it has fixture, words");
+    assert!(images.rig.project.list("locks").is_empty());
+    let begun = "locks/wsl.lock, which was not there, beginning with nothing:\n";
+    images.run(&["lock", "update", "wsl", "words"]).exits(0).says(begun);
+
+    let flake = fs::read_to_string(images.path("system/flake.nix")).unwrap();
+    let dir = images.rig.project.dir.path().display();
+    let more = format!("{{ inputs.more.url = \"path:{dir}/words\";");
+    let more = flake.replacen('{', &more, 1).replace("alias }:", "alias, more }:");
+    images.write("system/flake.nix", &more);
+    images.words("second");
+    let added = images.run(&["lock", "update", "wsl", "more", "--format", "json"]).exits(0).json();
+    let [change] = &added["changes"].as_array().unwrap()[..] else { panic!("{added}") };
+    assert_eq!((&change["change"], &change["input"]), (&"added".into(), &"more".into()));
+    // And one that the flake does not have any more.
+    images.write("system/flake.nix", &flake);
+    let gone = images.run(&["lock", "update", "wsl", "more"]).exits(0);
+    gone.says("  more  removed: ");
+}
+
+#[test]
+fn what_is_new_is_added_by_its_name_with_the_oldest_nix() {
+    what_is_new_is_added_by_its_name(oldest());
+}
+
+#[test]
+fn what_is_new_is_added_by_its_name_with_the_newest_nix() {
+    what_is_new_is_added_by_its_name(newest());
+}
+
+/// In a Git repository Nix sees what is in the index. What an image begins with is the file that is
+/// there.
+fn the_lock_that_is_there_is_the_beginning(nix: PathBuf) {
+    let images = Images::new(nix);
+    for args in [&["init", "--quiet"][..], &["add", "flake.nix"]] {
+        let mut git = Command::new(which("git", "git"));
+        Ran::of(git.args(args).current_dir(images.path("system"))).exits(0);
+    }
+    images.words("second");
+    let begun = "locks/wsl.lock, which was not there, beginning with system/flake.lock:\n";
+    let moved = images.run(&["lock", "update", "wsl", "fixture"]).exits(0).says(begun);
+    assert!(!moved.out.contains("words"), "{}", moved.out);
+    let moved = images.run(&["lock", "update", "wsl", "words"]).exits(0);
+    assert!(moved.out.contains("  words  "), "{}", moved.out);
+}
+
+#[test]
+fn the_lock_that_is_there_is_the_beginning_for_the_oldest_nix() {
+    the_lock_that_is_there_is_the_beginning(oldest());
+}
+
+#[test]
+fn the_lock_that_is_there_is_the_beginning_for_the_newest_nix() {
+    the_lock_that_is_there_is_the_beginning(newest());
+}
+
 #[test]
 fn the_lock_of_an_image_is_for_its_own_flake() {
     let images = Images::new(newest());
@@ -238,18 +343,18 @@ fn quick_nix(project: &Project) {
     fs::create_dir(project.path("system")).unwrap();
     fs::write(project.path("system/flake.nix"), "").unwrap();
     project.define(&definition("lock = \"locks/wsl.lock\""));
-    let lock = |hash: &str| {
+    let lock = |hash: &str, length: usize| {
         let locked = serde_json::json!({ "type": "path", "path": "/srv", "narHash": hash });
         let nodes = serde_json::json!({
             "root": { "inputs": { "words": "words" } },
             "words": { "locked": locked },
-            // A block of a disk is shorter than this.
-            "unused": { "locked": { "type": "x".repeat(2000) } },
+            "unused": { "locked": { "type": "x".repeat(length) } },
         });
         serde_json::json!({ "nodes": nodes, "root": "root", "version": 7 }).to_string()
     };
-    fs::write(project.path("locks/wsl.lock"), lock("sha256-old")).unwrap();
-    fs::write(new, lock("sha256-new")).unwrap();
+    fs::write(project.path("locks/wsl.lock"), lock("sha256-old", 0)).unwrap();
+    // A block of a disk is shorter than the new one.
+    fs::write(new, lock("sha256-new", 2000)).unwrap();
 }
 
 /// The lock file is the old one, and nothing lies beside it.

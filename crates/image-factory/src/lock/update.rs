@@ -11,7 +11,7 @@ use image_nix::{
     lock::{Change, Input, Pin, diff},
 };
 
-use super::{ImageLock, ImageLockError, flake, of_flake, own, own_path};
+use super::{ImageLockError, flake, of_flake, own, own_path};
 use crate::{
     definition::{Definition, nearest},
     event::{Event, Events},
@@ -24,9 +24,11 @@ use crate::{
 pub struct Updated {
     /// The file, as the definition names it.
     pub file: String,
-    /// What it began with: itself, or the lock of the flake where it was not there yet.
-    pub start: String,
-    /// False if it is as it was.
+    /// What it began with: itself, or the lock of the flake where it was not there yet. `None`:
+    /// nothing, since the flake has none either.
+    pub start: Option<String>,
+    /// False if it is as it was. Nix may write it anew, and no revision moves: it also says which
+    /// branch an input is of.
     pub written: bool,
     /// What moved.
     pub changes: Vec<Change>,
@@ -54,11 +56,22 @@ pub fn update(
     };
     let exists = own.is_some();
     let start = own.map_or_else(|| of_flake(definition, options), Ok)?;
-    check_inputs(image, inputs, &start)?;
+    // What is no name of anything is not for Nix to say.
+    if let Some(odd) = inputs.iter().find(|name| !is_path(name)) {
+        return Err(unknown(image, odd, &start.lock.inputs()));
+    }
+    // Nix begins with what was read here, also where that is nothing. Left to itself, it would take
+    // the lock file of the flake from the index of Git, which may have none, or another one.
+    let reference = work.path().join("start.lock");
+    let written = fs::write(&reference, start.lock.json().to_string());
+    written.map_err(|cause| ImageLockError::Write { path: reference.clone(), cause })?;
+    let folder = work.path().join("update");
+    let made = fs::create_dir(&folder);
+    made.map_err(|cause| ImageLockError::Write { path: folder.clone(), cause })?;
     let request = UpdateRequest {
-        flake: flake(definition).locked_by(exists.then(|| path.clone())),
+        flake: flake(definition).locked_by(Some(reference)),
         inputs: inputs.to_vec(),
-        work: work.path().to_owned(),
+        work: folder,
         options: options.clone(),
     };
     let text = nix.update_lock(&request, &mut |event| events(Event::Nix(event)))?;
@@ -66,12 +79,14 @@ pub fn update(
         let flake = request.flake.to_string();
         ImageLockError::Answer { flake, cause }
     })?;
+    check_inputs(image, inputs, &start.lock, &new)?;
     let changes = diff(&start.lock, &new);
-    let written = !exists || !changes.is_empty();
+    let written = !exists || start.lock != new;
     if written {
         write(&path, &text).map_err(|cause| ImageLockError::Write { path, cause })?;
     }
-    Ok(Updated { file, start: start.file, written, changes })
+    let begun = exists || !start.lock.inputs().is_empty();
+    Ok(Updated { file, start: begun.then_some(start.file), written, changes })
 }
 
 /// A folder for the work, which another run on the same image cannot have.
@@ -88,9 +103,15 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     publish::publish(path, |file| file.write_all(text.as_bytes()))
 }
 
-/// Nix only warns of an input that is not there, and writes the file as it was.
-fn check_inputs(image: &str, names: &[String], start: &ImageLock) -> Result<(), ImageLockError> {
-    let inputs = start.lock.inputs();
+/// Nix only warns of an input that is not there, and writes the file as it was. Only what it wrote
+/// says what the flake has: an input may be new, and one that is gone was there before.
+fn check_inputs(
+    image: &str,
+    names: &[String],
+    old: &LockFile,
+    new: &LockFile,
+) -> Result<(), ImageLockError> {
+    let (inputs, before) = (new.inputs(), old.inputs());
     for name in names {
         match inputs.iter().find(|input| input.path == *name) {
             Some(Input { pin: Pin::Locked(_), .. }) => {}
@@ -98,14 +119,25 @@ fn check_inputs(image: &str, names: &[String], start: &ImageLock) -> Result<(), 
                 let (input, target) = (name.clone(), target.clone());
                 return Err(ImageLockError::Follows { input, target });
             }
-            None => {
-                let movable = inputs.iter().filter(|input| matches!(input.pin, Pin::Locked(_)));
-                let known: Vec<_> = movable.map(|input| input.path.clone()).collect();
-                let nearest = nearest(name, known.iter().map(String::as_str));
-                let (image, input) = (image.to_owned(), name.clone());
-                return Err(ImageLockError::UnknownInput { image, input, nearest, known });
-            }
+            None if before.iter().any(|input| input.path == *name) => {}
+            None => return Err(unknown(image, name, &inputs)),
         }
     }
     Ok(())
+}
+
+/// True for what may be the path of an input: names as Nix takes them, with `/` between.
+fn is_path(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-'".contains(c);
+    name.split('/').all(|name| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(plain)
+    })
+}
+
+fn unknown(image: &str, input: &str, inputs: &[Input]) -> ImageLockError {
+    let movable = inputs.iter().filter(|input| matches!(input.pin, Pin::Locked(_)));
+    let known: Vec<_> = movable.map(|input| input.path.clone()).collect();
+    let nearest = nearest(input, known.iter().map(String::as_str));
+    let (image, input) = (image.to_owned(), input.to_owned());
+    ImageLockError::UnknownInput { image, input, nearest, known }
 }
