@@ -7,7 +7,7 @@ use std::{num::NonZero, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use flake::{FlakeCheckArgs, FlakeCommand};
+pub(crate) use flake::{FlakeCheckArgs, FlakeCommand, InputArgs};
 
 /// Build, verify and publish NixOS images.
 ///
@@ -369,6 +369,9 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) work: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) inputs: InputArgs,
+
     /// Do our part of one comparison on the input in --work, once: what is timed runs as a
     /// process of its own.
     #[arg(long, hide = true, requires = "work")]
@@ -386,6 +389,9 @@ pub(crate) enum BenchWhat {
     Fsck,
     /// Verifying an ISO with xorriso -check_media, unsquashfs into memory and sha256sum.
     Iso,
+    /// Evaluating an image out of the files in nix/ with the same in one file; with stand-ins for
+    /// the inputs, unless checkouts are named.
+    Eval,
 }
 
 #[derive(Args, Debug)]

@@ -28,6 +28,11 @@ use tempfile::TempDir;
 
 pub use image_nix::source::folder;
 
+use crate::driver::preflight::Missing;
+
+/// The input that is nixpkgs.
+const NIXPKGS: &str = "nixpkgs";
+
 /// What is to be checked.
 #[derive(Clone, Debug)]
 pub struct FlakeCheck {
@@ -123,6 +128,8 @@ pub struct Refused {
 pub struct Checked {
     /// What the rows were made with.
     pub header: Header,
+    /// Where the source of the flake is in the store of this machine.
+    pub source: PathBuf,
     /// What evaluates.
     pub rows: Vec<Row>,
     /// What does not: the first such attribute, or all of them.
@@ -219,6 +226,16 @@ struct Answer {
     rows: Vec<Item>,
 }
 
+/// What this machine lacks for it; for `doctor`.
+pub fn missing(nix: Option<&Nix>) -> Option<Missing> {
+    let why = match nix {
+        None => "Nix evaluates the flake".to_owned(),
+        Some(nix) if nix.version().evaluates_nixpkgs() => return None,
+        Some(nix) => FlakeCheckError::TooOld { nix: nix.to_string() }.to_string(),
+    };
+    Some(Missing { what: "a Nix that evaluates nixpkgs".to_owned(), why, mend: None })
+}
+
 /// Checks a flake.
 pub fn check(
     request: &FlakeCheck,
@@ -239,11 +256,12 @@ pub fn check(
         stand_ins: about.stand_ins.clone(),
         only: request.only.clone(),
     };
+    let source = physical(&asked.checked, &request.options);
     let (items, refused) = asked.items(&about, &request.only)?;
     let names: Vec<_> = items.iter().map(|item| around::attribute(&item.path)).collect();
     on_event(Event::Begun(&header, &names));
     if let Some(refused) = refused {
-        return Ok(Checked { header, rows: Vec::new(), refused: vec![refused] });
+        return Ok(Checked { header, source, rows: Vec::new(), refused: vec![refused] });
     }
     let queue = Queue::new(items);
     thread::scope(|scope| {
@@ -255,7 +273,7 @@ pub fn check(
     let state = queue.state.into_inner().expect("no holder of this lock panics");
     match state.failed {
         Some(error) => Err(error),
-        None => Ok(Checked { header, rows: state.rows, refused: state.refused }),
+        None => Ok(Checked { header, source, rows: state.rows, refused: state.refused }),
     }
 }
 
@@ -283,24 +301,34 @@ impl<'a> Asked<'a> {
         for (name, folder) in &request.overrides {
             overrides.insert(name.clone(), nix.source(folder, options)?);
         }
-        let mut used = overrides.clone();
         let overlay = request.overlay.as_ref().map(|path| read(path)).transpose()?;
-        if let Some(text) = &overlay {
-            let base = overrides.get("nixpkgs").ok_or_else(|| FlakeCheckError::NoInput {
-                input: "nixpkgs that an overlay could be put on".to_owned(),
-                known: overrides.keys().cloned().collect(),
-            })?;
-            let dir = work.path().join("nixpkgs");
-            with_overlay(&dir, base, text, options)?;
-            let source = put(nix, &dir, options)?;
-            // What reads the revision reads that of nixpkgs.
-            let (revision, last_modified) = (base.revision.clone(), base.last_modified);
-            used.insert("nixpkgs".to_owned(), Source { revision, last_modified, ..source });
+        if overlay.is_some() && !overrides.contains_key(NIXPKGS) {
+            let input = format!("{NIXPKGS} that an overlay could be put on");
+            return Err(FlakeCheckError::NoInput { input, known: overrides.into_keys().collect() });
         }
-        let (checked, _) = nix.source_and_locks(&request.flake.to_string(), &used, options)?;
+        let (checked, locks) =
+            nix.source_and_locks(&request.flake.to_string(), &overrides, options)?;
+
+        // What is large is not copied again for each attribute.
+        let mut used = overrides.clone();
+        let mut linked = Vec::new();
+        for (name, base) in &overrides {
+            let files = match name == NIXPKGS {
+                true => around::nixpkgs(base, overlay.as_deref()),
+                false if around::is_folder(&locks, name) => Vec::new(),
+                false => continue,
+            };
+            let dir = work.path().join(format!("linked-{}", linked.len()));
+            link(&dir, base, &files, options)?;
+            // What reads the revision reads the one of what is linked to.
+            let (revision, last_modified) = (base.revision.clone(), base.last_modified);
+            let source = Source { revision, last_modified, ..put(nix, &dir, options)? };
+            used.insert(name.clone(), source);
+            linked.push(base);
+        }
 
         let dir = work.path().join("around");
-        write(&dir.join("flake.nix"), &around::flake(&checked))?;
+        write(&dir.join("flake.nix"), &around::flake(&checked, &linked))?;
         write(&dir.join("questions.nix"), around::QUESTIONS)?;
         let reference = format!("path:{}", dir.display());
         let (_, locks) = nix.source_and_locks(&reference, &around::from_around(&used), options)?;
@@ -491,29 +519,33 @@ fn put(nix: &Nix, dir: &Path, options: &Options) -> Result<Source, NixError> {
     nix.source(&folder(&format!("path:{}", dir.display()), dir, |_| false), options)
 }
 
-/// Makes a folder that is nixpkgs with an overlay: of links to what it has, and few files.
-fn with_overlay(
+/// Where the files of a source are on this machine.
+fn physical(source: &Source, options: &Options) -> PathBuf {
+    let place = Place::of_store(options.effective_store().as_deref());
+    place.physical(&source.store_path).unwrap_or_else(|| (&source.store_path).into())
+}
+
+/// Makes a folder of `files`, and of links to whatever else `base` has.
+fn link(
     dir: &Path,
     base: &Source,
-    overlay: &str,
+    files: &[(&str, String)],
     options: &Options,
 ) -> Result<(), FlakeCheckError> {
-    let place = Place::of_store(options.effective_store().as_deref());
-    let physical = place.physical(&base.store_path).unwrap_or_else(|| (&base.store_path).into());
-    let files = around::nixpkgs(base);
+    let physical = physical(base, options);
     fs::create_dir_all(dir).map_err(at(dir))?;
     for entry in fs::read_dir(&physical).map_err(at(&physical))? {
         let name = entry.map_err(at(&physical))?.file_name();
-        if name != "flake.lock" && !files.iter().any(|(file, _)| name == *file) {
+        if !files.iter().any(|(file, _)| name == *file) {
             let link = dir.join(&name);
             std::os::unix::fs::symlink(Path::new(&base.store_path).join(&name), &link)
                 .map_err(at(&link))?;
         }
     }
-    for (name, text) in &files {
+    for (name, text) in files {
         write(&dir.join(name), text)?;
     }
-    write(&dir.join("overlay.nix"), overlay)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -27,37 +27,8 @@ pub(crate) struct FlakeCheckArgs {
     #[arg(long, value_name = "REF")]
     pub(crate) flake: Option<String>,
 
-    /// A checkout of nixpkgs. A folder that is a Git repository is taken as Git has it, any other as
-    /// it is.
-    #[arg(long, value_name = "PATH", help_heading = "Inputs")]
-    pub(crate) nixpkgs: Option<String>,
-
-    /// A checkout of flake-parts.
-    #[arg(long, value_name = "PATH", help_heading = "Inputs")]
-    pub(crate) flake_parts: Option<String>,
-
-    /// A checkout of NixOS-WSL.
-    #[arg(long, value_name = "PATH", help_heading = "Inputs")]
-    pub(crate) nixos_wsl: Option<String>,
-
-    /// A checkout of Home Manager.
-    #[arg(long, value_name = "PATH", help_heading = "Inputs")]
-    pub(crate) home_manager: Option<String>,
-
-    /// A folder in the place of any input of the flake: disko, deploy-rs/utils, ….
-    #[arg(
-        long,
-        num_args = 2,
-        value_names = ["NAME", "PATH"],
-        action = clap::ArgAction::Append,
-        help_heading = "Inputs"
-    )]
-    pub(crate) override_input: Vec<String>,
-
-    /// A file with an overlay for nixpkgs, for this evaluation only: where the source of a package is
-    /// missing in the checkout. The header of the table shows it.
-    #[arg(long, value_name = "FILE", requires = "nixpkgs", help_heading = "Inputs")]
-    pub(crate) overlay: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inputs: InputArgs,
 
     /// Go on after an output that does not evaluate, and tell of all of them.
     #[arg(long)]
@@ -69,4 +40,40 @@ pub(crate) struct FlakeCheckArgs {
 
     #[command(flatten)]
     pub(crate) nix: NixArgs,
+}
+
+/// What is in the places of the inputs of a flake.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Inputs")]
+pub(crate) struct InputArgs {
+    /// A checkout of nixpkgs. A folder that is a Git repository is taken as Git has it, any other as
+    /// it is.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) nixpkgs: Option<String>,
+
+    /// A checkout of flake-parts.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) flake_parts: Option<String>,
+
+    /// A checkout of NixOS-WSL.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) nixos_wsl: Option<String>,
+
+    /// A checkout of Home Manager.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) home_manager: Option<String>,
+
+    /// A folder in the place of any input of the flake: disko, deploy-rs/utils, ….
+    #[arg(
+        long,
+        num_args = 2,
+        value_names = ["NAME", "PATH"],
+        action = clap::ArgAction::Append
+    )]
+    pub(crate) override_input: Vec<String>,
+
+    /// A file with an overlay for nixpkgs, for this evaluation only: where the source of a package is
+    /// missing in the checkout. The header of the table shows it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) overlay: Option<PathBuf>,
 }

@@ -3,8 +3,10 @@
 //! Everything that is timed is a whole process, ours too. Times on a shared machine say little;
 //! what counts is the ratio of two runs that follow each other, and of several ratios the median.
 
+mod eval;
 mod fsck;
 mod iso;
+mod single_file;
 
 use std::{
     fs::{self, File},
@@ -114,6 +116,7 @@ pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure
         return do_part(part, &work, args.image.as_deref());
     }
     match args.what {
+        Some(BenchWhat::Eval) => return eval::run(context, args, &work),
         Some(BenchWhat::Fsck) => return fsck::run(context, args, &work),
         Some(BenchWhat::Iso) => return iso::run(context, args, &work),
         None => {}

@@ -1,7 +1,8 @@
 //! `doctor [NAME…]`
 
 use image_factory::{
-    Definition, Options, PlanError, driver::preflight::Missing, lock::ImageLockError,
+    Definition, Options, PlanError, driver::preflight::Missing, flake_check, lock::ImageLockError,
+    nix::Nix,
 };
 use serde_json::json;
 
@@ -17,23 +18,37 @@ pub(super) fn run(context: Context, names: &[String]) -> Result<Verdict, Failure
         complete &= missing.is_empty();
         let state = if missing.is_empty() { "ready" } else { "not ready" };
         text += &format!("{} ({}): {state}\n", definition.name, definition.spec.build.driver);
-        for missing in &missing {
-            text += &format!("  missing: {}\n    {}\n", missing.what, missing.why);
-            if let Some(mend) = &missing.mend {
-                text += &format!("    $ {mend}\n");
-            }
-        }
+        text += &missing.iter().map(describe).collect::<String>();
         rows.push(json!({
             "image": definition.name,
             "driver": definition.spec.build.driver,
             "missing": missing.iter().map(json).collect::<Vec<_>>(),
         }));
     }
+    // No image needs it, so it does not count. A Nix that does not answer was told of above.
+    if names.is_empty()
+        && let Ok(nix) = Nix::discover()
+    {
+        let missing = flake_check::missing(nix.as_ref());
+        let state = if missing.is_none() { "ready" } else { "not ready" };
+        text += &format!("flake check: {state}\n");
+        text += &missing.iter().map(describe).collect::<String>();
+        let missing: Vec<_> = missing.iter().map(json).collect();
+        rows.push(json!({ "command": "flake check", "missing": missing }));
+    }
     match context.format {
         Format::Human => print(&text)?,
         Format::Json => print_json(&rows)?,
     };
     Ok(if complete { Verdict::Clean } else { Verdict::Failed })
+}
+
+fn describe(missing: &Missing) -> String {
+    let mut text = format!("  missing: {}\n    {}\n", missing.what, missing.why);
+    if let Some(mend) = &missing.mend {
+        text += &format!("    $ {mend}\n");
+    }
+    text
 }
 
 /// What a definition needs and this machine does not have.

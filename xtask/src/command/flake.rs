@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{Context, image::nix_options, print, print_json};
 use crate::{
     Verdict,
-    args::{FlakeCheckArgs, Format, ProgressStyle},
+    args::{FlakeCheckArgs, Format, InputArgs, ProgressStyle},
     failure::Failure,
     text::plural,
 };
@@ -64,36 +64,20 @@ pub(super) fn check(context: Context, args: FlakeCheckArgs) -> Result<Verdict, F
     Ok(if checked.refused.is_empty() { Verdict::Clean } else { Verdict::Defective })
 }
 
+/// The Nix of this machine.
+pub(super) fn nix() -> Result<Nix, Failure> {
+    let nix = Nix::discover().map_err(|e| Failure::host("Nix does not answer", e))?;
+    nix.ok_or_else(|| Failure::new(Verdict::Failed, "this needs Nix, which is not on this machine"))
+}
+
 fn request(args: FlakeCheckArgs) -> Result<FlakeCheck, Failure> {
     let here = env::current_dir().map_err(|e| Failure::host("no current folder", e))?;
-    let nix = Nix::discover().map_err(|e| Failure::host("Nix does not answer", e))?;
-    let nix = nix.ok_or_else(|| {
-        Failure::new(Verdict::Failed, "flake check needs Nix, which is not on this machine")
-    })?;
+    let nix = nix()?;
     let flake = match &args.flake {
         Some(typed) => FlakeRef::new(typed, &here),
         None => FlakeRef::new(FLAKE, &definition::find_root(&here)?),
     };
-    let named = [
-        ("nixpkgs", args.nixpkgs),
-        ("flake-parts", args.flake_parts),
-        ("nixos-wsl", args.nixos_wsl),
-        ("home-manager", args.home_manager),
-    ];
-    let named = named.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?)));
-    let others = args.override_input.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
-    let mut overrides = BTreeMap::new();
-    for (name, typed) in named.chain(others) {
-        let is_repository = |path: &Path| path.join(".git").exists();
-        let folder = flake_check::folder(&typed, &here, is_repository);
-        if overrides.insert(name.clone(), folder).is_some() {
-            return Err(Failure::usage(format!("two folders are named for the input {name}")));
-        }
-    }
-    let overlay = args.overlay.map(|path: PathBuf| here.join(path));
-    if let Some(path) = overlay.as_ref().filter(|path| !path.is_file()) {
-        return Err(Failure::usage(format!("{} is not a file", path.display())));
-    }
+    let (overrides, overlay) = inputs(args.inputs, &here)?;
     Ok(FlakeCheck {
         nix,
         options: nix_options(args.nix),
@@ -106,8 +90,36 @@ fn request(args: FlakeCheckArgs) -> Result<FlakeCheck, Failure> {
     })
 }
 
+/// The folders that are named for inputs, and the file of the overlay.
+pub(super) fn inputs(
+    args: InputArgs,
+    here: &Path,
+) -> Result<(BTreeMap<String, FlakeRef>, Option<PathBuf>), Failure> {
+    let named = [
+        ("nixpkgs", args.nixpkgs),
+        ("flake-parts", args.flake_parts),
+        ("nixos-wsl", args.nixos_wsl),
+        ("home-manager", args.home_manager),
+    ];
+    let named = named.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?)));
+    let others = args.override_input.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+    let mut overrides = BTreeMap::new();
+    for (name, typed) in named.chain(others) {
+        let is_repository = |path: &Path| path.join(".git").exists();
+        let folder = flake_check::folder(&typed, here, is_repository);
+        if overrides.insert(name.clone(), folder).is_some() {
+            return Err(Failure::usage(format!("two folders are named for the input {name}")));
+        }
+    }
+    let overlay = args.overlay.map(|path| here.join(path));
+    if let Some(path) = overlay.as_ref().filter(|path| !path.is_file()) {
+        return Err(Failure::usage(format!("{} is not a file", path.display())));
+    }
+    Ok((overrides, overlay))
+}
+
 /// What is said where not everything is real.
-fn stand_in(header: &Header) -> Option<String> {
+pub(super) fn stand_in(header: &Header) -> Option<String> {
     let names = header.stand_ins.join(", ");
     (!names.is_empty()).then(|| format!("stand-in: this is no evaluation of NixOS ({names})"))
 }

@@ -91,6 +91,27 @@ fn bench_compares_checkers_of_file_systems() {
     }
 }
 
+/// With stand-ins, so the numbers say little: that both are the same image, and that nothing is copied
+/// which does not belong there.
+#[test]
+fn bench_compares_the_layout_of_the_flake_with_a_single_file() {
+    let check = crate::flake::Check::new("2.34");
+    for format in ["human", "json"] {
+        let mut command = check.rig.command();
+        command.env("IMAGE_FACTORY_NIX", &check.nix);
+        let args = ["bench", "eval", "--runs", "1", "--format", format];
+        let ran = Ran::of(command.args(args)).exits(0).says(crate::flake::STAND_IN);
+        if format == "human" {
+            ran.says("neither target/ nor dist/ nor what is fetched for tests");
+        } else {
+            let row = ran.json();
+            assert!(row["derivation"].as_str().unwrap().ends_with(".drv"), "{row}");
+            assert!(row["copiedFiles"][0].as_u64() > Some(500), "{row}");
+            assert_eq!(row["copiedFiles"][1], 2, "{row}");
+        }
+    }
+}
+
 #[test]
 fn verify_and_inspect_read_what_image_made() {
     let project = Project::new();

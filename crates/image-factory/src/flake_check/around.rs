@@ -12,31 +12,45 @@ pub(super) const CHECKED: &str = "checked";
 /// The expression that is asked.
 pub(super) const QUESTIONS: &str = include_str!("questions.nix");
 
-/// nixpkgs with an overlay.
+/// nixpkgs, without being copied.
 pub(super) const NIXPKGS: &str = include_str!("nixpkgs.nix");
 
-/// The `flake.nix` around a flake.
-pub(super) fn flake(checked: &Source) -> String {
+/// The `flake.nix` around a flake. `linked` are sources that links in its inputs lead to.
+pub(super) fn flake(checked: &Source, linked: &[&Source]) -> String {
+    let linked: String = linked.iter().map(|source| format!(" ({})", expression(source))).collect();
     format!(
-        "{{\n  inputs.{CHECKED}.url = \"{checked}\";\n  \
-         outputs = inputs: {{ questions = import ./questions.nix inputs.{CHECKED}; }};\n}}\n"
+        "{{\n  inputs.{CHECKED}.url = \"{checked}\";\n  outputs =\n    inputs:\n    \
+         # Links may lead to what has been evaluated.\n    \
+         builtins.seq (toString [{linked} ]) {{\n      \
+         questions = import ./questions.nix inputs.{CHECKED};\n    }};\n}}\n"
     )
 }
 
-/// The files that stand in the place of nixpkgs' own where it gets an overlay: names and contents.
-/// The overlay itself is `overlay.nix`.
-pub(super) fn nixpkgs(base: &Source) -> [(&'static str, String); 3] {
-    let flake = format!(
-        "{{\n  inputs.base.url = \"{base}\";\n  outputs =\n    {{ base, ... }}:\n    \
-         builtins.seq base.outPath (\n      import ./with-overlay.nix {{\n        inherit base;\n        \
-         overlay = import ./overlay.nix;\n      }}\n    );\n}}\n"
-    );
-    let default = format!(
-        "args:\nimport {} (args // {{ overlays = (args.overlays or [ ]) ++ [ (import ./overlay.nix) \
-         ]; }})\n",
-        base.store_path
-    );
-    [("flake.nix", flake), ("default.nix", default), ("with-overlay.nix", NIXPKGS.to_owned())]
+/// A source in the Nix language. Pure evaluation may read it from then on, and copies nothing.
+fn expression(source: &Source) -> String {
+    let Source { store_path, nar_hash, .. } = source;
+    format!(
+        "builtins.path {{ name = \"source\"; path = {store_path}; sha256 = {}; }}",
+        string(nar_hash)
+    )
+}
+
+/// The files that stand in the place of nixpkgs' own: names and contents.
+pub(super) fn nixpkgs(base: &Source, overlay: Option<&str>) -> Vec<(&'static str, String)> {
+    let base = expression(base);
+    let flake = "{\n  outputs =\n    { self }:\n    import ./around-nixpkgs.nix {\n      \
+                 inherit self;\n      base = import ./base.nix;\n      \
+                 overlay = import ./overlay.nix;\n    };\n}\n";
+    let default = "args:\nlet\n  overlay = import ./overlay.nix;\n  \
+                   more = if overlay == null then [ ] else [ overlay ];\nin\n\
+                   import (import ./base.nix) (args // { overlays = args.overlays or [ ] ++ more; })\n";
+    vec![
+        ("flake.nix", flake.to_owned()),
+        ("default.nix", default.to_owned()),
+        ("around-nixpkgs.nix", NIXPKGS.to_owned()),
+        ("base.nix", base + "\n"),
+        ("overlay.nix", overlay.unwrap_or("null\n").to_owned()),
+    ]
 }
 
 /// An input of which no checkout is given.
@@ -74,6 +88,14 @@ pub(super) fn needed<'a>(message: &str, absent: &'a [Absent], place: &str) -> Op
         path || message.contains(&absent.message())
     };
     absent.iter().find(meant).map(|absent| absent.input.as_str())
+}
+
+/// Whether an input of the flake with this lock file is a folder, and not a flake.
+pub(super) fn is_folder(locks: &Value, input: &str) -> bool {
+    let root = locks["root"].as_str().unwrap_or("root");
+    let node =
+        input.split('/').try_fold(root, |node, name| locks["nodes"][node]["inputs"][name].as_str());
+    node.is_some_and(|node| locks["nodes"][node]["flake"] == false)
 }
 
 /// The nodes of a lock file, by the names that lead to them from the flake that is checked.
@@ -232,6 +254,14 @@ mod tests {
         assert_eq!(locks["nodes"]["utils"]["locked"]["dir"], "1-deploy-rs-utils");
         assert_eq!(locks["nodes"]["utils"]["flake"], false);
         assert_eq!(locks["nodes"]["nixpkgs"], lock()["nodes"]["nixpkgs"]);
+    }
+
+    #[test]
+    fn folders_are_told_from_flakes() {
+        assert!(is_folder(&lock(), "checked/deploy-rs/utils"));
+        for flake in ["checked/deploy-rs", "checked/deploy-rs/nixpkgs", "absent"] {
+            assert!(!is_folder(&lock(), flake), "{flake}");
+        }
     }
 
     #[test]

@@ -1,20 +1,28 @@
-# nixpkgs with an overlay, and everything else as it is: for checkouts in which the source of a
-# package is missing.
+# nixpkgs as it lies in the store, with an overlay or, where that is null, without.
 #
-# The folder of this file has links to all of nixpkgs but for the files that are made here.
-{ base, overlay }:
+# The folder of this file has links to all of nixpkgs but for the files that are made here. It is the
+# input in the place of nixpkgs: Nix up to 2.34 copies an input of the kind `path` into the store again
+# for each evaluation, even if it is there, and nixpkgs has forty thousand files.
 {
-  isStandIn = base.isStandIn or false;
+  self,
+  base,
+  overlay,
+}:
+let
+  original = (import (base + "/flake.nix")).outputs {
+    self = original // self.sourceInfo // { outPath = base; };
+  };
 
-  legacyPackages = builtins.mapAttrs (_: packages: packages.extend overlay) base.legacyPackages;
+  changed = {
+    legacyPackages = builtins.mapAttrs (_: packages: packages.extend overlay) original.legacyPackages;
 
-  lib = base.lib.extend (
-    _: lib: {
-      nixosSystem =
-        args:
-        lib.nixosSystem (args // { modules = args.modules ++ [ { nixpkgs.overlays = [ overlay ]; } ]; });
-    }
-  );
-
-  inherit (base) nixosModules;
-}
+    lib = original.lib.extend (
+      _: lib: {
+        nixosSystem =
+          args:
+          lib.nixosSystem (args // { modules = args.modules ++ [ { nixpkgs.overlays = [ overlay ]; } ]; });
+      }
+    );
+  };
+in
+if overlay == null then original else original // changed

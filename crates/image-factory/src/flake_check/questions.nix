@@ -5,14 +5,11 @@
 checked:
 let
   inherit (builtins)
-    all
     attrNames
     concatMap
-    elemAt
     filter
     foldl'
     getContext
-    hasAttr
     head
     isAttrs
     isFunction
@@ -71,6 +68,9 @@ let
     templates = each "template";
   };
 
+  # Hydra and nix-env are told by this name where to look.
+  isJob = row: builtins.elemAt row.path (length row.path - 1) != "recurseForDerivations";
+
   isDerivation = value: isAttrs value && value.type or null == "derivation";
 
   is = what: { inherit what; };
@@ -84,7 +84,7 @@ let
         system = value.system or null;
       }
     else
-      throw "is ${typeOf value}, and not a derivation";
+      throw "is of type ${typeOf value}, and not a derivation";
 
   # What a row is, by its kind: functions of its value and its path.
   answers = {
@@ -114,7 +114,7 @@ let
       if isFunction module || isAttrs module then
         is "module"
       else
-        throw "is ${typeOf module}, and not a module";
+        throw "is of type ${typeOf module}, and not a module";
 
     overlay =
       overlay:
@@ -150,7 +150,7 @@ in
     ) (attrNames checked.inputs);
     nixpkgs =
       let
-        tried = tryEval checked.inputs.nixpkgs.lib.version;
+        tried = tryEval (checked.inputs.nixpkgs.lib.version or null);
       in
       if tried.success then tried.value else null;
   };
@@ -168,7 +168,7 @@ in
     else if isDerivation value then
       derivation value
     else if isAttrs value then
-      is "jobs" // { rows = each "jobs" path; }
+      is "jobs" // { rows = filter isJob (each "jobs" path); }
     else
-      throw "is ${typeOf value}, and not a derivation";
+      throw "is of type ${typeOf value}, and not a derivation";
 }
