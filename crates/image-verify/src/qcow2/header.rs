@@ -1,15 +1,13 @@
 //! The header, and the extensions that follow it.
 
 use image_formats::{
-    bytes::ReadError,
+    bytes::{ReadError, Region},
     qcow2::{
         ClusterSize, CompressionType, Extension, ExtensionType, Extensions, RefcountOrder,
-        raw::{
-            AdditionalFields, BitmapsExtension, EncryptionPointer, ExtensionHeader, Header,
-            HeaderV3,
-        },
+        raw::{AdditionalFields, BitmapsExtension, EncryptionPointer, Header, HeaderV3},
     },
 };
+use image_model::Location;
 use zerocopy::{FromBytes as _, FromZeros as _};
 
 use super::{
@@ -188,25 +186,25 @@ impl Judge<'_> {
         let agrees = compression.is_some() && told == (number != 0);
         out.expect(&COMPRESSION_TYPE, agrees, || {
             let feature = if told { "says that it is not deflate" } else { "says nothing" };
-            (raw_byte(self.file, 104), format!("{number}, and the feature {feature}"))
+            (field(self.file, 104), format!("{number}, and the feature {feature}"))
         });
         disk.compression = compression.filter(|_| agrees);
         let order = v3.refcount_order.get();
         let refcount_order = RefcountOrder::new(order);
         out.expect(&REFCOUNT_ORDER, refcount_order.is_some(), || {
-            (raw_byte(self.file, 96), format!("2^{order} bits, not 2^6 at most"))
+            (field(self.file, 96), format!("2^{order} bits, not 2^6 at most"))
         });
         disk.bitmaps = autoclear & HeaderV3::BITMAPS != 0;
         let unknown = autoclear & !(HeaderV3::BITMAPS | HeaderV3::RAW_EXTERNAL_DATA);
         if unknown != 0 {
             let message = format!("{unknown:#x}, of which nothing is known");
-            out.expect(&AUTOCLEAR, false, || (raw_byte(self.file, 88), message));
+            out.expect(&AUTOCLEAR, false, || (field(self.file, 88), message));
         }
         disk.extended = has(HeaderV3::EXTENDED_L2);
         let bits = disk.cluster.bits();
         let fits = !disk.extended || bits >= 14;
         out.expect(&CLUSTER_BITS, fits, || {
-            (raw_byte(self.file, 20), format!("2^{bits} bytes, and with subclusters 2^14 at least"))
+            (field(self.file, 20), format!("2^{bits} bytes, and with subclusters 2^14 at least"))
         });
         let Some(order) = refcount_order else { return false };
         disk.refcount_order = order;
@@ -272,7 +270,7 @@ impl Judge<'_> {
         self.out.held(&EXTENSIONS, true);
         let holds = !disk.bitmaps || bitmaps.is_some();
         self.out.expect(&AUTOCLEAR, holds, || {
-            (raw_byte(self.file, 88), "bitmaps are up to date, and there are none".to_owned())
+            (field(self.file, 88), "bitmaps are up to date, and there are none".to_owned())
         });
         if let Some(extension) = bitmaps.filter(|_| disk.bitmaps) {
             self.bitmaps(disk, &extension, claims)?;
@@ -288,7 +286,8 @@ impl Judge<'_> {
     }
 }
 
-fn raw_byte(file: &image_formats::bytes::Region, at: u64) -> image_model::Location {
+/// The place of a field of the header.
+fn field(file: &Region, at: u64) -> Location {
     crate::container::raw_at("qcow2 header", file.absolute(at).0, 8)
 }
 
@@ -304,5 +303,3 @@ fn word(kind: ExtensionType) -> &'static str {
         ExtensionType::Other(_) => "an unknown extension",
     }
 }
-
-const _: () = assert!(ExtensionHeader::SIZE == 8);

@@ -58,7 +58,7 @@ impl Judge<'_> {
                     let place = table.at + 8 * number;
                     self.copied(claims, "qcow2 L1 table entry", place, entry.is_copied(), cluster);
                 }
-                // A snapshot never leads to another table for the same part of the same disk.
+                // What it tells counts for all that lead to it, and the disk comes first.
                 if claims.has(cluster, Flag::Read) {
                     continue;
                 }

@@ -96,26 +96,23 @@ impl Judge<'_> {
         for index in 0..number {
             at = at.next_multiple_of(8);
             let here = self.at("qcow2 snapshot table entry", at, SnapshotEntry::SIZE as u64);
-            let snapshot = self.snapshot(at)?;
-            let trouble = match &snapshot {
+            let snapshot = match self.snapshot(at)? {
                 Ok(snapshot) if at + snapshot.len > start + MAX_SNAPSHOT_TABLE => {
-                    "the table is longer than 64 MiB"
+                    Err("the table is longer than 64 MiB")
                 }
-                Ok(_) => "",
-                Err(trouble) => trouble,
+                snapshot => snapshot,
             };
-            let Ok(snapshot) = snapshot else {
-                self.fault(&SNAPSHOTS, here, || format!("snapshot {index}: {trouble}"));
-                claims.incomplete = true;
-                break;
-            };
-            if !trouble.is_empty() {
-                claims.incomplete = true;
-                self.fault(&SNAPSHOTS, here, || format!("snapshot {index}: {trouble}"));
-                break;
+            match snapshot {
+                Ok(snapshot) => {
+                    at += snapshot.len;
+                    snapshots.push((here, snapshot));
+                }
+                Err(trouble) => {
+                    self.fault(&SNAPSHOTS, here, || format!("snapshot {index}: {trouble}"));
+                    claims.incomplete = true;
+                    break;
+                }
             }
-            at += snapshot.len;
-            snapshots.push((here, snapshot));
         }
         let len = at.min(disk.file_len) - start;
         if !self.claim_all(disk, claims, (start, len), Role::SnapshotTable) {
