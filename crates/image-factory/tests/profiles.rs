@@ -127,11 +127,22 @@ fn profiles_reach_the_image_by_every_route(project: &Project) {
         // In the order in which they were named.
         assert_eq!(content(&["security", "full"]), format!("security full {commit}"));
     }
-    // What is not committed is in the image, which has no commit then.
+    // What is not committed is in the image, and said where Nix says it.
     fs::write(project.rig.dir.path().join("repository/nix/file"), "new").unwrap();
     project.git(&["add", "."]);
-    let content = project.content("nixosConfigurations.variant", Route::Auto, &["kubernetes"]);
-    assert_eq!(content, "kubernetes none");
+    let content = |host: &str, profiles: &[&str]| {
+        project.content(&format!("nixosConfigurations.{host}"), Route::Auto, profiles)
+    };
+    let dirty = match project.rig.nix.version().release {
+        (2, 8) => "none".to_owned(),
+        _ => format!("{commit}-dirty"),
+    };
+    assert_eq!(content("variant", &[]), format!("essential {dirty}"));
+    assert_eq!(content("variant", &["kubernetes"]), format!("kubernetes {dirty}"));
+    // What the host sets itself is not changed.
+    assert_eq!(content("numbered", &["kubernetes"]), "kubernetes 1.0");
+    // One of an older module has no such option.
+    assert_eq!(content("older", &["kubernetes"]), "kubernetes none");
 }
 
 fn what_cannot_be_set_is_refused_before_the_build(project: &Project) {

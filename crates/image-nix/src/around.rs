@@ -8,7 +8,8 @@
 //!
 //! Two things do not come through. `nixConfig` counts only in the flake that is named on the command
 //! line; and of a Git tree with changes, `self` no longer has `dirtyRev`, as no lock file may name
-//! what has no revision.
+//! what has no revision. A configuration that is changed anyway is told it: its option
+//! `imageFactory.commit`, where it has that one, is what it is without the flake around.
 
 use serde_json::{Map, Value, json};
 
@@ -82,7 +83,8 @@ pub fn around(
     // What belongs to the content is the lock's; the rest says where it comes from.
     let mut original = locked.clone();
     original.retain(|name, _| !["lastModified", "narHash", "revCount"].contains(&name.as_str()));
-    let flake = flake(&original, extension);
+    let dirty = base.source.get("dirtyRev").and_then(Value::as_str);
+    let flake = flake(&original, extension, dirty);
     let lock = lock_around(lock.unwrap_or(&base.locks), locked, original)?;
     let lock = serde_json::to_string_pretty(&lock).expect("plain data has no keys but strings");
     Ok(Around { flake, lock: lock + "\n" })
@@ -159,14 +161,18 @@ fn free_key(nodes: &Map<String, Value>, name: &str) -> String {
     keys.find(|key| !nodes.contains_key(key)).expect("there are more numbers than nodes")
 }
 
-fn flake(original: &Map<String, Value>, extension: Option<&Extension>) -> String {
+fn flake(
+    original: &Map<String, Value>,
+    extension: Option<&Extension>,
+    dirty: Option<&str>,
+) -> String {
     let attrs: String = original
         .iter()
         .map(|(name, value)| format!("    {} = {};\n", quoted(name), literal(value)))
         .collect();
     let outputs = match extension {
         None => "inputs: inputs.base.outputs".to_owned(),
-        Some(extension) => extended(extension),
+        Some(extension) => extended(extension, dirty),
     };
     format!(
         "# Made by the image factory for one run: a flake around the one that is built.\n\
@@ -174,12 +180,28 @@ fn flake(original: &Map<String, Value>, extension: Option<&Extension>) -> String
     )
 }
 
-/// The outputs, one configuration changed. The option is set as `lib.mkForce` does it, whose form
-/// is fixed: what it is called with may come from another release of nixpkgs.
-fn extended(extension: &Extension) -> String {
+/// The outputs, one configuration changed. The options are set as `lib.mkForce` and
+/// `lib.mkOverride` do it, whose form is fixed: what they are called with may come from another
+/// release of nixpkgs.
+///
+/// The commit of a tree with changes comes before what the flake takes for it by default, which
+/// looks for it in `self`, and after what anybody sets.
+fn extended(extension: &Extension, dirty: Option<&str>) -> String {
     let host = quoted(&extension.host);
     let profiles: String =
         extension.profiles.iter().map(|name| format!("{} ", quoted(name))).collect();
+    let commit = dirty.map_or_else(String::new, |dirty| {
+        format!(
+            r#" // (if (hosts.{host}.options.imageFactory or {{ }}) ? commit then {{
+              commit = {{
+                _type = "override";
+                priority = 900;
+                content = {};
+              }};
+            }} else {{ }})"#,
+            quoted(dirty)
+        )
+    });
     format!(
         r#"inputs:
     let
@@ -189,11 +211,13 @@ fn extended(extension: &Extension) -> String {
         modules = [
           {{
             _file = "the flag --profile";
-            config.imageFactory.profiles = {{
-              _type = "override";
-              priority = 50;
-              content = [ {profiles}];
-            }};
+            config.imageFactory = {{
+              profiles = {{
+                _type = "override";
+                priority = 50;
+                content = [ {profiles}];
+              }};
+            }}{commit};
           }}
         ];
       }};

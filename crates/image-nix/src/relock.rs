@@ -16,7 +16,7 @@ use crate::{
     lock::{LockError, LockFile},
     log::Event,
     request::{self, FlakeRef, Options},
-    store::{FlakeMetadata, Place},
+    store::FlakeMetadata,
 };
 
 /// Largest file that is taken for a lock file. Those of hundreds of inputs have a few 100 KiB.
@@ -159,7 +159,7 @@ impl Nix {
         let args = request::metadata_whatever_is_locked(flake, options);
         let answer = self.json(&args, options, on_event)?;
         let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
-        let place = Place::of_store(options.effective_store().as_deref());
+        let place = options.evaluation_place();
         let Some(source) = text("/path").and_then(|path| place.physical(path)) else {
             return Err(self.unreadable(&args, answer.to_string()));
         };

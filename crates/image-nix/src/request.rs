@@ -7,7 +7,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::version::Version;
+use crate::{store::Place, version::Version};
 
 /// Every command starts with this: both features are still experimental, and off, in Nix's own
 /// releases.
@@ -168,6 +168,12 @@ impl Options {
             args.extend(["--store", store].map(OsString::from));
         }
         args
+    }
+
+    /// Where the files of the store are that [`evaluation_args`](Self::evaluation_args) evaluates in.
+    pub(crate) fn evaluation_place(&self) -> Place {
+        let store = self.store.clone().filter(|store| !is_remote(store));
+        Place::of_store(Self { store, ..Self::default() }.effective_store().as_deref())
     }
 
     /// The store that Nix will use, as far as we can say: `--store`, else what the environment

@@ -268,7 +268,7 @@ fn names_are_quoted(rig: &Rig) {
     // A host may have dots in its name.
     let dotted = flakes.around("path:./fixture", None, Some(&extension("a.\"${b}", &[])));
     let hosts = flakes.eval(&dotted, "nixosConfigurations", "builtins.attrNames");
-    assert_eq!(hosts.to_string(), r#"["a.\"${b}","module","plain","variant"]"#);
+    assert_eq!(hosts.to_string(), r#"["a.\"${b}","module","numbered","older","plain","variant"]"#);
 }
 
 /// `--store DIR`: store paths are as ever, and the files are elsewhere.

@@ -40,6 +40,7 @@ each_release! {
     a_lock_is_needed_by_nobody_else
     other_bytes_are_refused
     a_lock_that_lacks_an_input_is_refused
+    a_store_elsewhere_only_builds
 }
 
 /// A lock file that lacks an input of `nix/flake.nix`, or has another source for one, is refused by
@@ -288,4 +289,17 @@ fn a_lock_that_lacks_an_input_is_refused(project: &Project) {
     assert!(matches!(error, NixError::LockDoesNotFit { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("own.lock does not fit the flake") && text.contains("lock update"));
+}
+
+/// `--store ssh-ng://HOST`: the flake is evaluated here, so its files are here.
+fn a_store_elsewhere_only_builds(project: &Project) {
+    let lock = project.path("own.lock");
+    fs::write(&lock, project.moved(None, &[])).unwrap();
+    let here = project.in_force(&lock).unwrap().0;
+    let here = project.image(&here).unwrap();
+    let options = Options { store: Some("ssh-ng://nowhere".to_owned()), ..project.options.clone() };
+    let (nix, flake) = (&project.rig.nix, project.flake(Some(&lock)));
+    let metadata = nix.metadata(&flake, &options).unwrap();
+    let flake = nix.in_force(&flake, &metadata, &options, &project.work()).unwrap();
+    assert_eq!(project.image(&flake).unwrap(), here);
 }
