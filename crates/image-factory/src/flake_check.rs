@@ -7,13 +7,13 @@
 //! attribute is evaluated by a process of its own, purely, without a cache, and without building.
 
 mod around;
+mod queue;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fs, io,
     num::NonZero,
     path::{Path, PathBuf},
-    sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
 
@@ -28,6 +28,7 @@ use tempfile::TempDir;
 
 pub use image_nix::source::folder;
 
+use self::queue::{Queue, State};
 use crate::driver::preflight::Missing;
 
 /// The input that is nixpkgs.
@@ -270,11 +271,14 @@ pub fn check(
         }
     });
     interrupt::check()?;
-    let state = queue.state.into_inner().expect("no holder of this lock panics");
-    match state.failed {
-        Some(error) => Err(error),
-        None => Ok(Checked { header, source, rows: state.rows, refused: state.refused }),
+    let State { mut rows, mut refused, failed, .. } = queue.into_state();
+    if let Some(error) = failed {
+        return Err(error);
     }
+    // Those that were evaluated at the same time ended in any order.
+    rows.sort_by(|a, b| a.attribute.cmp(&b.attribute));
+    refused.sort_by(|a, b| a.attribute.cmp(&b.attribute));
+    Ok(Checked { header, source, rows, refused })
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> FlakeCheckError {
@@ -330,7 +334,7 @@ impl<'a> Asked<'a> {
         let dir = work.path().join("around");
         write(&dir.join("flake.nix"), &around::flake(&checked, &linked))?;
         write(&dir.join("questions.nix"), around::QUESTIONS)?;
-        let reference = format!("path:{}", dir.display());
+        let reference = as_it_is(&dir).to_string();
         let (_, locks) = nix.source_and_locks(&reference, &around::from_around(&used), options)?;
         let known = around::input_names(&locks);
         if let Some(input) = overrides.keys().find(|name| !known.contains(name)) {
@@ -452,7 +456,7 @@ impl<'a> Asked<'a> {
                 state.todo.clear();
             }
             drop(state);
-            queue.changed.notify_all();
+            queue.wake();
         }
     }
 }
@@ -465,47 +469,6 @@ fn overlap(a: &str, b: &str) -> bool {
     begins(a, b) || begins(b, a)
 }
 
-/// What is still to be evaluated, and what was.
-struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-struct State {
-    todo: VecDeque<Item>,
-    running: usize,
-    rows: Vec<Row>,
-    refused: Vec<Refused>,
-    failed: Option<FlakeCheckError>,
-}
-
-impl Queue {
-    fn new(items: Vec<Item>) -> Self {
-        let todo = items.into();
-        let state = State { todo, running: 0, rows: vec![], refused: vec![], failed: None };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of this lock panics")
-    }
-
-    /// The next item. Where there is none, one that is being evaluated may bring more.
-    fn next(&self) -> Option<Item> {
-        let mut state = self.lock();
-        loop {
-            if let Some(item) = state.todo.pop_front() {
-                state.running += 1;
-                return Some(item);
-            }
-            if state.running == 0 {
-                return None;
-            }
-            state = self.changed.wait(state).expect("no holder of this lock panics");
-        }
-    }
-}
-
 fn read(path: &Path) -> Result<String, FlakeCheckError> {
     fs::read_to_string(path).map_err(at(path))
 }
@@ -516,7 +479,11 @@ fn write(path: &Path, text: &str) -> Result<(), FlakeCheckError> {
 }
 
 fn put(nix: &Nix, dir: &Path, options: &Options) -> Result<Source, NixError> {
-    nix.source(&folder(&format!("path:{}", dir.display()), dir, |_| false), options)
+    nix.source(&as_it_is(dir), options)
+}
+
+fn as_it_is(dir: &Path) -> FlakeRef {
+    folder(".", dir, |_| false)
 }
 
 /// Where the files of a source are on this machine.

@@ -72,18 +72,18 @@ impl Source {
 /// it, any other as it is, also where it lies in somebody's repository. What is no path is left as
 /// it is.
 pub fn folder(typed: &str, base: &Path, is_repository: impl Fn(&Path) -> bool) -> FlakeRef {
-    let path = typed.split('?').next().unwrap_or_default();
     let is_url = typed.split_once(':').is_some_and(|(scheme, _)| {
         !scheme.is_empty()
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     });
-    match is_url {
-        true => FlakeRef::new(typed, base),
-        false if is_repository(&base.join(path)) => {
-            FlakeRef::new(&format!("git+file:{typed}"), base)
-        }
-        false => FlakeRef::new(&format!("path:{typed}"), base),
+    if is_url {
+        return FlakeRef::new(typed, base);
     }
+    let (path, query) = typed.split_at(typed.find('?').unwrap_or(typed.len()));
+    let path = base.join(path);
+    let scheme = if is_repository(&path) { "git+file" } else { "path" };
+    // Only what is relative gets encoded.
+    FlakeRef::new(&format!("{scheme}:.{query}"), &path)
 }
 
 /// Nothing is fetched over a network, not even the registry of flakes, and nothing is written beside
@@ -201,6 +201,7 @@ mod tests {
         assert_eq!(reference("github:o/r"), "github:o/r");
         assert_eq!(reference("path:./x"), "path:/home/me/x");
         assert_eq!(reference("a/b:c"), "path:/home/me/a/b:c");
+        assert_eq!(reference("/srv/my nixpkgs"), "path:/srv/my%20nixpkgs");
     }
 
     #[test]
