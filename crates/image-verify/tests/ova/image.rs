@@ -66,6 +66,7 @@ pub(crate) fn with_footer() -> Vec<u8> {
     let mut disk = vmdk().to_vec();
     let footer = disk[..512].to_vec();
     header(&mut disk).gd_offset.set(Header::GD_AT_END);
+    header(&mut disk).rgd_offset.set(Header::GD_AT_END);
     let mut marker = [0; 512];
     marker[0] = 1;
     marker[12] = Marker::FOOTER as u8;
