@@ -13,8 +13,9 @@ let
   inherit (pkgs) dockerTools;
   inherit (pkgs.stdenv) cc hostPlatform;
 
-  # `nixos-docker`, as the published file is called.
-  name = "nixos-${if cfg.image != null then cfg.image else config.networking.hostName}";
+  # `nixos-docker`, as the published file and the dev container call it, also where it is the image
+  # of somebody's own host.
+  name = "nixos-${if cfg.image != null then cfg.image else "docker"}";
 
   programs = pkgs.buildEnv {
     name = "${name}-programs";
@@ -122,6 +123,9 @@ let
       chmod 1775 nix/store
       chmod -R g+rwX nix/var
       find nix/var -type d -exec chmod g+s {} +
+      # Nix sets this mode itself otherwise, which only their owner may do. The same is why `nix store
+      # gc` is for root as soon as root has built something: the group does not own what root made.
+      chmod 755 nix/var/nix/profiles/per-user nix/var/nix/gcroots/per-user
     '';
     config = {
       Cmd = [ "/bin/bash" ];
@@ -131,7 +135,9 @@ let
         NIX_LD = "${place}/ld.so";
         NIX_LD_LIBRARY_PATH = place;
         NIX_SSL_CERT_FILE = "/etc/ssl/certs/ca-bundle.crt";
-        PATH = "/bin:/usr/bin";
+        # First what `nix profile install` put into the home. No variable of Docker's knows whose
+        # home it is; root's is closed to the user, who finds nothing there.
+        PATH = "/root/.nix-profile/bin:/home/vscode/.nix-profile/bin:/bin:/usr/bin";
         SSL_CERT_FILE = "/etc/ssl/certs/ca-bundle.crt";
       };
       Labels = {
