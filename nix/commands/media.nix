@@ -3,6 +3,9 @@
 let
   inherit (pkgs) lib;
   platform = pkgs.stdenv.hostPlatform;
+  # What x86 has in one file, code and variables, is two on Arm; the code alone starts as well.
+  firmware =
+    if platform.isAarch64 then "${pkgs.OVMF.fd}/FV/QEMU_EFI.fd" else pkgs.OVMF.mergedFirmware;
   machine = lib.optionalString platform.isAarch64 "-machine virt -cpu max";
 in
 lib.optionalAttrs platform.isLinux {
@@ -26,7 +29,7 @@ lib.optionalAttrs platform.isLinux {
       esac
       shift
       exec qemu-system-${platform.qemuArch} ${machine} -accel kvm -accel tcg -m 2048 \
-        -bios ${pkgs.OVMF.mergedFirmware} -nic user,model=virtio "''${image[@]}" "$@"
+        -bios ${firmware} -nic user,model=virtio "''${image[@]}" "$@"
     '';
   };
 
@@ -35,6 +38,10 @@ lib.optionalAttrs platform.isLinux {
     runtimeInputs = with pkgs; [
       bmaptool
       coreutils
+      # What bmaptool starts for images that are compressed.
+      gzip
+      xz
+      zstd
     ];
     text = ''
       if [[ $# -ne 2 || ! -b $2 ]]; then
