@@ -44,6 +44,10 @@ in
     };
   };
 
+  # The manual has the options of whoever evaluates the system, and colmena has some of its own:
+  # without it, all ways to deploy it build the same.
+  documentation.nixos.enable = false;
+
   # The release that it was installed with; it stays when nixpkgs moves on.
   system.stateVersion = "26.05";
 }
