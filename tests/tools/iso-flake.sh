@@ -21,9 +21,9 @@ done
 mkdir "$dir"
 cp "$tests"/fixtures/iso-flake/* "$tests/fixtures/store.sh" "$dir"
 mkdir "$dir/parts" "$dir/parts/aarch64" "$dir/parts/aarch64/kernel"
-cp -r "$target/x86-parts" "$dir/parts/x86_64"
+cp -rH "$target/x86-parts" "$dir/parts/x86_64"
 # No card is made of these.
-cp -r "$target"/arm64-parts/busybox "$target"/arm64-parts/grub "$target"/arm64-parts/modules \
+cp -rH "$target"/arm64-parts/busybox "$target"/arm64-parts/grub "$target"/arm64-parts/modules \
     "$dir/parts/aarch64"
 cp "$target"/arm64-parts/kernel/Image "$target"/arm64-parts/kernel/version \
     "$dir/parts/aarch64/kernel"

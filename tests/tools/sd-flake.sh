@@ -17,4 +17,4 @@ parts=$tests/../target/arm64-parts
 }
 mkdir "$dir"
 cp "$tests"/fixtures/sd-flake/* "$tests/fixtures/store.sh" "$dir"
-cp -r "$parts" "$dir/parts"
+cp -rH "$parts" "$dir/parts"
