@@ -14,9 +14,20 @@
       topic =
         file:
         import file {
-          inherit inputs pkgs system;
+          inherit
+            findFlake
+            inputs
+            pkgs
+            system
+            ;
           inherit (config.packages) image-factory;
         };
+      # Bash that sets `flake`, for what looks for one in the current folder: that of this repository
+      # is one below, and that of the template is not.
+      findFlake = ''
+        flake=$(git rev-parse --show-toplevel)
+        [[ ! -e $flake/nix/flake.nix ]] || flake+=/nix
+      '';
       app =
         name:
         {

@@ -1,14 +1,11 @@
 # Commands for machines that run: the first installation, and what comes after.
 {
+  findFlake,
   inputs,
   pkgs,
   system,
   ...
 }:
-let
-  # Both tools look for a flake in the current folder. That of this repository is one below.
-  flake = ''"$(git rev-parse --show-toplevel)/nix"'';
-in
 {
   colmena = {
     description = "Deploy the hosts of this flake with colmena: -- apply --on HOST";
@@ -18,7 +15,7 @@ in
       pkgs.git
     ];
     text = ''
-      flake=${flake}
+      ${findFlake}
       exec colmena --config "$flake/flake.nix" "$@"
     '';
   };
@@ -34,7 +31,7 @@ in
         echo 'usage: deploy HOST [OPTION…]' >&2
         exit 2
       fi
-      flake=${flake}
+      ${findFlake}
       host=$1
       shift
       # By itself deploy-rs begins with `nix flake check`, which here builds and verifies each image.
@@ -53,7 +50,7 @@ in
         echo 'usage: install HOST USER@ADDRESS [OPTION…]' >&2
         exit 2
       fi
-      flake=${flake}
+      ${findFlake}
       host=$1 target=$2
       shift 2
       exec nixos-anywhere --flake "$flake#$host" --target-host "$target" "$@"

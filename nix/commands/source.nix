@@ -1,5 +1,5 @@
 # Commands for the Nix code of this repository. `nix fmt` formats it.
-{ pkgs, ... }:
+{ findFlake, pkgs, ... }:
 {
   lint = {
     description = "Look for what is unused or not formatted in the Nix code";
@@ -9,9 +9,10 @@
       nixfmt
     ];
     text = ''
-      cd "$(git rev-parse --show-toplevel)"
-      git ls-files -z 'nix/*.nix' | xargs -0 nixfmt --check
-      exec deadnix --fail nix
+      ${findFlake}
+      cd "$flake"
+      git ls-files -z '*.nix' | xargs -0 nixfmt --check
+      exec deadnix --fail .
     '';
   };
 }

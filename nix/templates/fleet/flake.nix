@@ -42,7 +42,15 @@
     {
       nixosConfigurations = builtins.mapAttrs (_: image: image.configuration) images;
 
-      # `nix run .#image -- wsl`, and the other commands of the factory.
-      inherit (image-factory) apps;
+      # `nix run .#image -- wsl`, and the other commands of the factory; not those for what is not
+      # here: an image `docker`, a hive of colmena, and nodes of deploy-rs.
+      apps = builtins.mapAttrs (
+        _: apps:
+        removeAttrs apps [
+          "colmena"
+          "deploy"
+          "devcontainer"
+        ]
+      ) image-factory.apps;
     };
 }

@@ -165,6 +165,36 @@ fn an_unknown_profile_is_an_error_of_nix_that_tells_the_known() {
 }
 
 #[test]
+fn the_template_evaluates_and_has_the_commands_that_work_there() {
+    let check = Check::new("2.34");
+    let flake = check.rig.project.path("fleet");
+    let mut copy = Command::new("cp");
+    copy.arg("-r").arg(root().join("nix/templates/fleet")).arg(&flake);
+    assert!(copy.status().unwrap().success());
+    let text = fs::read_to_string(flake.join("flake.nix")).unwrap();
+    let theirs = "git+https://git.example.org/image-factory?dir=nix";
+    assert_eq!(text.matches(theirs).count(), 1);
+    fs::write(flake.join("flake.nix"), text.replace(theirs, &our_flake())).unwrap();
+
+    let nixpkgs = tests_dir().join("fixtures/stand-in/nixpkgs");
+    let args = ["--override-input", "nixpkgs", nixpkgs.to_str().unwrap(), "--format", "json"];
+    let flake = format!("path:{}", flake.display());
+    let json = check.ours(&flake, "image-factory/", &args).exits(0).json();
+    assert_eq!(json["refused"], Value::Array(Vec::new()));
+    let rows = attributes(&json["rows"]);
+    for name in ["wsl", "card"] {
+        assert!(rows.contains(format!("nixosConfigurations.{name}").as_str()), "{rows:?}");
+    }
+    // Some want what only the flake of this repository has.
+    for (name, is_there) in
+        [("image", true), ("install", true), ("lint", true), ("colmena", false), ("deploy", false)]
+    {
+        let app = format!("apps.x86_64-linux.{name}");
+        assert_eq!(rows.contains(app.as_str()), is_there, "{app} in {rows:?}");
+    }
+}
+
+#[test]
 fn an_overlay_changes_what_is_in_and_beside_nixos_and_is_told() {
     let check = Check::new("2.34");
     let overlay = check.rig.project.path("overlay.nix");
