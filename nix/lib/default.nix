@@ -2,6 +2,8 @@
 # are its output `lib`; the folders beside this one take them from there as well.
 { inputs, self, ... }:
 {
+  imports = [ ./per-system.nix ];
+
   flake.lib = {
     # `nix flake check` warns of outputs that it does not know, so some look for them here.
     inherit (self) homeManagerModules;

@@ -1,15 +1,8 @@
 # The overlay of this flake. It adds names and changes none, so what nixpkgs has stays what its
 # binary cache has.
-{ inputs, self, ... }:
+{ inputs, ... }:
 {
   flake.overlays.default = final: _: {
     rosPackages = import ./ros.nix { inherit (inputs) nix-ros-overlay; } final;
   };
-
-  # `pkgs` of perSystem, for the shells and commands.
-  perSystem =
-    { system, ... }:
-    {
-      _module.args.pkgs = self.lib.mkPkgs system;
-    };
 }
