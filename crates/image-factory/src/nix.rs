@@ -25,8 +25,8 @@ pub(crate) struct Output {
     pub(crate) tools: Vec<ManifestTool>,
 }
 
-/// Builds what `input` says, the configuration changed where it says so. The link in `work` keeps the output from Nix's garbage collector as
-/// long as the folder is there.
+/// Builds what `input` says, the configuration changed where it says so. The link in `work` keeps
+/// the output from Nix's garbage collector as long as the folder is there.
 pub(crate) fn build(
     input: &NixosWslInput,
     work: &Path,
@@ -34,8 +34,9 @@ pub(crate) fn build(
 ) -> Result<Output, AroundError> {
     let NixosWslInput { flake, attribute, options, nix, extension, .. } = input;
     let mut on_event = |event| events(event::Event::Nix(event));
-    let metadata = nix.lock(flake, options, &mut on_event)?;
-    let flake = around::flake(nix, options, flake, &metadata, extension.as_ref(), work)?;
+    let flake = flake.clone().frozen(work)?;
+    let metadata = nix.lock(&flake, options, &mut on_event)?;
+    let flake = around::flake(nix, options, &flake, &metadata, extension.as_ref(), work)?;
     let request = image_nix::BuildRequest {
         flake,
         attribute: attribute.clone(),

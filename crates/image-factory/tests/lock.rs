@@ -44,6 +44,7 @@ macro_rules! each_release {
 
 each_release! {
     an_image_is_made_of_what_its_lock_says
+    a_lock_that_moves_meanwhile_does_not_count
     a_lock_that_does_not_fit_says_what_mends_it
 }
 
@@ -135,7 +136,7 @@ impl Project {
     }
 
     fn build(&self, route: Route, lock: &Path) -> Result<BuildOutput, NixImageError> {
-        self.build_with(route, lock, None)
+        self.build_with(route, lock, None, &|| ())
     }
 
     fn build_with(
@@ -143,6 +144,7 @@ impl Project {
         route: Route,
         lock: &Path,
         extension: Option<Extension>,
+        begun: &(dyn Fn() + Sync),
     ) -> Result<BuildOutput, NixImageError> {
         let program = workspace().join("tests/tools/nixos-generators/nixos-generate");
         let generator = Generator::with(environment(self.rig.dir.path(), Tool::at(program)));
@@ -159,7 +161,8 @@ impl Project {
             generator: Some(generator),
         };
         let purpose = Purpose { system: SYSTEM, boots: &[] };
-        nix_image::build(Driver::NixImage, &input, purpose, &self.empty("work"), &|_| ())
+        // Whatever is told, it has begun.
+        nix_image::build(Driver::NixImage, &input, purpose, &self.empty("work"), &|_| begun())
     }
 }
 
@@ -182,16 +185,30 @@ fn an_image_is_made_of_what_its_lock_says(project: &Project) {
     }
     // Profiles are added to what the lock says.
     let extension = Extension::of("nixosConfigurations.card", vec!["essential".to_owned()]);
-    let built = project.build_with(Route::Variant, &first, extension).unwrap();
+    let built = project.build_with(Route::Variant, &first, extension, &|| ()).unwrap();
     assert_eq!(fs::read_to_string(&built.file).unwrap().trim(), "first essential");
     assert!(!project.path("flake/flake.lock").exists());
+}
+
+/// `lock update` while an image is built: the manifest tells what is in it.
+fn a_lock_that_moves_meanwhile_does_not_count(project: &Project) {
+    let lock = project.lock("own.lock");
+    let inputs = || image_nix::store::locked_inputs(read_lock(&lock).unwrap().json());
+    let first = inputs();
+    project.write("words/flake.nix", "{ outputs = { self }: { text = \"second\"; }; }");
+    let second = fs::read(project.lock("new.lock")).unwrap();
+    let moves = || fs::write(&lock, &second).unwrap();
+    let built = project.build_with(Route::Variant, &lock, None, &moves).unwrap();
+    assert_ne!(inputs(), first);
+    assert_eq!(built.source.inputs, first);
+    assert_eq!(fs::read_to_string(&built.file).unwrap().trim(), "first");
 }
 
 fn a_lock_that_does_not_fit_says_what_mends_it(project: &Project) {
     let lock = project.path("own.lock");
     project.write("own.lock", r#"{ "nodes": { "root": {} }, "root": "root", "version": 7 }"#);
     let error = project.build(Route::Auto, &lock).unwrap_err().to_string();
-    let says = ["own.lock does not fit the flake", "`cargo xtask lock update IMAGE [INPUT…]`"];
+    let says = ["own.lock does not fit the flake", "`lock update IMAGE [INPUT…]`"];
     assert!(says.iter().all(|says| error.contains(says)), "{error}");
     project.write("own.lock", "{}");
     let error = project.build(Route::Auto, &lock).unwrap_err();

@@ -22,6 +22,10 @@ use crate::{
 /// Names the program to use instead of the one in `PATH`.
 pub const EXECUTABLE: &str = "IMAGE_FACTORY_NIX";
 
+/// Names the programs to look for instead of [`WELL_KNOWN`] and [`WELL_KNOWN_AT_HOME`], with colons
+/// between them. So there is no Nix for tests that want none, also where one is installed.
+const PLACES: &str = "IMAGE_FACTORY_NIX_PLACES";
+
 /// Where installers put the program, for shells that did not read the profile yet.
 const WELL_KNOWN: &[&str] =
     &["/nix/var/nix/profiles/default/bin/nix", "/run/current-system/sw/bin/nix"];
@@ -91,8 +95,8 @@ pub enum NixError {
     LockFile(#[from] ReadLockError),
     /// It can be read, and the flake has other inputs.
     #[error(
-        "the lock file {} does not fit the flake, whose inputs changed since: `cargo xtask lock \
-         update IMAGE [INPUT…]` writes what is missing: {message}",
+        "the lock file {} does not fit the flake, whose inputs changed since: `lock update IMAGE \
+         [INPUT…]` writes what is missing: {message}",
         lock.display()
     )]
     LockDoesNotFit {
@@ -154,8 +158,12 @@ impl Nix {
         }
         let home = env::var_os("HOME").map(PathBuf::from);
         let at_home = home.iter().flat_map(|home| WELL_KNOWN_AT_HOME.iter().map(|p| home.join(p)));
-        let mut places = WELL_KNOWN.iter().map(PathBuf::from).chain(at_home);
-        places.find(|program| program.is_file()).map(Self::at).transpose()
+        let well_known = WELL_KNOWN.iter().map(PathBuf::from).chain(at_home);
+        let places: Vec<_> = match env::var_os(PLACES) {
+            Some(places) => env::split_paths(&places).collect(),
+            None => well_known.collect(),
+        };
+        places.into_iter().find(|program| program.is_file()).map(Self::at).transpose()
     }
 
     /// The Nix whose executable is `program`.
@@ -249,8 +257,8 @@ impl Nix {
     ) -> Result<FlakeMetadata, NixError> {
         // Nix before 2.15 tells of the flake's own lock, which does not count here and may be out of
         // date; the rest of its answer is the same.
-        let beside = flake.lock.as_ref().filter(|_| !self.version.has_reference_lock());
-        let beside = beside.map(|path| relock::read(path)).transpose()?;
+        let beside = flake.lock_in_force().filter(|_| !self.version.has_reference_lock());
+        let beside = beside.map(relock::read).transpose()?;
         let args = match beside {
             Some(_) => request::metadata_whatever_is_locked(flake, options),
             None => request::metadata(flake, options),
@@ -264,7 +272,10 @@ impl Nix {
             let failure = Box::new(Failure::Flake { message: format!("{path} does not exist") });
             return Err(NixError::Failed { command: self.tool.run(&args).to_string(), failure });
         }
-        let json = self.json(&args, options, on_event);
+        let json = match beside {
+            Some(_) => self.json(&args, options, &mut relock::but_of_other_locks(on_event)),
+            None => self.json(&args, options, on_event),
+        };
         let mut json = json.map_err(|error| error.about_lock(flake))?;
         if let (Some(lock), Some(answer)) = (beside, json.as_object_mut()) {
             answer.insert("locks".to_owned(), lock.into_json());

@@ -23,11 +23,18 @@ pub use self::diff::{Change, diff};
 /// Version of the format. Nix has written it since flakes have follows, and nothing else.
 const VERSION: u64 = 7;
 
-/// Longest path that is followed, in names.
-const MAX_NAMES: usize = 100;
+/// Longest path that is followed, in names. Real ones have up to five.
+const MAX_NAMES: usize = 30;
 
 /// How often a path may lead to an input that follows another. Real files need two or three.
-const MAX_HOPS: usize = 100;
+const MAX_HOPS: usize = 30;
+
+/// Longest name of an input or a node, in bytes.
+const MAX_NAME: usize = 200;
+
+/// How many inputs all nodes may have together. Each is told by its path, so this and the limits
+/// above say how much memory a file can take.
+const MAX_INPUTS: usize = 10_000;
 
 /// The last second of the year 9999. Nix writes the time of a commit; what is later is none.
 const MAX_TIME: u64 = 253_402_300_799;
@@ -167,8 +174,14 @@ impl LockFile {
         let root = root.ok_or_else(|| shape("it names no root"))?.to_owned();
         let nodes = object.get("nodes").and_then(Value::as_object);
         let nodes = nodes.ok_or_else(|| shape("it has no nodes"))?;
+        if nodes.keys().any(|name| name.len() > MAX_NAME) {
+            return Err(shape(&format!("a node has a name of more than {MAX_NAME} bytes")));
+        }
         let nodes = nodes.iter().map(|(name, node)| Ok((name.clone(), Node::read(name, node)?)));
-        let nodes = nodes.collect::<Result<_, LockError>>()?;
+        let nodes = nodes.collect::<Result<BTreeMap<_, _>, LockError>>()?;
+        if nodes.values().map(|node| node.inputs.len()).sum::<usize>() > MAX_INPUTS {
+            return Err(shape(&format!("it has more than {MAX_INPUTS} inputs")));
+        }
         let lock = Self { root, nodes, json };
         if !lock.nodes.contains_key(&lock.root) {
             return Err(shape("its root is not there"));
@@ -274,12 +287,17 @@ impl Node {
             if input.is_empty() || input.contains(|c: char| c.is_control() || c == '/') {
                 return Err(shape(format!("has an input called {input:?}")));
             }
-            let names = |path: &Vec<Value>| {
-                let name = |name: &Value| Some(name.as_str()?.to_owned());
-                path.iter().map(name).collect::<Option<Vec<_>>>()
+            if input.len() > MAX_NAME {
+                return Err(shape(format!(
+                    "has an input with a name of more than {MAX_NAME} bytes"
+                )));
+            }
+            let name = |name: &Value| {
+                Some(name.as_str().filter(|name| name.len() <= MAX_NAME)?.to_owned())
             };
+            let names = |path: &Vec<Value>| path.iter().map(name).collect::<Option<Vec<_>>>();
             let edge = match edge {
-                Value::String(node) => Some(Edge::Node(node.clone())),
+                Value::String(_) => name(edge).map(Edge::Node),
                 Value::Array(path) if path.len() <= MAX_NAMES => names(path).map(Edge::Follows),
                 _ => None,
             };
@@ -324,6 +342,15 @@ impl Locked {
         };
         let nar_hash = text("narHash")?;
         Ok(Self { rev, nar_hash, last_modified, source, attributes: attributes.clone() })
+    }
+
+    /// True for a nixpkgs of its project, wherever it comes from.
+    pub fn is_nixpkgs(&self) -> bool {
+        let source = self.source.to_ascii_lowercase();
+        source == "github:nixos/nixpkgs"
+            || ["github.com/nixos/nixpkgs", "channels.nixos.org/", "releases.nixos.org/nix"]
+                .iter()
+                .any(|place| source.contains(place))
     }
 
     /// The day of the commit in UTC, as `2026-07-10`.

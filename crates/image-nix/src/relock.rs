@@ -58,15 +58,19 @@ impl ReadLockError {
 /// Reads a lock file.
 pub fn read(path: &Path) -> Result<LockFile, ReadLockError> {
     let fail = |cause| ReadLockError::Read { path: path.to_owned(), cause };
+    let invalid = |what| {
+        let cause = LockError::Shape(what);
+        ReadLockError::Invalid { path: path.to_owned(), cause }
+    };
+    // Opening a pipe waits for somebody who writes into it.
+    if !fs::metadata(path).map_err(fail)?.is_file() {
+        return Err(invalid("it is no ordinary file".to_owned()));
+    }
     let file = File::open(path).map_err(fail)?;
     let mut text = String::new();
     let length = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(fail)?;
     if length as u64 > MAX_BYTES {
-        let what = format!("it is larger than {} MiB", MAX_BYTES >> 20);
-        return Err(ReadLockError::Invalid {
-            path: path.to_owned(),
-            cause: LockError::Shape(what),
-        });
+        return Err(invalid(format!("it is larger than {} MiB", MAX_BYTES >> 20)));
     }
     LockFile::parse(&text).map_err(|cause| ReadLockError::Invalid { path: path.to_owned(), cause })
 }
@@ -98,13 +102,9 @@ impl Nix {
             let args = request::update(flake, inputs, &output, options);
             self.run(&args, options, on_event)?;
         } else {
+            let on_event = &mut but_of_other_locks(on_event);
             self.copy_flake(flake, options, work, on_event)?;
-            // It tells what it does to the copy, which is nobody's concern.
-            let mut on_event = |event| match &event {
-                Event::Message { text, .. } if text.contains("ing lock file '") => {}
-                _ => on_event(event),
-            };
-            self.run(&request::update_in(work, inputs, options), options, &mut on_event)?;
+            self.run(&request::update_in(work, inputs, options), options, on_event)?;
         }
         fs::read_to_string(&output).map_err(|cause| NixError::Work { path: output, cause })
     }
@@ -165,7 +165,7 @@ impl Nix {
         };
         let folder = source.join(text("/resolved/dir").unwrap_or_default());
         copy(&folder, to).map_err(|(path, cause)| NixError::Work { path, cause })?;
-        let start = flake.lock.clone().unwrap_or_else(|| folder.join(LOCK));
+        let start = flake.lock_in_force().map_or_else(|| folder.join(LOCK), Path::to_owned);
         let lock = to.join(LOCK);
         match fs::read(&start) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound && flake.lock.is_none() => Ok(()),
@@ -174,6 +174,16 @@ impl Nix {
                 fs::write(&lock, text).map_err(|cause| NixError::Work { path: lock, cause })
             }
         }
+    }
+}
+
+/// Without what Nix says of a lock file that does not count: that of a copy, or the flake's own.
+pub(crate) fn but_of_other_locks(on_event: &mut dyn FnMut(Event)) -> impl FnMut(Event) + use<'_> {
+    |event| match &event {
+        Event::Message { text, .. }
+            if text.contains("ing lock file '")
+                || text.contains("not writing modified lock file of") => {}
+        _ => on_event(event),
     }
 }
 
@@ -188,6 +198,20 @@ impl NixError {
                 _ => Self::Failed { command, failure },
             },
             (error, _) => error,
+        }
+    }
+}
+
+impl FlakeRef {
+    /// The same flake, evaluated with what its lock file says now, whoever moves that meanwhile.
+    /// What Nix is asked for in one run has one answer then. The copy is in `work`.
+    pub fn frozen(self, work: &Path) -> Result<Self, NixError> {
+        let Some(lock) = &self.lock else { return Ok(self) };
+        let text = read(lock)?.json().to_string();
+        let path = work.join("reference.lock");
+        match fs::write(&path, text) {
+            Ok(()) => Ok(self.with_copy(path)),
+            Err(cause) => Err(NixError::Work { path, cause }),
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct FlakeRef {
     pub fragment: Option<String>,
     /// The lock file that counts instead of the flake's own, from the root of this machine on.
     pub lock: Option<PathBuf>,
+    /// A copy of that file, which Nix is given in its place.
+    copy: Option<PathBuf>,
 }
 
 impl FlakeRef {
@@ -57,13 +59,23 @@ impl FlakeRef {
             }
             _ => reference.to_owned(),
         };
-        Self { reference, fragment, lock: None }
+        Self { reference, fragment, lock: None, copy: None }
     }
 
     /// The same flake, evaluated with another lock file than its own.
     #[must_use]
     pub fn locked_by(self, lock: Option<PathBuf>) -> Self {
-        Self { lock, ..self }
+        Self { lock, copy: None, ..self }
+    }
+
+    /// The same, of which Nix is given a copy.
+    pub(crate) fn with_copy(self, copy: PathBuf) -> Self {
+        Self { copy: Some(copy), ..self }
+    }
+
+    /// The file that Nix is given, where it is not the flake's own.
+    pub(crate) fn lock_in_force(&self) -> Option<&Path> {
+        self.copy.as_deref().or(self.lock.as_deref())
     }
 
     /// The folder of `flake.nix`, if it is in one of this machine, as far as that can be told
@@ -86,7 +98,7 @@ impl FlakeRef {
     /// second flag, and says so.
     fn lock_args(&self) -> Vec<OsString> {
         let mut args = vec![KEEP_LOCK.into()];
-        if let Some(lock) = &self.lock {
+        if let Some(lock) = self.lock_in_force() {
             args.extend([REFERENCE_LOCK.into(), lock.into()]);
         }
         args
@@ -95,7 +107,8 @@ impl FlakeRef {
     /// The flake in a folder, whatever repository that is in. `folder` is absolute. Nix 2.8 does not
     /// decode URLs of this form, and finds only folders that need no encoding.
     pub fn folder(folder: &Path) -> Self {
-        Self { reference: format!("path:{}", percent_encoded(folder)), fragment: None, lock: None }
+        let reference = format!("path:{}", percent_encoded(folder));
+        Self { reference, fragment: None, lock: None, copy: None }
     }
 
     /// The flake and one of its attributes.
@@ -272,7 +285,7 @@ pub fn update(
     let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
     args.extend(["flake", "update", "--log-format", "internal-json"].map(OsString::from));
     args.extend(["--flake".into(), flake.to_string().into()]);
-    if let Some(lock) = &flake.lock {
+    if let Some(lock) = flake.lock_in_force() {
         args.extend([REFERENCE_LOCK.into(), lock.into()]);
     }
     args.extend(["--output-lock-file".into(), output.into()]);

@@ -206,6 +206,9 @@ pub fn build(
     let NixImageInput { flake, options, nix, extension, .. } = input;
     let tell = |event: Event| events(event::Event::Driver(event));
     interrupt::check()?;
+    let flake = flake.clone().frozen(work)?;
+    let input = &NixImageInput { flake, ..input.clone() };
+    let flake = &input.flake;
     tell(Event::Step(format!("asking {flake} for its images")));
     let metadata =
         nix.metadata(flake, options).map_err(|error| no_flake(flake.to_string(), error))?;

@@ -133,13 +133,60 @@ fn circles_of_every_kind_end() {
     assert_eq!(lock(&json).inputs().len(), 9);
     // As many paths as there are subsets, if they were all followed.
     let mut nodes = json!({ "root": { "inputs": { "a": "0" } } });
-    for i in 0..60 {
+    for i in 0..25 {
         let next = (i + 1).to_string();
         nodes[i.to_string()] = json!({ "inputs": { "a": next, "b": next }, "locked": {} });
     }
-    nodes["60"] = json!({ "locked": {} });
+    nodes["25"] = json!({ "locked": {} });
     let wide = lock(&json!({ "nodes": nodes, "root": "root", "version": 7 }));
-    assert_eq!(wide.inputs().len(), 121);
+    assert_eq!(wide.inputs().len(), 51);
+}
+
+#[test]
+fn what_a_file_can_take_has_an_end() {
+    let long = "x".repeat(MAX_NAME + 1);
+    for (place, value, expected) in [
+        (format!("/nodes/{long}"), json!({}), "a node has a name of more than 200 bytes"),
+        (format!("/nodes/wsl/inputs/{long}"), json!("compat"), "an input with a name of more than"),
+        ("/nodes/wsl/inputs/x".to_owned(), json!(long), "has an input x that is nothing"),
+        ("/nodes/wsl/inputs/x".to_owned(), json!([long]), "has an input x that is nothing"),
+        (
+            "/nodes/wsl/inputs/x".to_owned(),
+            json!(vec!["x"; MAX_NAMES + 1]),
+            "has an input x that is nothing",
+        ),
+    ] {
+        let text = complaint(&place, value);
+        assert!(text.contains(expected) && text.len() < 1000, "{text}");
+    }
+    // As deep as it goes, and as many as there may be at the end of the path.
+    let name = |i: usize| format!("{i:0>MAX_NAME$}");
+    let file = |last: usize| {
+        let depth = MAX_NAMES - 2;
+        let mut nodes = json!({ "root": { "inputs": { name(0): "0" } } });
+        for i in 0..depth {
+            let inputs = json!({ name(i): (i + 1).to_string() });
+            nodes[i.to_string()] = json!({ "inputs": inputs, "locked": {} });
+        }
+        let leaves: Map<_, _> = (0..last).map(|i| (name(i), json!([name(0)]))).collect();
+        nodes[depth.to_string()] = json!({ "inputs": leaves, "locked": {} });
+        LockFile::from_json(json!({ "nodes": nodes, "root": "root", "version": 7 }))
+    };
+    let leaves = MAX_INPUTS - (MAX_NAMES - 1);
+    assert_eq!(file(leaves).unwrap().inputs().len(), MAX_INPUTS);
+    let text = file(leaves + 1).unwrap_err().to_string();
+    assert_eq!(text, "is not a lock file: it has more than 10000 inputs");
+}
+
+#[test]
+fn nixpkgs_is_known_by_its_source() {
+    let source = |attributes: Value| Locked::read(attributes.as_object().unwrap()).unwrap();
+    let tarball = |url: &str| source(json!({ "type": "tarball", "url": url })).is_nixpkgs();
+    assert!(source(json!({ "type": "github", "owner": "NixOS", "repo": "nixpkgs" })).is_nixpkgs());
+    assert!(tarball("https://github.com/NixOS/nixpkgs/archive/8f0500b.tar.gz"));
+    assert!(tarball("https://releases.nixos.org/nixos/26.05/nixos-26.05.1/nixexprs.tar.xz"));
+    assert!(!tarball("https://example.org/nixpkgs.tar.gz"));
+    assert!(!source(json!({ "type": "path", "path": "/srv/nixpkgs" })).is_nixpkgs());
 }
 
 #[test]
