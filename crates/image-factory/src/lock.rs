@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     error::Error,
     io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use image_host::{interrupt, workdir::WorkDirError};
@@ -66,10 +66,7 @@ pub enum ImageLockError {
         image: String,
     },
     /// The definition names a file that is not there.
-    #[error(
-        "images/{image}.toml names {file}, which is not there: `cargo xtask lock update {image}` \
-         makes it"
-    )]
+    #[error("images/{image}.toml names {file}, which is not there: `lock update {image}` makes it")]
     Absent {
         /// Name of the image.
         image: String,
@@ -104,7 +101,7 @@ pub enum ImageLockError {
         target: String,
     },
     /// Only Nix knows the lock of a flake that is not on this machine, and only Nix moves one.
-    #[error("{what} needs Nix, which is not on this machine: see `cargo xtask doctor`")]
+    #[error("{what} needs Nix, which is not on this machine: see `doctor`")]
     NoNix {
         /// What was to be done.
         what: String,
@@ -150,6 +147,22 @@ impl ImageLockError {
 /// The lock file of an image's own, below the root of the project; `None` where it has none.
 pub fn own_path(definition: &Definition) -> Option<PathBuf> {
     definition.spec.build.lock.as_ref().map(|lock| definition.root.join(lock))
+}
+
+/// Names of the other images among `all` that have the same lock file for their own. They move
+/// together, as the image of an installer and the one that it installs may want to.
+pub fn shared_with<'a>(definition: &Definition, all: &'a [Definition]) -> Vec<&'a str> {
+    let Some(file) = normal(definition) else { return Vec::new() };
+    let others = all.iter().filter(|other| {
+        other.name != definition.name && normal(other).is_some_and(|other| other == file)
+    });
+    others.map(|other| other.name.as_str()).collect()
+}
+
+/// The name of the lock file of an image's own, which has one spelling here.
+fn normal(definition: &Definition) -> Option<PathBuf> {
+    let parts = Path::new(definition.spec.build.lock.as_ref()?).components();
+    Some(parts.filter(|part| *part != Component::CurDir).collect())
 }
 
 /// The flake that the definition names, without a lock of the image's own.
@@ -255,7 +268,7 @@ pub fn list(
 }
 
 /// The error and its causes in one line; of Nix, only why it refused.
-fn told(error: &ImageLockError) -> String {
+pub fn told(error: &ImageLockError) -> String {
     if let ImageLockError::Nix(error) = error
         && let Some(failure) = error.failure()
     {
@@ -274,7 +287,6 @@ fn told(error: &ImageLockError) -> String {
 
 /// What a definition may name as a lock file; otherwise what is wrong with it.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
-    use std::path::Component;
     let path = Path::new(name);
     let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     match path.file_name() {
@@ -293,7 +305,22 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, fs};
+
     use super::*;
+    use crate::definition;
+
+    #[test]
+    fn the_lock_files_of_this_repository_are_those_of_its_images() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let ids = || image_verify::checks().map(|check| check.id);
+        let names = definition::names(root).unwrap();
+        let images = names.iter().map(|name| definition::load(root, name, ids()).unwrap());
+        let named: BTreeSet<_> = images.filter_map(|image| normal(&image)).collect();
+        let files = fs::read_dir(root.join("nix/locks")).unwrap();
+        let files = files.map(|file| Path::new("nix/locks").join(file.unwrap().file_name()));
+        assert_eq!(named, files.collect::<BTreeSet<_>>());
+    }
 
     #[test]
     fn a_lock_file_lies_in_the_project() {

@@ -201,6 +201,15 @@ impl Input {
         }
     }
 
+    /// What of the flake.
+    fn attribute(&self) -> Option<&str> {
+        match self {
+            Self::NixosWsl(input) => Some(&input.attribute),
+            Self::NixImage(input) | Self::NixosGenerators(input) => Some(input.target.attribute()),
+            Self::Prebuilt { .. } | Self::Mini { .. } => None,
+        }
+    }
+
     /// The driver.
     pub fn driver(&self) -> Driver {
         match self {
@@ -566,7 +575,14 @@ impl Plan {
                 ..empty
             },
         };
-        preflight::missing(self.input.driver(), &question)
+        let mut missing = preflight::missing(self.input.driver(), &question);
+        let host = |attribute: &str| attribute.starts_with(HOSTS);
+        if let (Some((nix, _)), Some(lock)) = (question.nix, &self.lock)
+            && self.input.attribute().is_some_and(host)
+        {
+            missing.extend(preflight::newer_nix(nix, lock));
+        }
+        missing
     }
 }
 

@@ -1,13 +1,16 @@
 //! `doctor [NAME…]`
 
 use image_factory::{
-    Definition, Options, PlanError, driver::preflight::Missing, flake_check, lock::ImageLockError,
+    Definition, Options, PlanError,
+    driver::preflight::Missing,
+    flake_check,
+    lock::{self, ImageLockError},
     nix::Nix,
 };
 use serde_json::json;
 
 use super::{Context, definitions, print, print_json};
-use crate::{Verdict, args::Format, failure::Failure};
+use crate::{Verdict, args::Format, failure::Failure, program::Program};
 
 pub(super) fn run(context: Context, names: &[String]) -> Result<Verdict, Failure> {
     let mut text = String::new();
@@ -62,10 +65,12 @@ pub(super) fn missing(definition: &Definition) -> Result<Vec<Missing>, PlanError
             why: error.to_string(),
             mend: Some("sudo apt-get install nix-setup-systemd".to_owned()),
         }]),
-        Err(PlanError::Lock(error @ ImageLockError::Absent { .. })) => Ok(vec![Missing {
+        // One bad file says nothing of the other images.
+        Err(PlanError::Lock(error)) => Ok(vec![Missing {
             what: "lock file".to_owned(),
-            why: error.to_string(),
-            mend: Some(format!("cargo xtask lock update {}", definition.name)),
+            why: lock::told(&error),
+            mend: matches!(error, ImageLockError::Absent { .. })
+                .then(|| format!("{} lock update {}", Program::current().typed(), definition.name)),
         }]),
         Err(error) => Err(error),
     }

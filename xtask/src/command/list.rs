@@ -1,6 +1,6 @@
 //! `list`
 
-use image_factory::{Definition, driver::preflight::Missing};
+use image_factory::{Definition, Driver, driver::preflight::Missing};
 use serde_json::json;
 
 use super::{Context, definitions, doctor, print, print_json};
@@ -42,7 +42,11 @@ fn row(definition: &Definition) -> [String; 6] {
         spec.kind.to_string(),
         definition.route(),
         spec.system.clone(),
-        spec.build.lock.clone().unwrap_or_else(|| "the flake's".to_owned()),
+        match (&spec.build.lock, spec.build.driver) {
+            (_, Driver::Mini | Driver::Prebuilt) => "-".to_owned(),
+            (Some(lock), _) => lock.clone(),
+            (None, _) => "the flake's".to_owned(),
+        },
         here,
     ]
 }

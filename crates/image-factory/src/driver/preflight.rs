@@ -4,7 +4,7 @@ use std::path::Path;
 
 use image_host::disk;
 use image_model::Driver;
-use image_nix::{Nix, Options};
+use image_nix::{Nix, Options, lock::Pin, version::OLDEST_FOR_NIXPKGS};
 
 use super::{
     busybox::{Busybox, BusyboxError},
@@ -12,6 +12,7 @@ use super::{
     route::{self, Lack},
     temporary::{self, Unfit},
 };
+use crate::lock::ImageLock;
 
 /// Something that is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +129,30 @@ fn nixos_wsl(question: &Question<'_>) -> Vec<Missing> {
         missing.push(missing_one("a temporary folder", &error, closed.as_deref()));
     }
     missing
+}
+
+/// When nixpkgs began to ask for a later Nix than the factory does: 2025-09-01, a few days after.
+const ASKS_SINCE: u64 = 1_756_684_800;
+
+/// A later Nix, where the one that is here does not evaluate the nixpkgs that the image is locked
+/// to. nixpkgs says so itself, after it was fetched.
+pub(crate) fn newer_nix(nix: &Nix, lock: &ImageLock) -> Option<Missing> {
+    if nix.version().evaluates_nixpkgs() {
+        return None;
+    }
+    let asks = |time: Option<u64>| time.is_none_or(|time| time >= ASKS_SINCE);
+    let (input, nixpkgs) = lock.lock.inputs().into_iter().find_map(|input| match input.pin {
+        Pin::Locked(locked) if locked.is_nixpkgs() && asks(locked.last_modified) => {
+            Some((input.path, locked))
+        }
+        _ => None,
+    })?;
+    let (major, minor) = OLDEST_FOR_NIXPKGS;
+    let why = format!(
+        "{nix} is too old: {input} in {} is {} {nixpkgs}, which needs Nix {major}.{minor} or later",
+        lock.file, nixpkgs.source
+    );
+    Some(missing_one("a newer nix", why, None))
 }
 
 /// The folder `path`, or the one above it that is there.
