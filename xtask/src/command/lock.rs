@@ -1,5 +1,7 @@
 //! `lock list`, `lock update IMAGE`, `lock diff IMAGE`
 
+use std::collections::BTreeMap;
+
 use image_factory::{
     Driver, NixOptions,
     lock::{self, Change, ImageLock, Pin},
@@ -23,25 +25,40 @@ pub(super) fn run(context: Context, command: LockCommand) -> Result<Verdict, Fai
 }
 
 fn list(context: Context, names: &[String]) -> Result<Verdict, Failure> {
+    let all = definitions(&[])?;
     let mut definitions = definitions(names)?;
     // What is made without a flake has no inputs.
     definitions.retain(|d| !matches!(d.spec.build.driver, Driver::Mini | Driver::Prebuilt));
     let locks = lock::list(&definitions, &NixOptions::default())?;
-    let names = definitions.iter().map(|definition| definition.name.as_str());
-    let locks: Vec<_> = names.zip(locks).collect();
+    let listed = definitions.iter().zip(locks).map(|(definition, lock)| Listed {
+        image: &definition.name,
+        lock,
+        shared_with: lock::shared_with(definition, &all),
+    });
+    let listed: Vec<_> = listed.collect();
     match context.format {
-        Format::Human => print(&table(&locks)),
-        Format::Json => print_json(&locks.iter().map(to_json).collect::<Vec<_>>()),
+        Format::Human => print(&table(&listed)),
+        Format::Json => print_json(&listed.iter().map(to_json).collect::<Vec<_>>()),
     }
 }
 
-type Listed<'a> = (&'a str, Result<ImageLock, String>);
+/// An image, the lock file that it is built with or why that cannot be told, and the other images
+/// that have it for their own.
+struct Listed<'a> {
+    image: &'a str,
+    lock: Result<ImageLock, String>,
+    shared_with: Vec<&'a str>,
+}
 
-fn to_json((image, lock): &Listed<'_>) -> Value {
+fn to_json(Listed { image, lock, shared_with }: &Listed<'_>) -> Value {
     match lock {
-        Ok(ImageLock { file, origin, lock }) => {
-            json!({ "image": image, "file": file, "origin": origin, "inputs": lock.inputs() })
-        }
+        Ok(ImageLock { file, origin, lock }) => json!({
+            "image": image,
+            "file": file,
+            "origin": origin,
+            "sharedWith": shared_with,
+            "inputs": lock.inputs(),
+        }),
         Err(why) => json!({ "image": image, "error": why }),
     }
 }
@@ -49,7 +66,8 @@ fn to_json((image, lock): &Listed<'_>) -> Value {
 /// A line for each input of each image. What follows another input is that one.
 fn table(locks: &[Listed<'_>]) -> String {
     let mut rows = Vec::new();
-    for (image, lock) in locks {
+    let mut shared = BTreeMap::new();
+    for Listed { image, lock, shared_with } in locks {
         let lock = match lock {
             Ok(lock) => lock,
             Err(why) => {
@@ -57,11 +75,20 @@ fn table(locks: &[Listed<'_>]) -> String {
                 continue;
             }
         };
-        for input in lock.lock.inputs() {
+        let inputs = lock.lock.inputs();
+        if inputs.is_empty() {
+            rows.push([*image, &lock.file, "no inputs", "", ""].map(str::to_owned));
+        }
+        for input in inputs {
             if let Pin::Locked(locked) = input.pin {
                 let (short, date) = (locked.short(), locked.date().unwrap_or_default());
                 rows.push([(*image).to_owned(), lock.file.clone(), input.path, short, date]);
             }
+        }
+        if !shared_with.is_empty() {
+            let mut images = [&[*image], &shared_with[..]].concat();
+            images.sort_unstable();
+            shared.insert(images.join(", "), &lock.file);
         }
     }
     let width = |column: usize| {
@@ -74,12 +101,15 @@ fn table(locks: &[Listed<'_>]) -> String {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
-    rows.iter().map(line).collect()
+    let shared = shared.iter().map(|(images, file)| format!("{file} is shared by {images}\n"));
+    rows.iter().map(line).chain(shared).collect()
 }
 
 fn update(context: Context, args: LockUpdateArgs) -> Result<Verdict, Failure> {
     let LockUpdateArgs { image, inputs, nix } = args;
     let definition = definition(&image)?;
+    let all = definitions(&[])?;
+    let shared_with = lock::shared_with(&definition, &all);
     let progress = Progress::new(context.progress);
     let show = |event| progress.show(&event);
     let updated = lock::update(&definition, &inputs, &nix_options(nix), &show);
@@ -91,6 +121,7 @@ fn update(context: Context, args: LockUpdateArgs) -> Result<Verdict, Failure> {
             "file": file,
             "start": start,
             "written": written,
+            "sharedWith": shared_with,
             "changes": changes,
         })),
         Format::Human => {
@@ -103,7 +134,11 @@ fn update(context: Context, args: LockUpdateArgs) -> Result<Verdict, Failure> {
                     format!("{file}, which was not there, beginning with {start}:\n")
                 }
             };
-            print(&(text + &lines(&changes)))
+            let shared = match &shared_with[..] {
+                [] => String::new(),
+                others => format!("  which is also the lock file of {}\n", others.join(", ")),
+            };
+            print(&(text + &lines(&changes) + &shared))
         }
     }
 }

@@ -47,6 +47,8 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.current_dir(self.dir.path()).env_clear().env("PATH", self.path("bin"));
         command.env("HOME", self.dir.path());
+        // Without a Nix in `PATH` there is none, whatever this machine has.
+        command.env("IMAGE_FACTORY_NIX_PLACES", "");
         command
     }
 

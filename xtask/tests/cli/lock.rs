@@ -114,8 +114,7 @@ fn one_image_moves_alone_with_the_newest_nix() {
 fn one_image_moves_alone(images: &Images) {
     let flake_lock = fs::read_to_string(images.path("system/flake.lock")).unwrap();
     images.run(&["image", "wsl"]).exits(2).says(
-        "images/wsl.toml names locks/wsl.lock, which is not there: `cargo xtask lock update wsl` \
-         makes it",
+        "images/wsl.toml names locks/wsl.lock, which is not there: `lock update wsl` makes it",
     );
     for image in ["wsl", "other"] {
         let begun = format!("locks/{image}.lock, which was not there, beginning with system/");
@@ -329,13 +328,15 @@ fn the_lock_of_an_image_is_for_its_own_flake() {
     assert!(other["lock"]["inputs"].as_array().unwrap().is_empty());
 }
 
-/// A Nix that writes what is in the file `new.lock` of the project.
+/// A Nix that writes what is in the file `new.lock` of the project, once there is no file `wait`.
 fn quick_nix(project: &Project) {
     let new = project.path("new.lock");
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = --version ] && echo 'nix (Nix) 2.34.8' && exit\n\
-         ulimit -S -f unlimited\nwhile [ $# -gt 1 ]; do\n\
+         ulimit -S -f unlimited\nwhile [ -e {} ]; do /bin/sleep 0.05; done\n\
+         while [ $# -gt 1 ]; do\n\
          [ \"$1\" = --output-lock-file ] && exec /bin/cp {} \"$2\"\nshift\ndone\nexit 1\n",
+        project.path("wait").display(),
         new.display()
     );
     project.program("nix", &script);
@@ -376,6 +377,118 @@ fn a_full_disk_leaves_the_old_lock() {
     Ran::of(&mut shell).exits(3).says("cannot write ").says("locks/wsl.lock").says("too large");
     is_as_it_was(&project);
     project.run(&["lock", "update", "wsl"]).exits(0).says("  words  sha256-old → sha256-new\n");
+    // And it leaves no folder for images that nobody made.
+    assert!(!project.path("dist").exists());
+}
+
+/// Two images may have one lock file. They move together, and whoever moves one is told; two runs do
+/// not write it at once.
+#[test]
+fn a_lock_that_is_shared_moves_both() {
+    let project = Project::new();
+    quick_nix(&project);
+    let other = definition("lock = \"./locks/wsl.lock\"");
+    fs::write(project.path("images/other.toml"), other).unwrap();
+    let list = project.run(&["lock", "list"]).exits(0);
+    assert!(list.out.ends_with("\nlocks/wsl.lock is shared by other, wsl\n"), "{}", list.out);
+    let list = project.run(&["lock", "list", "wsl", "--format", "json"]).exits(0).json();
+    assert_eq!(list[0]["sharedWith"], serde_json::json!(["other"]));
+
+    fs::write(project.path("wait"), "").unwrap();
+    let mut first = project.command();
+    let mut first = first.args(["lock", "update", "wsl", "--format", "json"]);
+    first = first.stdout(std::process::Stdio::piped());
+    let first = first.spawn().unwrap();
+    let begun = project.path("dist/.locks-wsl.lock.update/start.lock");
+    for _ in 0..200 {
+        if begun.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let second = project.run(&["lock", "update", "other"]).exits(3);
+    second.says("dist/.locks-wsl.lock.update is in use by another run");
+    fs::remove_file(project.path("wait")).unwrap();
+    let moved = first.wait_with_output().unwrap();
+    let moved: serde_json::Value = serde_json::from_slice(&moved.stdout).unwrap();
+    assert_eq!((&moved["written"], &moved["sharedWith"][0]), (&true.into(), &"other".into()));
+    let told = project.run(&["lock", "update", "other"]).exits(0);
+    told.says("./locks/wsl.lock: nothing moved\n  which is also the lock file of wsl\n");
+}
+
+/// What lies where a lock file belongs is nobody's image but the one that names it.
+#[test]
+fn a_bad_lock_is_a_matter_of_its_image() {
+    let project = Project::new();
+    quick_nix(&project);
+    let other = definition("").replace("nixos-wsl", "mini");
+    fs::write(project.path("images/other.toml"), other).unwrap();
+    let lock = project.path("locks/wsl.lock");
+    let told = |what: &str, doctor: &Ran| {
+        assert!(doctor.out.starts_with("other (mini): ready\nwsl (nixos-wsl): not ready\n"));
+        let missing = format!("  missing: lock file\n    {}", project.dir.path().display());
+        assert!(doctor.out.contains(&missing) && doctor.out.contains(what), "{}", doctor.out);
+    };
+    let limited = |args: &[&str]| {
+        let command = project.command();
+        let program = command.get_program().to_owned();
+        let mut timeout = Command::new(which("timeout", "coreutils"));
+        timeout.args(["-k", "1", "20"]).arg(program).args(args).current_dir(project.dir.path());
+        timeout
+            .env_clear()
+            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ran::of(&mut timeout)
+    };
+    fs::write(&lock, "<<<<<<< HEAD").unwrap();
+    told("locks/wsl.lock is not JSON", &project.run(&["doctor"]).exits(3));
+    fs::remove_file(&lock).unwrap();
+    // Whoever opens a pipe waits for somebody at its other end.
+    Ran::of(Command::new(which("mkfifo", "coreutils")).arg(&lock)).exits(0);
+    told("is not a lock file: it is no ordinary file", &limited(&["doctor"]).exits(3));
+    limited(&["list"]).exits(0).says("no: lock file");
+    limited(&["lock", "list"]).exits(0).says("it is no ordinary file");
+    limited(&["lock", "update", "wsl"]).exits(3).says("it is no ordinary file");
+    limited(&["image", "wsl", "--dry-run"]).exits(3).says("it is no ordinary file");
+    fs::remove_file(&lock).unwrap();
+    project.run(&["doctor"]).exits(3).says("    $ cargo xtask lock update wsl\n");
+    // By the name that it was started by.
+    let program = project.path("image-factory");
+    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    let command = project.command();
+    let mut installed = Command::new(program);
+    installed.arg("doctor").current_dir(project.dir.path()).env_clear();
+    installed.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Ran::of(&mut installed).exits(3).says("    $ image-factory lock update wsl\n");
+    project.run(&["list"]).exits(0).says("x86_64-linux  -               yes");
+}
+
+/// nixpkgs of today does not evaluate with the oldest Nix of the factory; what else is in a flake may.
+#[test]
+fn an_old_nix_is_missing_a_newer_one_for_nixpkgs() {
+    let project = Project::new();
+    quick_nix(&project);
+    project.define(&definition(""));
+    let nixpkgs = |time: u64| {
+        let text = fs::read_to_string(tests_dir().join("../nix/flake.lock")).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json["nodes"]["nixpkgs"]["locked"]["lastModified"] = time.into();
+        json["nodes"]["root"]["inputs"] = serde_json::json!({ "nixpkgs": "nixpkgs" });
+        fs::write(project.path("system/flake.lock"), json.to_string()).unwrap();
+    };
+    let doctor = |nix: PathBuf| {
+        Ran::of(project.command().args(["doctor", "wsl"]).env("IMAGE_FACTORY_NIX", nix)).out
+    };
+    nixpkgs(1_787_204_541);
+    let told = doctor(oldest());
+    let why = "is too old: nixpkgs in system/flake.lock is github:NixOS/nixpkgs";
+    assert!(told.contains("missing: a newer nix\n") && told.contains(why), "{told}");
+    assert!(told.contains("which needs Nix 2.18 or later"), "{told}");
+    let told = doctor(newest());
+    assert!(!told.contains("a newer nix"), "{told}");
+    // One of before needs none.
+    nixpkgs(1_700_000_000);
+    let told = doctor(oldest());
+    assert!(!told.contains("a newer nix"), "{told}");
 }
 
 #[test]
@@ -434,6 +547,10 @@ fn without_nix_what_is_here_is_told() {
     let flake = definition("").replace("./system", "github:o/r");
     project.define(&flake);
     project.run(&["lock", "list"]).exits(0).says("the lock file of github:o/r needs Nix");
+    project.define(&definition(""));
+    project.run(&["lock", "list"]).exits(0).says("wsl  system/flake.lock  no inputs\n");
+    let lock = definition("lock = \"locks/wsl.lock\"");
+    project.define(&lock);
     is_as_it_was(&project);
     assert!(
         Path::new(&project.path("dist")).read_dir().map_or(true, |mut dir| dir.next().is_none())

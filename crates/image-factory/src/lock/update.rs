@@ -1,6 +1,10 @@
 //! Moves the inputs of one image, and leaves everything else as it is.
 
-use std::{fs, io, io::Write as _, path::Path};
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use image_host::{
     publish,
@@ -11,7 +15,7 @@ use image_nix::{
     lock::{Change, Input, Pin, diff},
 };
 
-use super::{ImageLockError, flake, of_flake, own, own_path};
+use super::{ImageLockError, flake, normal, of_flake, own, own_path};
 use crate::{
     definition::{Definition, nearest},
     event::{Event, Events},
@@ -49,7 +53,8 @@ pub fn update(
     };
     let what = || format!("moving the inputs of {image}");
     let nix = Nix::discover()?.ok_or_else(|| ImageLockError::NoNix { what: what() })?;
-    let work = take(definition)?;
+    let work = Work::take(definition)?;
+    let work = work.dir.path();
     let own = match own(definition) {
         Err(ImageLockError::Absent { .. }) => None,
         own => own?,
@@ -62,10 +67,10 @@ pub fn update(
     }
     // Nix begins with what was read here, also where that is nothing. Left to itself, it would take
     // the lock file of the flake from the index of Git, which may have none, or another one.
-    let reference = work.path().join("start.lock");
+    let reference = work.join("start.lock");
     let written = fs::write(&reference, start.lock.json().to_string());
     written.map_err(|cause| ImageLockError::Write { path: reference.clone(), cause })?;
-    let folder = work.path().join("update");
+    let folder = work.join("update");
     let made = fs::create_dir(&folder);
     made.map_err(|cause| ImageLockError::Write { path: folder.clone(), cause })?;
     let request = UpdateRequest {
@@ -89,11 +94,37 @@ pub fn update(
     Ok(Updated { file, start: begun.then_some(start.file), written, changes })
 }
 
-/// A folder for the work, which another run on the same image cannot have.
-fn take(definition: &Definition) -> Result<WorkDir, WorkDirError> {
-    let path = definition.root.join(DIST_DIR).join(format!(".{}.lock-update", definition.name));
-    let path = std::path::absolute(&path).map_err(|cause| WorkDirError::Io { path, cause })?;
-    WorkDir::take(&path)
+/// A folder for the work, which another run on the same lock file cannot have, of whatever image
+/// that is. All of it goes with the value.
+struct Work {
+    dir: WorkDir,
+    _dist: Made,
+}
+
+/// A folder that is removed if nobody put anything into it.
+struct Made(Option<PathBuf>);
+
+impl Work {
+    fn take(definition: &Definition) -> Result<Self, WorkDirError> {
+        let dist = definition.root.join(DIST_DIR);
+        let dist = std::path::absolute(&dist)
+            .map_err(|cause| WorkDirError::Io { path: dist.clone(), cause })?;
+        let made = Made((!dist.exists()).then(|| dist.clone()));
+        // Nix before 2.19 is given the folder in a URL. Two names that become one only wait for each
+        // other.
+        let file = normal(definition).unwrap_or_default().display().to_string();
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+        let name: String = file.chars().map(plain).collect();
+        let dir = WorkDir::take(&dist.join(format!(".{name}.update")))?;
+        Ok(Self { dir, _dist: made })
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // It is not empty if another run is at work.
+        let _ = self.0.as_ref().map(fs::remove_dir);
+    }
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
