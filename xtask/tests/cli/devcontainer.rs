@@ -1,11 +1,18 @@
 //! `devcontainer`. What a file may say is the published reference's:
 //! <https://containers.dev/implementors/json_reference>
 
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
-use crate::common::{Project, list};
+use crate::{
+    common::{Project, list},
+    nix::tests_dir,
+};
 
 const DOCKER: &str = "kind = \"docker\"\nsystem = \"x86_64-linux\"\ntitle = \"NixOS container\"\n\
                       [build]\ndriver = \"nix-image\"\nflake = \"./nix\"\n\
@@ -185,6 +192,44 @@ fn the_file_is_what_the_reference_says() {
         })
     );
     assert_eq!(list(&project.path("mine/.devcontainer")), ["devcontainer.json"]);
+}
+
+/// What the file names is the image's to have, and the module of it says so by itself.
+#[test]
+fn the_user_of_the_file_may_use_nix_in_the_image() {
+    let module = tests_dir().join("../nix/modules/nixos/docker-image.nix");
+    let module = fs::read_to_string(module).unwrap();
+    let name = r#"name = "nixos-${if cfg.image != null then cfg.image else "docker"}";"#;
+    for text in [name, "\n      vscode:x:1000:1000:", ":/home/vscode/.nix-profile/bin:"] {
+        assert!(module.contains(text), "{text}");
+    }
+
+    // The lines that make modes, but for the owner, whom only root can set.
+    let (_, lines) = module.split_once("# What is in the store stays root's").unwrap();
+    let (lines, _) = lines.split_once("'';").unwrap();
+    let script: String = lines
+        .lines()
+        .skip(1)
+        .filter(|line| !line.trim_start().starts_with("chgrp "))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    assert!(script.contains("chmod ") && !script.contains("${"), "{script}");
+    let image = tempfile::tempdir().unwrap();
+    let state = image.path().join("nix/var/nix");
+    let own = ["profiles/per-user", "gcroots/per-user"];
+    for folder in own.iter().chain(&["db", "gcroots/auto"]) {
+        fs::create_dir_all(state.join(folder)).unwrap();
+    }
+    let made = Command::new("sh").args(["-euc", &script]).current_dir(image.path()).status();
+    assert!(made.unwrap().success());
+    let mode = |folder: &str| fs::metadata(state.join(folder)).unwrap().permissions().mode();
+    // Nix gives these 755, unless they have it; the rest is the group's as well.
+    for folder in own {
+        assert_eq!(mode(folder) & 0o777, 0o755, "{folder}");
+    }
+    for folder in ["db", "gcroots/auto", "profiles"] {
+        assert_eq!(mode(folder) & 0o2770, 0o2770, "{folder}");
+    }
 }
 
 #[test]
