@@ -54,6 +54,14 @@ fn doctor_names_what_is_missing_and_the_command() {
     let project = Project::new();
     let ran = project.run(&["doctor"]).exits(3).says("wsl (nixos-wsl): not ready");
     assert!(ran.out.contains("missing: nix\n") && ran.out.contains("    $ "), "{}", ran.out);
+    // It is also found where no `PATH` leads.
+    project.program("nix", "#!/bin/sh\necho 'nix (Nix) 2.34.8'\n");
+    fs::create_dir(project.path("elsewhere")).unwrap();
+    let nix = project.path("elsewhere/nix");
+    fs::rename(project.path("bin/nix"), &nix).unwrap();
+    let places = format!("{}:{}", project.path("absent/nix").display(), nix.display());
+    let found = Ran::of(project.command().arg("doctor").env("IMAGE_FACTORY_NIX_PLACES", places));
+    assert!(!found.out.contains("missing: nix\n"), "{}", found.out);
     let mini = include_str!("../../../images/wsl.toml").replace("\"nixos-wsl\"", "\"mini\"");
     project.define(&mini);
     project.run(&["doctor"]).exits(0).says("wsl (mini): ready");
