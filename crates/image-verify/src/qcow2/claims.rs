@@ -170,7 +170,12 @@ impl Judge<'_> {
         false
     }
 
-    /// Claims all clusters of so many bytes at this place. False if some are somebody else's.
+    /// Claims all clusters of so many bytes at this place, up to the first one that is somebody
+    /// else's. False if there is one.
+    ///
+    /// Any number of tables may be said to be at one place. As a cluster is only once nobody's, and
+    /// a table that meets another one ends there, all of them together take no longer than the file
+    /// has clusters.
     pub(super) fn claim_all(
         &mut self,
         disk: &Disk,
@@ -179,11 +184,9 @@ impl Judge<'_> {
         role: Role,
     ) -> bool {
         let first = disk.cluster.index(at);
-        let mut all = true;
         // Who asks has seen that it is in the file.
-        for cluster in (first..).take(disk.cluster.count(len) as usize) {
-            all &= self.claim(claims, cluster, role, 1);
-        }
-        all
+        (first..)
+            .take(disk.cluster.count(len) as usize)
+            .all(|cluster| self.claim(claims, cluster, role, 1))
     }
 }

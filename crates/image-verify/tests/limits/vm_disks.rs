@@ -1,6 +1,9 @@
 //! Disks of virtual machines that try to cost more than they may.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use image_formats::{
     bytes::Region,
@@ -174,6 +177,32 @@ fn everything_is_claimed_again() {
         (30 << BITS, (50_u64 << BITS).to_be_bytes().repeat(4 << 20)),
     ];
     finds(&judge_qcow2(made), "qcow2-overlap");
+}
+
+/// Each of the most snapshots has the longest L1 table, at one place, in the smallest clusters:
+/// four thousand million claims, if all were made.
+#[test]
+fn long_tables_at_one_place() {
+    let _alone = alone();
+    const BITS: u32 = 9;
+    let layout =
+        Layout { bits: BITS, l1: 3, l1_entries: 1, table_clusters: 1, size: 512, snapshots: 65536 };
+    let mut first = header(&layout);
+    first[64..72].copy_from_slice(&(16_u64 << BITS).to_be_bytes());
+    let mut snapshot = [0; 56];
+    snapshot[..8].copy_from_slice(&(16_u64 << 20).to_be_bytes());
+    snapshot[8..12].copy_from_slice(&(4_u32 << 20).to_be_bytes());
+    snapshot[36..40].copy_from_slice(&16_u32.to_be_bytes());
+    let mut made = Made::new(64 << 20);
+    made.pieces = vec![
+        (0, first),
+        (1 << BITS, (2_u64 << BITS).to_be_bytes().to_vec()),
+        (16 << BITS, snapshot.repeat(65536)),
+    ];
+    let start = Instant::now();
+    finds(&judge_qcow2(made), "qcow2-overlap");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 /// A dynamic disk with so many entries in its table, of which `rule` makes sectors of 512.
