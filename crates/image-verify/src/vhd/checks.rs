@@ -57,8 +57,8 @@ checks! {
     reads "the current size in the footer";
     spec "VHD 1.0, Current Size; QEMU block/vpc.c VHD_MAX_SECTORS";
 
-    /// The geometry is not that which everybody computes from the size, nor the largest one, which
-    /// stands for any size. Virtual PC takes it for the size of the disk.
+    /// The geometry is not that which everybody computes from the size, nor one of exactly that
+    /// size, nor the largest one, which stands for any. Virtual PC takes it for the size of the disk.
     GEOMETRY = "vhd-geometry", Warning;
     reads "the disk geometry and the current size in the footer";
     spec "VHD 1.0, Appendix: CHS Calculation";
