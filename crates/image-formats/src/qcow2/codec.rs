@@ -109,8 +109,8 @@ impl Decoder {
             if to.pos() == size {
                 return if more == 0 { Ok(()) } else { Err(DecodeError::Long) };
             }
-            // The end of a frame, or of the bytes.
-            if more == 0 || before == (from.pos(), to.pos()) {
+            // The end of the bytes. After that of a frame another one may follow: QEMU reads on.
+            if before == (from.pos(), to.pos()) {
                 let len = u64::try_from(to.pos()).unwrap_or(u64::MAX);
                 return Err(DecodeError::Short { len });
             }
@@ -156,5 +156,19 @@ mod tests {
             };
             assert_eq!(less, expected);
         }
+    }
+
+    /// QEMU reads one frame after the other until the cluster is full.
+    #[test]
+    fn frames_may_follow_each_other() {
+        let content = [[1_u8; 600], [2; 600]];
+        let frames = content.map(|part| zstd::bulk::compress(&part, 3).unwrap());
+        let mut decoder = Decoder::new(CompressionType::Zstd);
+        let mut cluster = vec![0; 1200];
+        let padded = [&frames.concat()[..], &[0; 100]].concat();
+        assert_eq!(decoder.decompress(&padded, &mut cluster), Ok(()));
+        assert_eq!(cluster, content.concat());
+        let short = decoder.decompress(&frames[0], &mut cluster);
+        assert_eq!(short, Err(DecodeError::Short { len: 600 }));
     }
 }
