@@ -21,7 +21,7 @@ use image_host::{
     interrupt::{self, Interrupted},
     stopwatch::Stopwatch,
 };
-use image_nix::{FlakeRef, Nix, NixError, Options, Source, store::Place, version};
+use image_nix::{FlakeRef, Nix, NixError, Options, Source, version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -275,6 +275,12 @@ pub fn check(
     if let Some(error) = failed {
         return Err(error);
     }
+    // What lies below an output is known only now. What is not there must not look as if it
+    // evaluated.
+    if refused.is_empty() {
+        let attributes: Vec<_> = rows.iter().map(|row| row.attribute.clone()).collect();
+        all_there(&request.only, &attributes, |only, attribute| begins(attribute, only))?;
+    }
     // Those that were evaluated at the same time ended in any order.
     rows.sort_by(|a, b| a.attribute.cmp(&b.attribute));
     refused.sort_by(|a, b| a.attribute.cmp(&b.attribute));
@@ -400,6 +406,8 @@ impl<'a> Asked<'a> {
             }
             Err(error) => return Err(error.into()),
         };
+        let attributes: Vec<_> = items.iter().map(|item| around::attribute(&item.path)).collect();
+        all_there(only, &attributes, overlap)?;
         let wanted = |item: &Item| {
             let attribute = around::attribute(&item.path);
             only.is_empty() || only.iter().any(|only| overlap(only, &attribute))
@@ -461,12 +469,32 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// The attribute path `long` begins with `short`.
+fn begins(long: &str, short: &str) -> bool {
+    long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// One of the two attribute paths begins with the other.
 fn overlap(a: &str, b: &str) -> bool {
-    let begins = |long: &str, short: &str| {
-        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
     begins(a, b) || begins(b, a)
+}
+
+/// Fails for the first of `only` that no attribute matches.
+fn all_there(
+    only: &[String],
+    attributes: &[String],
+    matches: impl Fn(&str, &str) -> bool,
+) -> Result<(), FlakeCheckError> {
+    let is_missing = |only: &&String| !attributes.iter().any(|attribute| matches(only, attribute));
+    let Some(only) = only.iter().find(is_missing) else { return Ok(()) };
+    // Those that lie beside it, as far as its path leads somewhere.
+    let mut parent = only.as_str();
+    let mut known = Vec::new();
+    while let (true, Some((shorter, _))) = (known.is_empty(), parent.rsplit_once('.')) {
+        parent = shorter;
+        known = attributes.iter().filter(|name| begins(name, parent)).cloned().collect();
+    }
+    Err(FlakeCheckError::NoOutput { only: only.clone(), known })
 }
 
 fn read(path: &Path) -> Result<String, FlakeCheckError> {
@@ -488,7 +516,7 @@ fn as_it_is(dir: &Path) -> FlakeRef {
 
 /// Where the files of a source are on this machine.
 fn physical(source: &Source, options: &Options) -> PathBuf {
-    let place = Place::of_store(options.effective_store().as_deref());
+    let place = options.evaluation_place();
     place.physical(&source.store_path).unwrap_or_else(|| (&source.store_path).into())
 }
 
@@ -525,5 +553,22 @@ mod tests {
         assert!(overlap("packages.x86_64-linux", "packages"));
         assert!(!overlap("packages.x86_64-linux", "packages.x86_64-darwin"));
         assert!(!overlap("package", "packages"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_with_what_is() {
+        let attributes = ["packages.x.a", "packages.x.b", "packages.y.a", "templates.t"];
+        let attributes = attributes.map(str::to_owned);
+        let complaint = |only: &str| {
+            let begins = |only: &str, attribute: &str| begins(attribute, only);
+            let result = all_there(&[only.to_owned()], &attributes, begins);
+            result.err().map(|error| error.to_string())
+        };
+        assert_eq!(complaint("packages.x"), None);
+        assert_eq!(complaint("packages.y.a"), None);
+        let known = "the flake has no output that begins with packages.x.c; known are \
+                     packages.x.a, packages.x.b";
+        assert_eq!(complaint("packages.x.c").as_deref(), Some(known));
+        assert!(complaint("templates.t.deeper").unwrap().ends_with("known are templates.t"));
     }
 }

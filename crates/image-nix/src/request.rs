@@ -184,7 +184,7 @@ impl Options {
     }
 
     /// Where the files of the store are that [`evaluation_args`](Self::evaluation_args) evaluates in.
-    pub(crate) fn evaluation_place(&self) -> Place {
+    pub fn evaluation_place(&self) -> Place {
         let store = self.store.clone().filter(|store| !is_remote(store));
         Place::of_store(Self { store, ..Self::default() }.effective_store().as_deref())
     }

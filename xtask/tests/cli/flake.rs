@@ -291,6 +291,12 @@ fn what_is_asked_for_must_be_there() {
     let run = |more: &[&str]| check.run(&[&flake, more].concat());
     let known = "known are apps, checks, ";
     run(&["package"]).exits(2).says("no output that begins with package").says(known);
+    // One that is there does not hide the other one, also where only evaluation tells what is there.
+    let both = ["packages.x86_64-linux.default", "packages.x86_64-linux.defualt"];
+    run(&both).exits(2).says("packages.x86_64-linux.defualt; known are packages.x86_64-linux.");
+    run(&["hydraJobs.deep.deeper.job", "hydraJobs.deep.deeper.jib"])
+        .exits(2)
+        .says("hydraJobs.deep.deeper.jib; known are hydraJobs.deep.deeper.job");
     let other = check.rig.project.path("other");
     fs::create_dir(&other).unwrap();
     let text = r#"{
