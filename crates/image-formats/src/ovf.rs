@@ -15,9 +15,8 @@ pub const MAX_BYTES: u64 = 1 << 20;
 /// The most elements, texts and comments of a descriptor.
 const MAX_NODES: u32 = 1 << 16;
 
-/// The most bytes from one `<` to the next: of a tag, which has none in it, or of a text. The
-/// attributes of a tag are compared with each other.
-const MAX_TAG: usize = 64 << 10;
+/// The most attributes of a tag: they are compared with each other.
+const MAX_ATTRIBUTES: usize = 1024;
 
 /// The most declarations of namespaces: each element that has one copies those that are in force.
 const MAX_NAMESPACES: usize = 256;
@@ -84,6 +83,25 @@ pub struct Disk {
     pub parent_ref: Option<String>,
 }
 
+impl File {
+    /// The name of the file in the package, with what is escaped in a URI as it was: `%20`. `None`
+    /// where nothing is, or what is there stands for no text.
+    pub fn unescaped(&self) -> Option<Vec<u8>> {
+        let href = self.href.as_deref()?;
+        let mut parts = href.split('%');
+        let mut name = parts.next()?.as_bytes().to_vec();
+        if name.len() == href.len() {
+            return None;
+        }
+        for part in parts {
+            let (digits, rest) = part.split_at_checked(2)?;
+            name.extend(manifest::from_hex(digits)?);
+            name.extend_from_slice(rest.as_bytes());
+        }
+        Some(name)
+    }
+}
+
 impl Disk {
     /// The capacity in bytes, where it is a number of units that we know: `byte`, `byte * 2^20`.
     pub fn capacity(&self) -> Option<u64> {
@@ -139,6 +157,8 @@ impl Item {
     pub const PROCESSOR: &str = "3";
     /// `ResourceType` of memory.
     pub const MEMORY: &str = "4";
+    /// `ResourceType` of what discs and floppies are in: floppy drives, CD drives, DVD drives.
+    pub const REMOVABLE_DRIVES: [&str; 3] = ["14", "15", "16"];
     /// `ResourceType` of disks.
     pub const DISK_DRIVE: &str = "17";
     /// `ResourceType` of what disks are attached to: IDE, parallel SCSI, and other storage, which is
@@ -166,8 +186,9 @@ impl Envelope {
     /// Reads a descriptor.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(bytes).map_err(Error::Utf8)?;
-        if text.split('<').any(|tag| tag.len() > MAX_TAG) {
-            return Err(Error::Limit("a tag or a text of more than 64 KiB"));
+        // A tag has no other `<` in it. A license after one may be as long as it likes.
+        if text.split('<').any(|tag| attributes(tag) > MAX_ATTRIBUTES) {
+            return Err(Error::Limit("a tag of more than 1024 attributes"));
         }
         if text.matches("xmlns").count() > MAX_NAMESPACES {
             return Err(Error::Limit("more than 256 declarations of namespaces"));
@@ -192,6 +213,12 @@ impl Envelope {
         }
         Ok(envelope)
     }
+}
+
+/// How many attributes a tag has, at most: what looks like one.
+fn attributes(tag: &str) -> usize {
+    let values = tag.split('=').skip(1);
+    values.filter(|value| value.trim_start().starts_with(['"', '\''])).count()
 }
 
 fn parent_is(node: Node<'_, '_>, name: &str) -> bool {
@@ -350,9 +377,24 @@ mod tests {
         assert!(Envelope::parse(many.as_bytes()).is_err());
         let attributes: String = (0..100_000).map(|number| format!("a{number}='' ")).collect();
         assert!(Envelope::parse(format!("<x {attributes}/>").as_bytes()).is_err());
+        // A license is long, and has quotes and lines in it.
+        let license = "the \"license\" is 'as is' ====\n".repeat(10_000);
+        assert!(Envelope::parse(format!("<x>{license}</x>").as_bytes()).is_ok());
         let namespaces: String =
             (0..10_000).map(|number| format!("<x xmlns:n{number}='n'>")).collect();
         assert!(Envelope::parse((namespaces + &"</x>".repeat(10_000)).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn names_are_unescaped() {
+        let unescaped = |href: &str| {
+            let text = DESCRIPTOR.replace("a.vmdk", href);
+            Envelope::parse(text.as_bytes()).unwrap().files[0].unescaped()
+        };
+        assert_eq!(unescaped("my%20vm%2d1.vmdk").as_deref(), Some(&b"my vm-1.vmdk"[..]));
+        for href in ["a.vmdk", "a%2", "a%", "a%zz", "a%2ü"] {
+            assert_eq!(unescaped(href), None, "{href}");
+        }
     }
 
     #[test]

@@ -29,6 +29,11 @@ const VMDK_URIS: [&str; 2] = [
     "http://www.vmware.com/specifications/vmdk.html",
 ];
 
+/// The format of discs.
+const ISO_URI: &str = "http://www.ecma-international.org/publications/standards/Ecma-119.htm";
+/// Where the first descriptor of a disc is.
+const ISO_DESCRIPTOR: u64 = 16 * 2048;
+
 /// An appliance, as far as it could be read.
 #[derive(Debug)]
 pub struct Appliance {
@@ -143,7 +148,10 @@ impl<'a> Judge<'a, '_> {
 
     /// The member that a file of the descriptor is.
     fn member(&self, file: &ovf::File) -> Option<&'a Member> {
-        self.members.find_file(file.href.as_deref()?.as_bytes())
+        let href = file.href.as_deref()?.as_bytes();
+        // VMware's tools escape a space, as in a URI; VirtualBox does not.
+        let escaped = || self.members.find_file(&file.unescaped()?);
+        self.members.find_file(href).or_else(escaped)
     }
 
     fn references(&mut self, envelope: &Envelope, descriptor: &Member) {
@@ -245,6 +253,13 @@ impl<'a> Judge<'a, '_> {
             let is_vmdk = starts_with(member, b"KDMV")?;
             let format = disk.format.as_deref().unwrap_or_default();
             let uri = format.split('#').next().unwrap_or_default();
+            // A disc that is in the drive of a machine is exported with it.
+            if uri == ISO_URI {
+                self.out.expect(&DISK_FORMAT, is_iso(member)?, || {
+                    (place(), format!("{} is no ISO 9660, ovf:format is {uri}", member.name()))
+                });
+                continue;
+            }
             let says_vmdk = VMDK_URIS.contains(&uri);
             self.out.expect(&DISK_FORMAT, says_vmdk && is_vmdk, || {
                 let found = if is_vmdk { "a VMDK" } else { "no VMDK" };
@@ -275,7 +290,15 @@ fn is_encoded(file: &ovf::File) -> bool {
 }
 
 fn starts_with<const N: usize>(member: &Member, magic: &[u8; N]) -> Result<bool, ReadError> {
-    match member.content.array::<N>("first bytes", 0) {
+    has(member, 0, magic)
+}
+
+fn is_iso(member: &Member) -> Result<bool, ReadError> {
+    has(member, ISO_DESCRIPTOR + 1, b"CD001")
+}
+
+fn has<const N: usize>(member: &Member, at: u64, magic: &[u8; N]) -> Result<bool, ReadError> {
+    match member.content.array::<N>("first bytes", at) {
         Ok(found) => Ok(found == *magic),
         Err(error) if error.is_defect() => Ok(false),
         Err(error) => Err(error),

@@ -44,7 +44,7 @@ pub fn verify(
     if !judge.header(&header) {
         return Ok(None);
     }
-    judge.descriptor(&header)?;
+    let capacity = judge.descriptor(&header)?.unwrap_or(header.capacity.get());
     if let Some(header) = judge.footer(header)?
         && judge.out.expect(&STREAM, is_stream(&header), || {
             let (flags, algorithm) = (header.flags.get(), header.compress_algorithm.get());
@@ -54,9 +54,9 @@ pub fn verify(
             (judge_at(disk, name, "VMDK header", 0, SECTOR), message)
         })
     {
-        judge.grains(&header)?;
+        judge.grains(&header, capacity)?;
     }
-    Ok(header.capacity.get().checked_mul(SECTOR))
+    Ok(capacity.checked_mul(SECTOR))
 }
 
 fn is_stream(header: &Header) -> bool {
@@ -146,14 +146,17 @@ impl Judge<'_> {
         true
     }
 
-    fn descriptor(&mut self, header: &Header) -> Result<(), ReadError> {
+    /// The words that say what the disk is. Returns how many sectors the disk has by them.
+    fn descriptor(&mut self, header: &Header) -> Result<Option<u64>, ReadError> {
         let at = header.descriptor_offset.get().saturating_mul(SECTOR);
         let place = ("VMDK descriptor", at, header.descriptor_size.get().saturating_mul(SECTOR));
         let Some(read) = header.descriptor(self.disk) else {
             self.expect(&DESCRIPTOR, false, place, || "there is none".to_owned());
-            return Ok(());
+            return Ok(None);
         };
-        let Some(bytes) = self.read("VMDK descriptor", &DESCRIPTOR, read)? else { return Ok(()) };
+        let Some(bytes) = self.read("VMDK descriptor", &DESCRIPTOR, read)? else {
+            return Ok(None);
+        };
         let descriptor = Descriptor::parse(&bytes);
         let kind = descriptor.get("createType").unwrap_or("nothing").to_owned();
         let sectors: Option<u64> = descriptor
@@ -162,10 +165,15 @@ impl Judge<'_> {
             .map(|extent| extent.sectors.parse::<u64>().ok())
             .try_fold(0_u64, |sum, sectors| sum.checked_add(sectors?));
         let capacity = header.capacity.get();
+        // VirtualBox rounds the capacity in the header up to whole grains, and this number not.
+        let nominal = sectors.filter(|sectors| {
+            let rounded = capacity.checked_sub(*sectors);
+            rounded.is_some_and(|more| more < header.grain_size.get())
+        });
         let one = descriptor.extents.len() == 1;
         let wrong = if kind != "streamOptimized" {
             Some(format!("createType is {kind}, not streamOptimized"))
-        } else if !one || sectors != Some(capacity) {
+        } else if !one || nominal.is_none() {
             let count = descriptor.extents.len();
             let sectors = sectors.map_or("?".to_owned(), |sectors| sectors.to_string());
             Some(format!("{count} extents of {sectors} sectors, not one of {capacity}"))
@@ -178,7 +186,7 @@ impl Judge<'_> {
         self.expect(&PARENT, parent.eq_ignore_ascii_case("ffffffff"), place, || {
             format!("parentCID is {parent}, not ffffffff")
         });
-        Ok(())
+        Ok(nominal.filter(|_| good))
     }
 
     /// The header that tells where the directory is: the footer, where there is one.
@@ -217,8 +225,8 @@ impl Judge<'_> {
         Ok(good.then_some(footer))
     }
 
-    /// The directory, the tables, and the grains.
-    fn grains(&mut self, header: &Header) -> Result<(), ReadError> {
+    /// The directory, the tables, and the grains of a disk of `capacity` sectors.
+    fn grains(&mut self, header: &Header, capacity: u64) -> Result<(), ReadError> {
         let (disk, grain) = (self.disk, header.grain_size.get());
         let directory_at = header.gd_offset.get().saturating_mul(SECTOR);
         let tables = header.tables().unwrap_or(u64::MAX);
@@ -251,10 +259,10 @@ impl Judge<'_> {
             for (index, sector) in (0_u64..).zip(table) {
                 // Of those beyond the end of the disk nobody asks; 1 is a grain of zeros.
                 let first = (number * u64::from(TABLE_ENTRIES) + index) * grain;
-                if sector <= 1 || first >= header.capacity.get() {
+                if sector <= 1 || first >= capacity {
                     continue;
                 }
-                let wanted = (header.capacity.get() - first).min(grain) * SECTOR;
+                let wanted = (capacity - first).min(grain) * SECTOR;
                 if !self.grain(u64::from(sector), first, wanted, &mut inflate)? {
                     return Ok(());
                 }

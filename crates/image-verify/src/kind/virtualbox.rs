@@ -26,7 +26,7 @@ checks! {
 
     /// A disk of the appliance is part of no machine. It is not imported.
     ATTACHED = "virtualbox-disk-attached", Warning;
-    reads "HostResource of every disk drive, and every Disk";
+    reads "HostResource of every drive, and every Disk";
     spec "DSP0243 1.1 §9.1";
 
     /// A disk drive is a part of no controller for disks. VirtualBox refuses the appliance.
@@ -71,6 +71,11 @@ pub fn verify(appliance: &Appliance, system: Option<&str>, out: &mut Recorder) {
         let found = drives(machine, envelope, &place, out);
         out.expect(&DISK, !found.is_empty(), || (at(), "it has no disk".to_owned()));
         attached.extend(found);
+        let removable = |item: &&Item| {
+            let kind = item.resource_type.as_deref().unwrap_or_default();
+            Item::REMOVABLE_DRIVES.contains(&kind)
+        };
+        attached.extend(machine.items.iter().filter(removable).flat_map(resources));
         memory(machine, &at, out);
         os_type(machine, system, &at, out);
     }
@@ -113,13 +118,17 @@ fn drives<'a>(
                 format!("Parent is {parent:?}, and no controller of disks"),
             )
         });
-        // VirtualBox writes no scheme.
-        let named = item.host_resource.iter().filter_map(|resource| {
-            resource.strip_prefix("ovf:").unwrap_or(resource).strip_prefix("/disk/")
-        });
-        found.extend(named.filter_map(|id| disks.get(id).copied()));
+        found.extend(resources(item).filter_map(|id| disks.get(id).copied()));
     }
     found
+}
+
+/// The disks that are behind an item, by their identifiers.
+fn resources(item: &Item) -> impl Iterator<Item = &str> {
+    // VirtualBox writes no scheme.
+    item.host_resource.iter().filter_map(|resource| {
+        resource.strip_prefix("ovf:").unwrap_or(resource).strip_prefix("/disk/")
+    })
 }
 
 fn memory(machine: &VirtualSystem, at: &dyn Fn() -> Location, out: &mut Recorder) {

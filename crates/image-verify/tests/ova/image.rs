@@ -76,6 +76,16 @@ pub(crate) fn with_footer() -> Vec<u8> {
     disk
 }
 
+/// The same disk as VirtualBox writes it: its header has the capacity in whole grains, and the words
+/// have the true one.
+pub(crate) fn rounded_up() -> Vec<u8> {
+    let mut disk = vmdk().to_vec();
+    let capacity = header(&mut disk).capacity.get();
+    assert!(!capacity.is_multiple_of(128));
+    header(&mut disk).capacity.set(capacity.next_multiple_of(128));
+    disk
+}
+
 /// The header of a disk.
 pub(crate) fn header(disk: &mut [u8]) -> &mut Header {
     Header::mut_from_bytes(&mut disk[..512]).unwrap()
@@ -99,6 +109,13 @@ pub(crate) fn table(disk: &[u8]) -> usize {
 /// Where the first grain is.
 pub(crate) fn grain(disk: &[u8]) -> usize {
     place(disk, table(disk))
+}
+
+/// What is a disc by its first descriptor.
+pub(crate) fn disc() -> Vec<u8> {
+    let mut disc = vec![0; 20 * 2048];
+    disc[16 * 2048..][..6].copy_from_slice(b"\x01CD001");
+    disc
 }
 
 /// Name of the disk in the package.
@@ -195,6 +212,35 @@ impl Package {
     pub(crate) fn replace(&mut self, from: &str, to: &str) {
         assert!(self.descriptor.contains(from), "{from}");
         self.descriptor = self.descriptor.replace(from, to);
+    }
+
+    /// With a disc in a drive, which VirtualBox exports when it is told to.
+    pub(crate) fn with_disc(disc: Vec<u8>) -> Self {
+        let mut package = Self::good();
+        package.replace(
+            "</References>",
+            "<File ovf:id=\"file2\" ovf:href=\"nixos-disk002.iso\"/></References>",
+        );
+        package.replace(
+            "</DiskSection>",
+            "<Disk ovf:capacity=\"40960\" ovf:diskId=\"vmdisk2\" ovf:fileRef=\"file2\" \
+             ovf:format=\"http://www.ecma-international.org/publications/standards/Ecma-119.htm\"/>\
+             </DiskSection>",
+        );
+        package.replace(
+            "</VirtualHardwareSection>",
+            "<Item><rasd:HostResource>/disk/vmdisk2</rasd:HostResource>\
+             <rasd:InstanceID>6</rasd:InstanceID><rasd:Parent>3</rasd:Parent>\
+             <rasd:ResourceType>15</rasd:ResourceType></Item></VirtualHardwareSection>",
+        );
+        let name = "nixos-disk002.iso";
+        let descriptor = package.descriptor.replace("SIZE", &package.disk.len().to_string());
+        let lines =
+            [("nixos.ovf", descriptor.as_bytes()), (DISK, &package.disk), (name, &disc[..])];
+        package.manifest = Some(lines.map(|(name, content)| Self::line(name, content)).concat());
+        package.order.push(name.to_owned());
+        package.extra.push((name.to_owned(), disc));
+        package
     }
 
     /// A line of the manifest.

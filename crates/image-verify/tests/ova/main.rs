@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use image::{Package, with_footer};
+use image::{Package, disc, rounded_up, with_footer};
 use image_model::{Check, Compression, Finding, ImageKind, Severity, VerificationReport};
 use image_verify::{Expected, Request, kind::virtualbox, ova, vmdk};
 use twins::{OVA, Twin, VIRTUALBOX, VMDK};
@@ -55,8 +55,17 @@ fn good_appliances_are_silent() {
         package.order.swap(1, 2);
         package.pack()
     };
+    // VMware's tools escape what is special in a URI.
+    let escaped = || {
+        let mut package = Package::good();
+        package.replace("nixos-disk001.vmdk", "nixos%2Ddisk001.vmdk");
+        package.pack()
+    };
     for (file, compression) in [
         (Package::good().pack(), Compression::None),
+        (Package::of(rounded_up()).pack(), Compression::None),
+        (Package::with_disc(disc()).pack(), Compression::None),
+        (escaped(), Compression::None),
         (Package::of(with_footer()).pack(), Compression::None),
         (at_the_end(), Compression::None),
         (gzip(Package::good().pack()), Compression::Gzip),
@@ -80,6 +89,25 @@ fn good_appliances_are_silent() {
         .map(|check| check.id)
         .collect();
     assert_eq!(unreached, ["vmdk-footer"]);
+}
+
+#[test]
+fn what_is_called_a_disc_is_one() {
+    let report = verify(&Package::with_disc(vec![0; 1 << 16]).pack());
+    assert_eq!(failed(&report), ["ova-disk-format".to_owned()].into());
+}
+
+/// Rounded up is one grain at most, and the descriptor of the package tells the true size.
+#[test]
+fn capacities_are_rounded_up_to_grains_only() {
+    let mut disk = rounded_up();
+    let capacity = &mut image::header(&mut disk).capacity;
+    capacity.set(capacity.get() + 128);
+    assert!(failed(&verify(&Package::of(disk).pack())).contains("vmdk-descriptor"));
+    let mut package = Package::of(rounded_up());
+    let rounded = image::CAPACITY.next_multiple_of(64 << 10).to_string();
+    package.replace(&image::CAPACITY.to_string(), &rounded);
+    assert_eq!(failed(&verify(&package.pack())), ["ova-disk-capacity".to_owned()].into());
 }
 
 #[test]
