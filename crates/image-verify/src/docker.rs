@@ -33,6 +33,8 @@ const MAX_IMAGES: usize = 16;
 const MAX_LAYERS: usize = 125;
 /// The most bytes of layers that are read, for all images and all passes.
 const MAX_READ: u64 = 256 << 30;
+/// The most bytes of what layers take away: it is kept until the last image is put together.
+const MAX_WHITEOUTS: u64 = 64 << 20;
 
 /// What is asked of the files of an image: who may run a program in it.
 static INTERESTS: Interests = Interests {
@@ -66,8 +68,9 @@ pub fn verify(
     out.announce(CHECKS);
     let checks = members::Checks { sound: &TAR, name: &NAME, limit: &LIMITS };
     let members = Members::read(archive, &checks, out)?;
-    let (layers, budget) = (Seen::new(), MAX_READ);
-    let mut judge = Judge { members: &members, limits, out, layers, budget };
+    let budget = readable(archive.len(), limits);
+    let (layers, room) = (Seen::new(), MAX_WHITEOUTS);
+    let mut judge = Judge { members: &members, limits, out, layers, budget, room };
     let Some(items) = judge.manifest()? else { return Ok(Vec::new()) };
     let within = items.len() <= MAX_IMAGES;
     judge.out.expect(&LIMITS, within, || {
@@ -82,6 +85,13 @@ pub fn verify(
     Ok(images)
 }
 
+/// How many bytes of layers are read of an archive of `len` bytes. Many small layers that expand
+/// cost no more than one large one, also where each of them is within its limit.
+fn readable(len: u64, limits: &Limits) -> u64 {
+    let expanded = len.saturating_mul(limits.ratio);
+    expanded.saturating_add(limits.unchecked_raw_len.saturating_mul(4)).min(MAX_READ)
+}
+
 struct Judge<'a, 'o> {
     members: &'a Members,
     limits: &'a Limits,
@@ -90,6 +100,8 @@ struct Judge<'a, 'o> {
     layers: Seen<Rc<Layer>>,
     /// How many bytes of layers may still be read.
     budget: u64,
+    /// How many bytes of what layers take away may still be kept.
+    room: u64,
 }
 
 impl<'a> Judge<'a, '_> {
@@ -231,7 +243,7 @@ impl<'a> Judge<'a, '_> {
         if let Some(known) = self.layers.get(&member.at) {
             return Ok(Rc::clone(known));
         }
-        let layer = layer::judge(member, self.limits, &mut self.budget, self.out)?;
+        let layer = layer::judge(member, self.limits, &mut self.budget, &mut self.room, self.out)?;
         let layer = Rc::new(layer);
         self.layers.insert(member.at, Rc::clone(&layer));
         Ok(layer)

@@ -163,13 +163,23 @@ impl Members {
                 ..raw_at("tar member", archive.absolute(header.header_offset.0).0, 512)
             }
         };
-        let earlier = self.by_path.get(&path).filter(|_| header.kind != Kind::Directory);
+        let start = header.data_offset.0.min(archive.len());
+        let content = archive.sub("content of a member", start, here)?;
+        let earlier = self.by_path.get(&path).and_then(|at| self.list.get(*at));
+        // An image on another one has the layers of both, and may have one of them twice.
+        let overwrites = match earlier {
+            _ if header.kind == Kind::Directory => false,
+            Some(earlier) if header.kind == Kind::File && earlier.kind == Kind::File => {
+                !is_same(&earlier.content, &content)?
+            }
+            earlier => earlier.is_some(),
+        };
         let wrong = match header.kind {
             _ if path.is_empty() && header.kind != Kind::Directory => Some("it has no name"),
             _ if header.path.starts_with(b"/") => Some("its name starts with a slash"),
             _ if components(&path).any(|name| name == b"..") => Some("its name has .. in it"),
             _ if path.len() >= names::PATH_MAX => Some("its name is longer than any may be"),
-            _ if earlier.is_some() => Some("an earlier member has the same name"),
+            _ if overwrites => Some("an earlier member has the same name"),
             Kind::File if header.sparse.is_some() => Some("it is stored without its holes"),
             Kind::File | Kind::Directory | Kind::Symlink | Kind::HardLink => None,
             _ => Some("it is no file"),
@@ -185,11 +195,7 @@ impl Members {
             kind: header.kind,
             link: header.link.clone(),
             dialect: header.dialect,
-            content: archive.sub(
-                "content of a member",
-                header.data_offset.0.min(archive.len()),
-                here,
-            )?,
+            content,
             path,
         };
         // The last one of several is what is there in the end.
@@ -219,6 +225,28 @@ impl Members {
     pub(crate) fn find_file(&self, path: &[u8]) -> Option<&Member> {
         self.find(path).filter(|member| member.kind == Kind::File)
     }
+}
+
+/// True if the same bytes are in both.
+fn is_same(one: &Region, other: &Region) -> Result<bool, ReadError> {
+    if one.len() != other.len() {
+        return Ok(false);
+    }
+    let trouble = Trouble::default();
+    let mut streams = [one, other].map(|region| Stream::new(region.clone(), &trouble));
+    let same = loop {
+        // Both are as long, and read as much at once.
+        let [one, other] = &mut streams;
+        let (Ok(left), Ok(right)) = (one.fill_buf(), other.fill_buf()) else { break false };
+        if left != right || left.is_empty() {
+            break left == right;
+        }
+        let len = left.len();
+        one.consume(len);
+        other.consume(len);
+    };
+    trouble.take()?;
+    Ok(same)
 }
 
 /// Where a relative path leads from a folder: not above the archive.

@@ -10,14 +10,14 @@ checks! {
     spec "POSIX.1-2017 pax, ustar";
 
     /// A member whose name leaves the folder that the archive is unpacked to, that overwrites
-    /// another one, or that is neither file, folder nor link.
+    /// another one with something else, or that is neither file, folder nor link.
     NAME = "docker-name", Error;
     reads "the names and types of all members";
     spec "Docker Image Specification v1.2, Combined Image JSON + Filesystem Changeset Format";
 
     /// More than what we look at: 65536 members with names of 16 MiB, 16 images, 2²¹ files of a
-    /// layer with names of 256 MiB, and 256 GiB of layers that are read. What is beyond was not
-    /// judged.
+    /// layer with names of 256 MiB, 64 MiB of what layers take away, and 256 GiB of layers that are
+    /// read, or 200 times the archive beyond 4 GiB. What is beyond was not judged.
     LIMITS = "docker-limits", Warning;
     reads "how much there is";
     spec "the limits are ours";

@@ -95,11 +95,13 @@ fn is_compressed(member: &Member) -> Result<bool, ReadError> {
     Ok(compression.is_some_and(|found| found != image_model::Compression::None))
 }
 
-/// Judges a layer by itself. `budget` is how many bytes of layers may still be read.
+/// Judges a layer by itself. `budget` is how many bytes of layers may still be read, and `room` how
+/// many of what they take away may still be kept.
 pub(super) fn judge(
     member: &Member,
     limits: &Limits,
     budget: &mut u64,
+    room: &mut u64,
     out: &mut Recorder,
 ) -> Result<Layer, ReadError> {
     let trouble = Trouble::default();
@@ -116,7 +118,7 @@ pub(super) fn judge(
             return Ok(layer);
         }
     };
-    let mut judge = Judge { named, limits, out, names: Names::default(), files: 0 };
+    let mut judge = Judge { named, limits, out, room, names: Names::default(), files: 0 };
     let most = member.content.len().max(limits.unchecked_raw_len / limits.ratio);
     let mut reader = Reader::new(Hashed {
         source,
@@ -233,6 +235,7 @@ struct Judge<'a, 'o> {
     named: Named<'a>,
     limits: &'a Limits,
     out: &'o mut Recorder,
+    room: &'o mut u64,
     names: Names,
     files: u64,
 }
@@ -319,8 +322,7 @@ impl Judge<'_, '_> {
             None => (&b""[..], &path[..]),
         };
         if name.starts_with(MARK) {
-            self.whiteout(file, parent, name, whiteouts);
-            return true;
+            return self.whiteout(file, parent, name, whiteouts);
         }
         if !path.is_empty() {
             self.place(file, &path, parent);
@@ -328,11 +330,18 @@ impl Judge<'_, '_> {
         true
     }
 
-    fn whiteout(&mut self, file: &File, parent: &[u8], name: &[u8], all: &mut Vec<Whiteout>) {
+    /// Judges what takes away. False: there is no room for more.
+    fn whiteout(
+        &mut self,
+        file: &File,
+        parent: &[u8],
+        name: &[u8],
+        all: &mut Vec<Whiteout>,
+    ) -> bool {
         let at = file.header_offset.0;
         let is_opaque = name == OPAQUE;
         if name.starts_with(OF_DRIVER) && !is_opaque {
-            return;
+            return true;
         }
         let hidden = &name[MARK.len()..];
         let path = match (is_opaque, parent) {
@@ -347,10 +356,16 @@ impl Judge<'_, '_> {
             let (kind, size) = (file.kind.as_str(), file.size);
             (place(), format!("a {kind} of {size} bytes, and no empty file that hides a name"))
         });
-        if named {
-            self.names.bytes += path.len() as u64;
-            all.push(Whiteout { path, is_opaque, at });
+        if !named {
+            return true;
         }
+        let Some(room) = self.room.checked_sub((size_of::<Whiteout>() + path.len()) as u64) else {
+            self.over(&LIMITS, at);
+            return false;
+        };
+        *self.room = room;
+        all.push(Whiteout { path, is_opaque, at });
+        true
     }
 
     /// What a path is together with those before it in the layer.

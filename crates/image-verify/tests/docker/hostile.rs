@@ -131,6 +131,44 @@ fn too_many_files() {
     assert_eq!(report.outcomes["docker-program"], Outcome::NotReached);
 }
 
+/// Layers that each expand to what one may, and all together to more.
+#[test]
+fn many_layers_that_expand() {
+    let mut image = Image { compressed: true, ..Image::good() };
+    for number in 0..8_u8 {
+        let mut zeros = layer(&[]);
+        zeros.resize((1 << 20) + 512 * usize::from(number), 0);
+        image.layers.push(zeros);
+        image.config["history"].as_array_mut().unwrap().push(json!({}));
+    }
+    let file = image.pack();
+    let of = |unchecked_raw_len| {
+        let limits = Limits { unchecked_raw_len, ratio: 1, ..Limits::default() };
+        failed(&judge(&file, Expected::Kind(ImageKind::Docker), limits))
+    };
+    assert_eq!(of(8 << 20), BTreeSet::new());
+    assert_eq!(of((5 << 20) / 4 + 512), ["docker-limits".to_owned()].into());
+}
+
+/// What is taken away is kept, and there is an end of it.
+#[test]
+fn the_same_is_taken_away_again_and_again() {
+    let name = format!("./{}/.wh.x", "d/".repeat(40));
+    let files: Vec<_> = (0..1 << 16).map(|_| (&*name, File::Text(""))).collect();
+    let mut image = Image { compressed: true, ..Image::good() };
+    let many = layer(&files);
+    for number in 0..10 {
+        let mut another = layer(&[(&*format!("./{number}"), File::Text(""))]);
+        another.truncate(512);
+        image.layers.push([&another[..], &many].concat());
+        image.config["history"].as_array_mut().unwrap().push(json!({}));
+    }
+    let report = verify(&image.pack());
+    let found = ["docker-limits", "docker-whiteout"].map(str::to_owned);
+    assert_eq!(failed(&report), found.into());
+    assert_eq!(report.outcomes["docker-program"], Outcome::NotReached);
+}
+
 /// A cut is an error, wherever it is.
 #[test]
 fn cuts() {

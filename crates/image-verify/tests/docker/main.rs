@@ -47,7 +47,11 @@ fn failed(report: &VerificationReport) -> BTreeSet<String> {
 #[test]
 fn good_images_are_silent() {
     let good = Image::good;
+    // nixpkgs writes layers again that the image below has already.
+    let mut twice = good().parts();
+    twice.insert(2, twice[0].clone());
     for (file, compression) in [
+        (image::pack(&twice), Compression::None),
         (good().pack(), Compression::None),
         (Image { compressed: true, ..good() }.pack(), Compression::None),
         (Image { oci: true, ..good() }.pack(), Compression::None),

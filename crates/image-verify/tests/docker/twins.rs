@@ -88,7 +88,10 @@ fn edited(edit: fn(&mut Vec<u8>)) -> Vec<u8> {
 pub(crate) const FORMAT: &[Twin] = &[
     twin("docker-tar", || edited(|archive| archive.truncate(archive.len() - 1024))),
     twin("docker-name", || {
-        parts(|parts| parts.push(("manifest.json".to_owned(), parts.last().unwrap().1.clone())))
+        parts(|parts| {
+            let list = [&parts.last().unwrap().1[..], b"\n"].concat();
+            parts.push(("manifest.json".to_owned(), list));
+        })
     }),
     twin("docker-limits", || {
         list(|list| {
