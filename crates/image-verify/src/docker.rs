@@ -59,30 +59,32 @@ pub struct Image {
     pub tree: Option<Tree>,
 }
 
-/// Judges an archive, and returns its images. An error is the machine's.
+/// Judges an archive, and gives its images to `each`, one after the other: the files of all at once
+/// are more than memory may have room for. An error is the machine's.
 pub fn verify(
     archive: &Region,
     limits: &Limits,
     out: &mut Recorder,
-) -> Result<Vec<Image>, ReadError> {
+    each: &mut dyn FnMut(&Image, &mut Recorder),
+) -> Result<(), ReadError> {
     out.announce(CHECKS);
     let checks = members::Checks { sound: &TAR, name: &NAME, limit: &LIMITS };
     let members = Members::read(archive, &checks, out)?;
     let budget = readable(archive.len(), limits);
     let (layers, room) = (Seen::new(), MAX_WHITEOUTS);
     let mut judge = Judge { members: &members, limits, out, layers, budget, room };
-    let Some(items) = judge.manifest()? else { return Ok(Vec::new()) };
+    let Some(items) = judge.manifest()? else { return Ok(()) };
     let within = items.len() <= MAX_IMAGES;
     judge.out.expect(&LIMITS, within, || {
         (raw_at("archive", 0, 0), format!("{} images, {MAX_IMAGES} were judged", items.len()))
     });
-    let mut images = Vec::new();
     for item in items.iter().take(MAX_IMAGES) {
-        images.extend(judge.image(item)?);
+        if let Some(image) = judge.image(item)? {
+            each(&image, judge.out);
+        }
     }
     judge.index(&items)?;
-    judge.blobs()?;
-    Ok(images)
+    judge.blobs()
 }
 
 /// How many bytes of layers are read of an archive of `len` bytes. Many small layers that expand

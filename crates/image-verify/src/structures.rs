@@ -80,11 +80,16 @@ pub(crate) fn judge(
         RawFormat::Ova => appliance(bytes, wanted, out),
         RawFormat::Docker => {
             let (kind, not_verified) = (ImageKind::Docker, kind::docker::NOT_VERIFIED);
-            let images = docker::verify(&whole(bytes)?, &wanted.limits, out)?;
             let found = Structures::of_kind(format, kind, wanted, not_verified);
-            if found.kind.is_some() {
-                kind::docker::verify(&images, wanted.system, out);
+            let is_container = found.kind.is_some();
+            if is_container {
+                out.announce(kind::docker::CHECKS);
             }
+            docker::verify(&whole(bytes)?, &wanted.limits, out, &mut |image, out| {
+                if is_container {
+                    kind::docker::verify(image, wanted.system, out);
+                }
+            })?;
             Ok(found)
         }
     }

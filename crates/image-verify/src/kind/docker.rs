@@ -53,35 +53,30 @@ const MAX_FOLDERS: usize = 256;
 /// Linux's `PATH_MAX`.
 const MAX_PATH: usize = 4096;
 
-/// Judges the images of an archive as containers. `system` is what they are for, in Nix's words,
-/// where somebody said so.
-pub fn verify(images: &[Image], system: Option<&str>, out: &mut Recorder) {
-    out.announce(CHECKS);
-    for image in images {
-        platform(image, system, out);
-        out.expect(&UNTAGGED, !image.tags.is_empty(), || {
-            (image.at.clone(), "no RepoTags".to_owned())
+/// Judges an image as a container. `system` is what it is for, in Nix's words, where somebody said
+/// so.
+pub fn verify(image: &Image, system: Option<&str>, out: &mut Recorder) {
+    platform(image, system, out);
+    out.expect(&UNTAGGED, !image.tags.is_empty(), || (image.at.clone(), "no RepoTags".to_owned()));
+    let run = &image.config.config;
+    let program = run.entrypoint.iter().chain(&run.cmd).next();
+    out.expect(&COMMAND, program.is_some(), || {
+        (image.at.clone(), "neither Entrypoint nor Cmd".to_owned())
+    });
+    let Some(tree) = &image.tree else { return };
+    if let Some(program) = program {
+        let found = start(image, tree, program);
+        let wrong = found.err();
+        out.expect(&PROGRAM, wrong.is_none(), || {
+            wrong.unwrap_or_else(|| (image.at.clone(), String::new()))
         });
-        let run = &image.config.config;
-        let program = run.entrypoint.iter().chain(&run.cmd).next();
-        out.expect(&COMMAND, program.is_some(), || {
-            (image.at.clone(), "neither Entrypoint nor Cmd".to_owned())
+    }
+    for (path, name) in owners(&run.user) {
+        let Some(known) = names(tree, path) else { continue };
+        out.expect(&USER, known.contains(&name.as_bytes()), || {
+            let name = display(name.as_bytes());
+            (image.at.clone(), format!("{name:?} is not in {path}"))
         });
-        let Some(tree) = &image.tree else { continue };
-        if let Some(program) = program {
-            let found = start(image, tree, program);
-            let wrong = found.err();
-            out.expect(&PROGRAM, wrong.is_none(), || {
-                wrong.unwrap_or_else(|| (image.at.clone(), String::new()))
-            });
-        }
-        for (path, name) in owners(&run.user) {
-            let Some(known) = names(tree, path) else { continue };
-            out.expect(&USER, known.contains(&name.as_bytes()), || {
-                let name = display(name.as_bytes());
-                (image.at.clone(), format!("{name:?} is not in {path}"))
-            });
-        }
     }
 }
 

@@ -21,8 +21,16 @@ type Listing = BTreeMap<String, String>;
 fn files(archive: &[u8]) -> Listing {
     let region = Region::from(archive.to_vec());
     let mut out = Recorder::default();
-    let mut images = docker::verify(&region, &Limits::default(), &mut out).unwrap();
-    let tree = images.remove(0).tree.unwrap();
+    let mut found = Listing::new();
+    docker::verify(&region, &Limits::default(), &mut out, &mut |image, _| {
+        found = of_tree(image.tree.as_ref().unwrap());
+    })
+    .unwrap();
+    found
+}
+
+/// The same of a tree.
+fn of_tree(tree: &Tree) -> Listing {
     let describe = |id| {
         let node = tree.node(id);
         match &node.kind {

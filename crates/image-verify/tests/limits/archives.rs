@@ -2,6 +2,7 @@
 
 use image_model::{ImageSpace, Location};
 use image_verify::{Limits, Recorder, UNUSED_WAIVER, docker, ova};
+use sha2::Digest as _;
 
 use super::*;
 
@@ -19,7 +20,15 @@ fn archive(members: &[(&str, &[u8])]) -> Region {
 }
 
 fn judge(region: &Region, judge: impl FnOnce(&Region, &mut Recorder)) -> Recorded {
-    limited(MEMORY_OF_WORDS, || {
+    judge_in(MEMORY_OF_WORDS, region, judge)
+}
+
+fn judge_in(
+    memory: usize,
+    region: &Region,
+    judge: impl FnOnce(&Region, &mut Recorder),
+) -> Recorded {
+    limited(memory, || {
         let mut out = Recorder::default();
         judge(region, &mut out);
         let structure = "archive".into();
@@ -33,7 +42,39 @@ fn appliance(region: &Region) -> Recorded {
 }
 
 fn container(region: &Region) -> Recorded {
-    judge(region, |region, out| drop(docker::verify(region, &Limits::default(), out).unwrap()))
+    judge(region, |region, out| {
+        docker::verify(region, &Limits::default(), out, &mut |_, _| {}).unwrap();
+    })
+}
+
+/// The files of one image are in memory, and not those of all.
+#[test]
+fn many_images_of_many_files() {
+    let _alone = alone();
+    let names: Vec<_> = (0..20_000).map(|number| format!("{number:0>90}")).collect();
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in &names {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        builder.append_data(&mut header, name, &b""[..]).unwrap();
+    }
+    let layer = builder.into_inner().unwrap();
+    let digest = sha2::Sha256::digest(&layer);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let config = format!(r#"{{"rootfs":{{"type":"layers","diff_ids":["sha256:{hex}"]}}}}"#);
+    let item = r#"{"Config":"c.json","Layers":["l.tar"]}"#;
+    let list = format!("[{}]", [item; 16].join(","));
+    let members =
+        [("l.tar", &layer[..]), ("c.json", config.as_bytes()), ("manifest.json", list.as_bytes())];
+    let region = archive(&members);
+    let mut images = 0;
+    let report = judge_in(24 << 20, &region, |region, out| {
+        docker::verify(region, &Limits::default(), out, &mut |image, _| {
+            images += usize::from(image.tree.is_some());
+        })
+        .unwrap();
+    });
+    assert_eq!((images, report.totals.errors), (16, 0));
 }
 
 #[test]
@@ -70,16 +111,18 @@ fn descriptors_of_nothing() {
         let start = "<Envelope xmlns=\"http://schemas.dmtf.org/ovf/envelope/1\">";
         format!("{start}{body}</Envelope>")
     };
-    let attributes: String = (0..4000).map(|number| format!("a{number}='' ")).collect();
+    let attributes = |count| (0..count).map(|number| format!("a{number}='' ")).collect::<String>();
+    let (most, too_many) = (attributes(1000), attributes(1025));
     let namespaces: String = (0..250).map(|number| format!("<x xmlns:n{number}='n'>")).collect();
     for (text, check) in [
         (envelope("<VirtualSystem/>".repeat(60_000)), "ova-manifest"),
-        (envelope(format!("<x {attributes}/>").repeat(20)), "ova-manifest"),
+        (envelope(format!("<x {most}/>").repeat(100)), "ova-manifest"),
+        (envelope(format!("<x {too_many}/>")), "ova-envelope"),
         (envelope(format!("{namespaces}{}", "</x>".repeat(250))), "ova-manifest"),
         (envelope("<References><File/></References>".repeat(30_000)), "ova-identifier"),
         (envelope("<DiskSection><Disk fileRef=''/></DiskSection>".repeat(20_000)), "ova-disk-file"),
         (envelope("<x>".repeat(60_000)), "ova-envelope"),
-        (envelope("x".repeat(100_000)), "ova-envelope"),
+        (envelope("x".repeat(1_000_000)), "ova-manifest"),
     ] {
         finds(&appliance(&archive(&[("a.ovf", text.as_bytes())])), check);
     }
