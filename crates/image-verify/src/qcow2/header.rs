@@ -174,7 +174,12 @@ impl Judge<'_> {
         disk.external = has(HeaderV3::EXTERNAL_DATA);
         let is_raw = autoclear & HeaderV3::RAW_EXTERNAL_DATA != 0;
         out.expect(&EXTERNAL_DATA, !disk.external && !is_raw, || {
-            (at.clone(), "the data are in another file".to_owned())
+            if disk.external {
+                (at.clone(), "the data are in another file".to_owned())
+            } else {
+                let message = "another file is said to have the data alone, and there is none";
+                (field(self.file, 88), message.to_owned())
+            }
         });
         let unknown = incompatible & !HeaderV3::INCOMPATIBLE;
         let known = out.expect(&FEATURES, unknown == 0, || {
