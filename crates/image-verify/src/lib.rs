@@ -208,6 +208,13 @@ pub fn verify(
                 (ImageKind::Wsl, Some(RawFormat::Qcow2)) => {
                     ": convert it to VHDX, and import that with --vhd"
                 }
+                (ImageKind::Vm, Some(RawFormat::Disk)) => {
+                    ": `qemu-img convert -O qcow2` makes one of it"
+                }
+                // Of a fixed VHD that was cut short the footer is missing, and the rest is a disk.
+                (ImageKind::Amazon, Some(RawFormat::Disk | RawFormat::Tar)) => {
+                    ": there is no footer in the last 512 bytes, by which a fixed VHD is known"
+                }
                 _ => "",
             };
             let message = format!("{format}, which is no image for {wanted}{hint}");

@@ -116,3 +116,19 @@ fn structures_are_printed() {
         verify(&cut).exits(1);
     }
 }
+
+/// What is left of a fixed VHD that was cut short is a disk, with which nothing is wrong.
+#[test]
+fn what_a_disk_lacks_is_told() {
+    let (project, path) = project("disk.vhd", "vpc", "subformat=fixed");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.truncate(bytes.len() - 512);
+    let verify = |bytes: &[u8], kind: &str| {
+        fs::write(&path, bytes).unwrap();
+        Ran::of(project.command().args(["verify", "--kind", kind]).arg(&path)).exits(1)
+    };
+    verify(&bytes, "amazon").says("no footer in the last 512 bytes");
+    bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+    verify(&bytes, "amazon").says("no footer in the last 512 bytes");
+    verify(&bytes, "vm").says("qemu-img convert -O qcow2");
+}
