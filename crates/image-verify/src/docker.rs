@@ -132,7 +132,10 @@ impl<'a> Judge<'a, '_> {
             self.out.expect(&MANIFEST, false, || {
                 let has_index = self.members.find(b"index.json").is_some();
                 let hint = match has_index {
-                    true => ", only the index of an OCI layout, which few programs load",
+                    true => {
+                        ", only the index of an OCI layout, which `podman load` takes, and Docker \
+                         with the image store of containerd alone"
+                    }
                     false => "",
                 };
                 (raw_at("archive", 0, 0), format!("there is no manifest.json{hint}"))
