@@ -1,13 +1,14 @@
 //! The drivers `nix-image` and `nixos-generators` against real Nix: three releases, offline, with a
 //! store of its own each, and a stand-in for the program `nixos-generate`.
 
+#[path = "support/generators.rs"]
+mod generators;
 #[path = "../../image-nix/tests/support/rig.rs"]
 mod rig;
 
 use std::{
     error::Error,
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -19,32 +20,12 @@ use image_factory::{
         nix_image::{self, NixImageError, Purpose, formats},
     },
 };
-use image_host::tool::Tool;
 use image_model::{Boot, Driver, Route};
-use image_nix::{FlakeRef, Generator, Nix};
-use rig::{RELEASES, environment, workspace};
-
-/// One test for each release, so that they run at the same time.
-macro_rules! each_release {
-    ($($name:ident)+) => {$(
-        mod $name {
-            #[test]
-            fn bookworm() {
-                super::$name(&super::Rig::new(super::RELEASES[0]));
-            }
-            #[test]
-            fn trixie() {
-                super::$name(&super::Rig::new(super::RELEASES[1]));
-            }
-            #[test]
-            fn forky() {
-                super::$name(&super::Rig::new(super::RELEASES[2]));
-            }
-        }
-    )+};
-}
+use image_nix::{FlakeRef, Generator};
+use rig::{RELEASES, each_release, workspace};
 
 each_release! {
+    Rig:
     every_route_leads_to_its_image
     the_image_is_found_wherever_it_is
     what_is_wrong_is_said_before_or_after_the_build
@@ -84,24 +65,8 @@ fn host(name: &str) -> Asked {
 impl Rig {
     fn new(release: &str) -> Self {
         let nix = rig::Rig::new(release);
-        let work = nix.dir.path().join("work");
+        let work = nix.path("work");
         Self { nix, work }
-    }
-
-    /// The same Nix, by the name `nix`: programs that call it know no other.
-    fn called_nix(&self) -> Nix {
-        let dir = self.nix.dir.path().join("bin");
-        let program = dir.join("nix");
-        if !program.exists() {
-            fs::create_dir(&dir).unwrap();
-            symlink(self.nix.nix.program(), &program).unwrap();
-        }
-        Nix::with(environment(self.nix.dir.path(), Tool::at(program))).unwrap()
-    }
-
-    fn generator(&self) -> Generator {
-        let program = workspace().join("tests/tools/nixos-generators/nixos-generate");
-        Generator::with(environment(self.nix.dir.path(), Tool::at(program)))
     }
 
     fn build(&self, asked: &Asked) -> (Result<BuildOutput, NixImageError>, Vec<Event>) {
@@ -130,7 +95,7 @@ impl Rig {
             extension: None,
             route: asked.route,
             options: asked.options.clone(),
-            nix: self.called_nix(),
+            nix: self.nix.called_nix(),
             generator,
         };
         let _ = fs::remove_dir_all(&self.work);
@@ -266,7 +231,7 @@ fn what_is_wrong_is_said_before_or_after_the_build(rig: &Rig) {
 fn the_program_is_run_as_it_wants_to_be(rig: &Rig) {
     let mut asked = Asked { route: Route::GeneratorsCli, ..host("variant") };
     asked.options.settings = vec![("connect-timeout".to_owned(), "5".to_owned())];
-    let (built, events) = rig.build_with(&asked, Some(rig.generator()));
+    let (built, events) = rig.build_with(&asked, Some(rig.nix.generator()));
     let built = built.unwrap_or_else(|error| panic!("{}", chain(&error)));
     assert_eq!(fs::read_to_string(&built.file).unwrap(), "sd-image/generated.img.zst\n");
     assert_eq!(built.source.route, "nixos-generate -f sd-aarch64");
@@ -279,18 +244,18 @@ fn the_program_is_run_as_it_wants_to_be(rig: &Rig) {
 
     // Where it would take the first of two files, we do not.
     let ambiguous = Asked { variant: "iso", ..asked.clone() };
-    let error = chain(&rig.build_with(&ambiguous, Some(rig.generator())).0.unwrap_err());
+    let error = chain(&rig.build_with(&ambiguous, Some(rig.nix.generator())).0.unwrap_err());
     assert!(error.ends_with("may be the image: iso/a.iso, iso/b.iso"), "{error}");
 
     let unknown = Asked { variant: "vmware", ..asked.clone() };
-    let error = chain(&rig.build_with(&unknown, Some(rig.generator())).0.unwrap_err());
+    let error = chain(&rig.build_with(&unknown, Some(rig.nix.generator())).0.unwrap_err());
     assert!(error.contains("aborted: format file not found: "), "{error}");
 
     let absent = rig.error(&asked);
     assert!(absent.contains("route generators-cli: nixos-generate is not in PATH"), "{absent}");
 
     asked.options.store = Some(rig.work.join("root").display().to_string());
-    let error = rig.build_with(&asked, Some(rig.generator())).0.unwrap_err();
+    let error = rig.build_with(&asked, Some(rig.nix.generator())).0.unwrap_err();
     assert!(matches!(error, NixImageError::OtherStore { .. }), "{}", chain(&error));
     assert_eq!(error.fault(), Fault::Usage);
 }
@@ -307,7 +272,7 @@ fn a_folder_without_a_flake_is_told_with_the_flag() {
         extension: None,
         route: Route::Auto,
         options: NixOptions::default(),
-        nix: rig.called_nix(),
+        nix: rig.nix.called_nix(),
         generator: None,
     };
     let purpose = Purpose { system: SYSTEM, boots: &[] };

@@ -1,12 +1,15 @@
 //! A lock file of an image's own against real Nix: three releases, offline, with a store of its own
 //! each.
 
+#[path = "../../image-nix/tests/support/folders.rs"]
+mod folders;
+#[path = "support/generators.rs"]
+mod generators;
 #[path = "../../image-nix/tests/support/rig.rs"]
 mod rig;
 
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
@@ -17,32 +20,12 @@ use image_factory::{
         nix_image::{self, NixImageError, Purpose, formats},
     },
 };
-use image_host::tool::Tool;
 use image_model::{Driver, Route};
-use image_nix::{FlakeRef, Generator, Nix, UpdateRequest, read_lock};
-use rig::{RELEASES, Rig, environment, workspace};
-
-/// One test for each release, so that they run at the same time.
-macro_rules! each_release {
-    ($($name:ident)+) => {$(
-        mod $name {
-            #[test]
-            fn bookworm() {
-                super::$name(&super::Project::new(super::RELEASES[0]));
-            }
-            #[test]
-            fn trixie() {
-                super::$name(&super::Project::new(super::RELEASES[1]));
-            }
-            #[test]
-            fn forky() {
-                super::$name(&super::Project::new(super::RELEASES[2]));
-            }
-        }
-    )+};
-}
+use image_nix::{FlakeRef, UpdateRequest, read_lock};
+use rig::{Rig, each_release};
 
 each_release! {
+    Project:
     an_image_is_made_of_what_its_lock_says
     a_lock_that_moves_meanwhile_does_not_count
     a_lock_that_does_not_fit_says_what_mends_it
@@ -58,9 +41,9 @@ struct Project {
 impl Project {
     fn new(release: &str) -> Self {
         let project = Self { rig: Rig::new(release) };
-        let dir = project.path("").display().to_string();
-        project.write("words/flake.nix", "{ outputs = { self }: { text = \"first\"; }; }");
-        project.write(
+        let dir = project.rig.path("").display().to_string();
+        project.rig.write("words/flake.nix", "{ outputs = { self }: { text = \"first\"; }; }");
+        project.rig.write(
             "flake/flake.nix",
             &format!(
                 r#"{{
@@ -94,23 +77,6 @@ impl Project {
         project
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.rig.dir.path().join(name)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn empty(&self, name: &str) -> PathBuf {
-        let folder = self.path(name);
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).unwrap();
-        folder
-    }
-
     fn flake(&self, lock: Option<PathBuf>) -> FlakeRef {
         FlakeRef::new("path:./flake", self.rig.dir.path()).locked_by(lock)
     }
@@ -120,19 +86,12 @@ impl Project {
         let request = UpdateRequest {
             flake: self.flake(None),
             inputs: Vec::new(),
-            work: self.empty("update"),
+            work: self.rig.empty("update"),
             options: NixOptions::default(),
         };
         let text = self.rig.nix.update_lock(&request, &mut |_| ()).unwrap();
-        self.write(name, &text);
-        self.path(name)
-    }
-
-    /// The same Nix, by the name `nix`: programs that call it know no other.
-    fn called_nix(&self) -> Nix {
-        let program = self.empty("bin").join("nix");
-        symlink(self.rig.nix.program(), &program).unwrap();
-        Nix::with(environment(self.rig.dir.path(), Tool::at(program))).unwrap()
+        self.rig.write(name, &text);
+        self.rig.path(name)
     }
 
     fn build(&self, route: Route, lock: &Path) -> Result<BuildOutput, NixImageError> {
@@ -146,8 +105,6 @@ impl Project {
         extension: Option<Extension>,
         begun: &(dyn Fn() + Sync),
     ) -> Result<BuildOutput, NixImageError> {
-        let program = workspace().join("tests/tools/nixos-generators/nixos-generate");
-        let generator = Generator::with(environment(self.rig.dir.path(), Tool::at(program)));
         let (attribute, name) = ("nixosConfigurations.card".to_owned(), "sd-card".to_owned());
         let format = formats::find(&name, SYSTEM).unwrap();
         let input = NixImageInput {
@@ -157,18 +114,18 @@ impl Project {
             extension,
             route,
             options: NixOptions::default(),
-            nix: self.called_nix(),
-            generator: Some(generator),
+            nix: self.rig.called_nix(),
+            generator: Some(self.rig.generator()),
         };
         let purpose = Purpose { system: SYSTEM, boots: &[] };
         // Whatever is told, it has begun.
-        nix_image::build(Driver::NixImage, &input, purpose, &self.empty("work"), &|_| begun())
+        nix_image::build(Driver::NixImage, &input, purpose, &self.rig.empty("work"), &|_| begun())
     }
 }
 
 fn an_image_is_made_of_what_its_lock_says(project: &Project) {
     let first = project.lock("locks/first.lock");
-    project.write("words/flake.nix", "{ outputs = { self }: { text = \"second\"; }; }");
+    project.rig.write("words/flake.nix", "{ outputs = { self }: { text = \"second\"; }; }");
     let second = project.lock("locks/second.lock");
     for route in [Route::Variant, Route::Module, Route::GeneratorsCli] {
         for (lock, text) in [(&first, "first"), (&second, "second")] {
@@ -187,7 +144,7 @@ fn an_image_is_made_of_what_its_lock_says(project: &Project) {
     let extension = Extension::of("nixosConfigurations.card", vec!["essential".to_owned()]);
     let built = project.build_with(Route::Variant, &first, extension, &|| ()).unwrap();
     assert_eq!(fs::read_to_string(&built.file).unwrap().trim(), "first essential");
-    assert!(!project.path("flake/flake.lock").exists());
+    assert!(!project.rig.path("flake/flake.lock").exists());
 }
 
 /// `lock update` while an image is built: the manifest tells what is in it.
@@ -195,7 +152,7 @@ fn a_lock_that_moves_meanwhile_does_not_count(project: &Project) {
     let lock = project.lock("own.lock");
     let inputs = || image_nix::store::locked_inputs(read_lock(&lock).unwrap().json());
     let first = inputs();
-    project.write("words/flake.nix", "{ outputs = { self }: { text = \"second\"; }; }");
+    project.rig.write("words/flake.nix", "{ outputs = { self }: { text = \"second\"; }; }");
     let second = fs::read(project.lock("new.lock")).unwrap();
     let moves = || fs::write(&lock, &second).unwrap();
     let built = project.build_with(Route::Variant, &lock, None, &moves).unwrap();
@@ -205,12 +162,12 @@ fn a_lock_that_moves_meanwhile_does_not_count(project: &Project) {
 }
 
 fn a_lock_that_does_not_fit_says_what_mends_it(project: &Project) {
-    let lock = project.path("own.lock");
-    project.write("own.lock", r#"{ "nodes": { "root": {} }, "root": "root", "version": 7 }"#);
+    let lock = project.rig.path("own.lock");
+    project.rig.write("own.lock", r#"{ "nodes": { "root": {} }, "root": "root", "version": 7 }"#);
     let error = project.build(Route::Auto, &lock).unwrap_err().to_string();
     let says = ["own.lock does not fit the flake", "`lock update IMAGE [INPUT…]`"];
     assert!(says.iter().all(|says| error.contains(says)), "{error}");
-    project.write("own.lock", "{}");
+    project.rig.write("own.lock", "{}");
     let error = project.build(Route::Auto, &lock).unwrap_err();
     assert!(matches!(&error, NixImageError::Nix(_)), "{error:?}");
 }

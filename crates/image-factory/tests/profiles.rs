@@ -1,5 +1,9 @@
 //! `--profile` against real Nix: three releases, offline, with a store of its own each.
 
+#[path = "../../image-nix/tests/support/folders.rs"]
+mod folders;
+#[path = "../../image-nix/tests/support/git.rs"]
+mod git;
 #[path = "../../image-nix/tests/support/rig.rs"]
 mod rig;
 
@@ -15,29 +19,10 @@ use image_factory::{
 use image_host::tool::Tool;
 use image_model::{Driver, Route};
 use image_nix::FlakeRef;
-use rig::{RELEASES, Rig, environment, workspace};
-
-/// One test for each release, so that they run at the same time.
-macro_rules! each_release {
-    ($($name:ident)+) => {$(
-        mod $name {
-            #[test]
-            fn bookworm() {
-                super::$name(&super::Project::new(super::RELEASES[0]));
-            }
-            #[test]
-            fn trixie() {
-                super::$name(&super::Project::new(super::RELEASES[1]));
-            }
-            #[test]
-            fn forky() {
-                super::$name(&super::Project::new(super::RELEASES[2]));
-            }
-        }
-    )+};
-}
+use rig::{Rig, each_release, environment, workspace};
 
 each_release! {
+    Project:
     profiles_reach_the_image_by_every_route
     what_cannot_be_set_is_refused_before_the_build
     the_flake_is_told_and_not_the_one_around_it
@@ -53,22 +38,14 @@ struct Project {
 impl Project {
     fn new(release: &str) -> Self {
         let rig = Rig::new(release);
-        let nix = rig.dir.path().join("repository/nix");
-        fs::create_dir_all(&nix).unwrap();
         let fixture = workspace().join("tests/fixtures/profile-flake/flake.nix");
-        fs::copy(fixture, nix.join("flake.nix")).unwrap();
-        let project = Self { rig };
-        project.git(&["init", "--quiet"]);
-        project.git(&["add", "."]);
-        project.git(&["commit", "--quiet", "-m", "one"]);
-        project
+        rig.write("repository/nix/flake.nix", &fs::read_to_string(fixture).unwrap());
+        rig.commit_all("repository");
+        Self { rig }
     }
 
-    fn git(&self, args: &[&str]) -> String {
-        let user = ["-c", "user.name=n", "-c", "user.email=n@localhost"];
-        let git = Tool::find("git").expect("apt-get install git");
-        let git = git.run(user.iter().chain(args)).dir(self.rig.dir.path().join("repository"));
-        String::from_utf8(git.output().unwrap()).unwrap().trim().to_owned()
+    fn commit(&self) -> String {
+        self.rig.git("repository", &["rev-parse", "HEAD"]).trim().to_owned()
     }
 
     /// Builds the image of a host, or an attribute.
@@ -99,9 +76,7 @@ impl Project {
             .unwrap(),
             generator: None,
         };
-        let work = self.rig.dir.path().join("work");
-        let _ = fs::remove_dir_all(&work);
-        fs::create_dir(&work).unwrap();
+        let work = self.rig.empty("work");
         let purpose = Purpose { system: SYSTEM, boots: &[] };
         nix_image::build(Driver::NixImage, &input, purpose, &work, &|_| ())
     }
@@ -114,7 +89,7 @@ impl Project {
 }
 
 fn profiles_reach_the_image_by_every_route(project: &Project) {
-    let commit = project.git(&["rev-parse", "HEAD"]);
+    let commit = project.commit();
     let image = "nixosConfigurations.module.config.system.build.sdImage";
     for (attribute, route) in [
         ("nixosConfigurations.variant", Route::Auto),
@@ -128,8 +103,8 @@ fn profiles_reach_the_image_by_every_route(project: &Project) {
         assert_eq!(content(&["security", "full"]), format!("security full {commit}"));
     }
     // What is not committed is in the image, and said where Nix says it.
-    fs::write(project.rig.dir.path().join("repository/nix/file"), "new").unwrap();
-    project.git(&["add", "."]);
+    project.rig.write("repository/nix/file", "new");
+    project.rig.git("repository", &["add", "."]);
     let content = |host: &str, profiles: &[&str]| {
         project.content(&format!("nixosConfigurations.{host}"), Route::Auto, profiles)
     };
@@ -167,7 +142,7 @@ fn what_cannot_be_set_is_refused_before_the_build(project: &Project) {
     let text = refused("nixosConfigurations.variant", Route::Generators, &["full"]);
     assert!(text.contains("the image would be packages.aarch64-linux.variant"), "{text}");
     // Nothing was built for any of these.
-    let out = project.rig.dir.path().join("work/result");
+    let out = project.rig.path("work/result");
     assert!(fs::symlink_metadata(out).is_err());
 }
 
@@ -177,7 +152,7 @@ fn the_flake_is_told_and_not_the_one_around_it(project: &Project) {
     let source = project.build(host, Route::Auto, &["full", "security"]).unwrap().source;
     assert_eq!(source.profiles, ["full", "security"]);
     assert_eq!(plain.profiles, [""; 0]);
-    let commit = project.git(&["rev-parse", "HEAD"]);
+    let commit = project.commit();
     let locked = source.locked.as_ref().unwrap();
     assert!(locked.starts_with(&format!("git+file:?dir=nix&rev={commit}&narHash=")), "{locked}");
     assert_ne!(source.derivation, plain.derivation);

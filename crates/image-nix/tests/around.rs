@@ -1,37 +1,22 @@
 //! The flake around a flake, with real Nix: it evaluates to the same derivations as the flake
 //! itself, and what it changes is what it was asked to change.
 
+#[path = "support/folders.rs"]
+mod folders;
+#[path = "support/git.rs"]
+mod git;
 #[path = "support/rig.rs"]
 mod rig;
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use image_host::tool::Tool;
 use image_nix::{Extension, FlakeRef, Options, around::around};
-use rig::{RELEASES, Rig, environment, workspace};
+use rig::{RELEASES, Rig, each_release, environment, workspace};
 use serde_json::Value;
 
-/// One test for each release, so that they run at the same time.
-macro_rules! each_release {
-    ($($name:ident)+) => {$(
-        mod $name {
-            #[test]
-            fn bookworm() {
-                super::$name(&super::Rig::new(super::RELEASES[0]));
-            }
-            #[test]
-            fn trixie() {
-                super::$name(&super::Rig::new(super::RELEASES[1]));
-            }
-            #[test]
-            fn forky() {
-                super::$name(&super::Rig::new(super::RELEASES[2]));
-            }
-        }
-    )+};
-}
-
 each_release! {
+    Rig:
     derivations_are_those_of_the_flake
     inputs_are_those_of_the_lock
     profiles_change_what_they_are_asked_to
@@ -53,12 +38,6 @@ impl<'a> Flakes<'a> {
         Self { rig, options: Options { settings, ..Options::default() } }
     }
 
-    fn write(&self, path: &str, text: &str) {
-        let path = self.rig.dir.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
     /// Writes the lock file of a flake.
     fn lock(&self, flake: &str) {
         let features = ["--extra-experimental-features", "nix-command flakes", "flake", "lock"];
@@ -66,29 +45,20 @@ impl<'a> Flakes<'a> {
         nix.run(features.into_iter().chain([flake])).output().unwrap();
     }
 
-    fn git(&self, folder: &str, args: &[&str]) {
-        let user = ["-c", "user.name=n", "-c", "user.email=n@localhost"];
-        let git = Tool::find("git").expect("apt-get install git");
-        let git = git.run(user.iter().chain(args)).dir(self.rig.dir.path().join(folder));
-        git.output().unwrap();
-    }
-
     fn reference(&self, typed: &str) -> FlakeRef {
         FlakeRef::new(typed, self.rig.dir.path())
     }
 
     /// Where generated flakes are written. Its name has to be encoded in a URL, where Nix decodes it.
-    fn work(&self) -> PathBuf {
-        self.rig.dir.path().join(if is_oldest(self.rig) { "work" } else { "work folder #1" })
+    fn work(&self) -> &'static str {
+        if is_oldest(self.rig) { "work" } else { "work folder #1" }
     }
 
     /// The flake around `typed`, written.
     fn around(&self, typed: &str, lock: Option<&Value>, extension: Option<&Extension>) -> FlakeRef {
         let metadata = self.rig.nix.metadata(&self.reference(typed), &self.options).unwrap();
         let around = around(&metadata, lock, extension).unwrap();
-        let folder = self.work();
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).unwrap();
+        let folder = self.rig.empty(self.work());
         let flake = around.write(&folder).unwrap();
         // It is complete as it is: Nix would write what is missing.
         self.lock(&flake.to_string());
@@ -115,9 +85,9 @@ fn is_oldest(rig: &Rig) -> bool {
 fn repository<'a>(rig: &'a Rig) -> Flakes<'a> {
     let flakes = Flakes::new(rig);
     let dir = rig.dir.path().display();
-    flakes.write("leaf/flake.nix", "{ outputs = { self }: { name = \"leaf\"; }; }");
-    flakes.write("other/flake.nix", "{ outputs = { self }: { name = \"other\"; }; }");
-    flakes.write(
+    rig.write("leaf/flake.nix", "{ outputs = { self }: { name = \"leaf\"; }; }");
+    rig.write("other/flake.nix", "{ outputs = { self }: { name = \"other\"; }; }");
+    rig.write(
         "branch/flake.nix",
         &format!(
             "{{ inputs.leaf.url = \"path:{dir}/leaf\"; inputs.own.url = \"path:{dir}/other\";
@@ -125,7 +95,7 @@ fn repository<'a>(rig: &'a Rig) -> Flakes<'a> {
                 outputs = {{ self, leaf, own, unused }}: {{ name = \"branch \" + leaf.name + own.name; }}; }}"
         ),
     );
-    flakes.write(
+    rig.write(
         "repository/nix/flake.nix",
         &format!(
             r#"{{
@@ -144,12 +114,11 @@ fn repository<'a>(rig: &'a Rig) -> Flakes<'a> {
               }}"#
         ),
     );
-    flakes.write("repository/file", "of the repository");
-    flakes.git("repository", &["init", "--quiet"]);
-    flakes.git("repository", &["add", "."]);
+    rig.write("repository/file", "of the repository");
+    rig.git("repository", &["init", "--quiet"]);
+    rig.git("repository", &["add", "."]);
     flakes.lock(&flakes.reference("./repository/nix").to_string());
-    flakes.git("repository", &["add", "."]);
-    flakes.git("repository", &["commit", "--quiet", "-m", "one"]);
+    rig.commit_all("repository");
     flakes
 }
 
@@ -159,7 +128,7 @@ fn derivations_are_those_of_the_flake(rig: &Rig) {
         let plain = flakes.derivation(&flakes.reference(typed), "image");
         let around = flakes.around(typed, None, None);
         assert_eq!(flakes.derivation(&around, "image"), plain, "{typed}");
-        fs::read_to_string(flakes.work().join("flake.nix")).unwrap()
+        fs::read_to_string(rig.path(flakes.work()).join("flake.nix")).unwrap()
     };
     assert!(same("./repository/nix").contains("\"rev\" = "));
     if !is_oldest(rig) {
@@ -169,11 +138,11 @@ fn derivations_are_those_of_the_flake(rig: &Rig) {
     assert_eq!(flakes.eval(&leaf, "name", "name: name"), "leaf");
 
     // A tree with changes has no revision. What Nix took of it is what is built.
-    flakes.write("repository/file", "changed");
+    rig.write("repository/file", "changed");
     let typed = "./repository/nix";
     let plain = flakes.eval(&flakes.reference(typed), "image", "image: baseNameOf image.file");
     let around = flakes.around(typed, None, None);
-    flakes.write("repository/file", "changed again");
+    rig.write("repository/file", "changed again");
     assert_eq!(flakes.eval(&around, "image", "image: baseNameOf image.file"), plain);
     assert_eq!(flakes.eval(&around, "image", "image: image.names").to_string(), NAMES);
 }
@@ -185,20 +154,18 @@ fn a_relative_path_counts_from_the_flake() {
     for release in &RELEASES[1..] {
         let rig = Rig::new(release);
         let flakes = Flakes::new(&rig);
-        flakes
-            .write("repository/nix/sub/flake.nix", "{ outputs = { self }: { name = \"sub\"; }; }");
-        flakes.write(
+        rig.write("repository/nix/sub/flake.nix", "{ outputs = { self }: { name = \"sub\"; }; }");
+        rig.write(
             "repository/nix/flake.nix",
             "{ inputs.sub.url = \"path:./sub\"; outputs = { self, sub }: { inherit (sub) name; }; }",
         );
-        flakes.git("repository", &["init", "--quiet"]);
-        flakes.git("repository", &["add", "."]);
+        rig.git("repository", &["init", "--quiet"]);
+        rig.git("repository", &["add", "."]);
         let typed = "./repository/nix";
         flakes.lock(&flakes.reference(typed).to_string());
         let around = flakes.around(typed, None, None);
         assert_eq!(flakes.eval(&around, "name", "name: name"), "sub", "dirty, {release}");
-        flakes.git("repository", &["add", "."]);
-        flakes.git("repository", &["commit", "--quiet", "-m", "one"]);
+        rig.commit_all("repository");
         let around = flakes.around(typed, None, None);
         assert_eq!(flakes.eval(&around, "name", "name: name"), "sub", "{release}");
     }
@@ -211,17 +178,17 @@ fn inputs_are_those_of_the_lock(rig: &Rig) {
     let flakes = repository(rig);
     let typed = "./repository/nix";
     let own = rig.nix.metadata(&flakes.reference(typed), &flakes.options).unwrap().locks;
-    let file = fs::read_to_string(rig.dir.path().join("repository/nix/flake.lock")).unwrap();
+    let file = fs::read_to_string(rig.path("repository/nix/flake.lock")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), own);
 
     // The same flake later, with a lock of its own.
-    flakes.write("other/flake.nix", "{ outputs = { self }: { name = \"new\"; }; }");
+    rig.write("other/flake.nix", "{ outputs = { self }: { name = \"new\"; }; }");
     let around = flakes.around(typed, None, None);
     assert_eq!(flakes.eval(&around, "image", "image: image.names").to_string(), NAMES);
-    fs::remove_file(rig.dir.path().join("repository/nix/flake.lock")).unwrap();
+    fs::remove_file(rig.path("repository/nix/flake.lock")).unwrap();
     flakes.lock(&flakes.reference(typed).to_string());
-    let later = fs::read_to_string(rig.dir.path().join("repository/nix/flake.lock")).unwrap();
-    flakes.git("repository", &["checkout", "--quiet", "."]);
+    let later = fs::read_to_string(rig.path("repository/nix/flake.lock")).unwrap();
+    rig.git("repository", &["checkout", "--quiet", "."]);
     let later: Value = serde_json::from_str(&later).unwrap();
     assert_ne!(later, own);
     let around = flakes.around(typed, Some(&later), None);
@@ -232,7 +199,7 @@ fn inputs_are_those_of_the_lock(rig: &Rig) {
 fn fixture<'a>(rig: &'a Rig) -> Flakes<'a> {
     let flakes = Flakes::new(rig);
     let fixture = workspace().join("tests/fixtures/profile-flake/flake.nix");
-    flakes.write("fixture/flake.nix", &fs::read_to_string(fixture).unwrap());
+    rig.write("fixture/flake.nix", &fs::read_to_string(fixture).unwrap());
     flakes
 }
 
@@ -275,16 +242,16 @@ fn names_are_quoted(rig: &Rig) {
 fn files_may_be_below_another_root(rig: &Rig) {
     let mut flakes = fixture(rig);
     let tool = Tool::at(rig.nix.program())
-        .env("NIX_CONF_DIR", rig.dir.path().join("etc"))
+        .env("NIX_CONF_DIR", rig.path("etc"))
         .env("NIX_USER_CONF_FILES", "/dev/null")
-        .env("XDG_CACHE_HOME", rig.dir.path().join("cache-of-root"));
+        .env("XDG_CACHE_HOME", rig.path("cache-of-root"));
     let nix = image_nix::Nix::with(tool).unwrap();
-    flakes.options.store = Some(rig.dir.path().join("root").display().to_string());
+    flakes.options.store = Some(rig.path("root").display().to_string());
     let typed = FlakeRef::new("path:./fixture", rig.dir.path());
     let metadata = nix.metadata(&typed, &flakes.options).unwrap();
     assert!(metadata.path.as_ref().unwrap().starts_with("/nix/store/"), "{metadata:?}");
     let around = around(&metadata, None, Some(&extension("module", &["full"]))).unwrap();
-    let folder = rig.dir.path().join("around");
+    let folder = rig.path("around");
     fs::create_dir(&folder).unwrap();
     let flake = around.write(&folder).unwrap();
     let config = "nixosConfigurations.module.config.imageFactory";

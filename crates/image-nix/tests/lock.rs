@@ -1,41 +1,22 @@
 //! Lock files beside a flake, with real Nix: one image moves, and the other stays what it was.
 
+#[path = "support/folders.rs"]
+mod folders;
+#[path = "support/git.rs"]
+mod git;
 #[path = "support/rig.rs"]
 mod rig;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
-use image_host::tool::Tool;
 use image_nix::{
     Failure, FlakeRef, LockFile, NixError, Options, UpdateRequest, lock, read_lock,
     store::FlakeMetadata,
 };
-use rig::{RELEASES, Rig, workspace};
-
-/// One test for each release, so that they run at the same time.
-macro_rules! each_release {
-    ($($name:ident)+) => {$(
-        mod $name {
-            #[test]
-            fn bookworm() {
-                super::$name(&super::Project::new(super::RELEASES[0]));
-            }
-            #[test]
-            fn trixie() {
-                super::$name(&super::Project::new(super::RELEASES[1]));
-            }
-            #[test]
-            fn forky() {
-                super::$name(&super::Project::new(super::RELEASES[2]));
-            }
-        }
-    )+};
-}
+use rig::{RELEASES, Rig, each_release, workspace};
 
 each_release! {
+    Project:
     one_image_moves_and_the_other_stays
     a_lock_is_needed_by_nobody_else
     other_bytes_are_refused
@@ -54,12 +35,10 @@ fn the_locks_of_this_repository_fit_its_flake() {
     assert!(locks.len() > 1);
     for release in [RELEASES[0], RELEASES[2]] {
         let rig = Rig::new(release);
-        let folder = rig.dir.path().join("flake");
-        fs::create_dir(&folder).unwrap();
+        let folder = rig.empty("flake");
         fs::copy(nix.join("flake.nix"), folder.join("flake.nix")).unwrap();
         for (number, lock) in locks.iter().enumerate() {
-            let work = rig.dir.path().join(number.to_string());
-            fs::create_dir(&work).unwrap();
+            let work = rig.empty(&number.to_string());
             let flake = FlakeRef::folder(&folder).locked_by(Some(lock.clone()));
             let options = Options::default();
             // Nix before 2.15 is asked in two steps, the first of which would go looking.
@@ -100,9 +79,9 @@ impl Project {
                 ),
             ),
         ] {
-            project.write(&format!("{input}/flake.nix"), &format!("{{ {rest} }}"));
+            project.rig.write(&format!("{input}/flake.nix"), &format!("{{ {rest} }}"));
         }
-        project.write(
+        project.rig.write(
             "repository/nix/flake.nix",
             &format!(
                 r#"{{
@@ -119,34 +98,16 @@ impl Project {
                   }}"#
             ),
         );
-        project.write("repository/module", "shared by all images");
-        project.git(&["init", "--quiet"]);
-        project.git(&["add", "."]);
-        project.git(&["commit", "--quiet", "-m", "one"]);
+        project.rig.write("repository/module", "shared by all images");
+        project.rig.commit_all("repository");
         project
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.rig.dir.path().join(name)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
     }
 
     /// An input is another one from now on.
     fn change(&self, input: &str) {
-        let path = self.path(&format!("{input}/flake.nix"));
+        let path = self.rig.path(&format!("{input}/flake.nix"));
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace(&format!("{input} 1"), &format!("{input} 2"))).unwrap();
-    }
-
-    fn git(&self, args: &[&str]) -> Vec<u8> {
-        let user = ["-c", "user.name=n", "-c", "user.email=n@localhost"];
-        let git = Tool::find("git").expect("apt-get install git");
-        git.run(user.iter().chain(args)).dir(self.path("repository")).output().unwrap()
     }
 
     fn flake(&self, lock: Option<&Path>) -> FlakeRef {
@@ -158,7 +119,7 @@ impl Project {
         let request = UpdateRequest {
             flake: self.flake(start),
             inputs: inputs.iter().map(|input| input.to_string()).collect(),
-            work: self.work(),
+            work: self.rig.empty("work"),
             options: self.options.clone(),
         };
         let mut said = Vec::new();
@@ -168,25 +129,18 @@ impl Project {
         text.unwrap()
     }
 
-    fn work(&self) -> PathBuf {
-        let work = self.path("work");
-        let _ = fs::remove_dir_all(&work);
-        fs::create_dir(&work).unwrap();
-        work
-    }
-
     /// The flake in which the lock file is that of a generated one.
     fn around(&self, lock: &Path) -> FlakeRef {
         let flake = self.flake(Some(lock));
         let metadata = self.rig.nix.metadata(&flake, &self.options).unwrap();
-        self.rig.nix.complete(&flake, &metadata, &self.work()).unwrap()
+        self.rig.nix.complete(&flake, &metadata, &self.rig.empty("work")).unwrap()
     }
 
     /// What the factory evaluates, and tells of.
     fn in_force(&self, lock: &Path) -> Result<(FlakeRef, FlakeMetadata), NixError> {
         let (nix, flake) = (&self.rig.nix, self.flake(Some(lock)));
         let metadata = nix.metadata(&flake, &self.options)?;
-        Ok((nix.in_force(&flake, &metadata, &self.options, &self.work())?, metadata))
+        Ok((nix.in_force(&flake, &metadata, &self.options, &self.rig.empty("work"))?, metadata))
     }
 
     fn image(&self, flake: &FlakeRef) -> Result<String, Failure> {
@@ -214,7 +168,7 @@ fn changes(from: &str, to: &str) -> Vec<String> {
 }
 
 fn one_image_moves_and_the_other_stays(project: &Project) {
-    let (one, two) = (project.path("one.lock"), project.path("two.lock"));
+    let (one, two) = (project.rig.path("one.lock"), project.rig.path("two.lock"));
     let first = project.moved(None, &[]);
     fs::write(&one, &first).unwrap();
     fs::write(&two, &first).unwrap();
@@ -240,30 +194,30 @@ fn one_image_moves_and_the_other_stays(project: &Project) {
     assert_eq!(project.moved(Some(&one), &[]), third);
     // The lock file is no part of what it locks, and the flake was never written to.
     assert_eq!(project.derivation(&two), derivation);
-    assert!(project.git(&["status", "--porcelain", "--ignored"]).is_empty());
+    assert!(project.rig.git("repository", &["status", "--porcelain", "--ignored"]).is_empty());
 }
 
 /// A flake whose own lock is out of date is built with that of the image all the same, and the
 /// manifest tells of that one.
 fn a_lock_is_needed_by_nobody_else(project: &Project) {
-    let own = project.path("own.lock");
+    let own = project.rig.path("own.lock");
     fs::write(&own, project.moved(None, &[])).unwrap();
     let before = project.derivation(&own);
     let empty = r#"{ "nodes": { "root": {} }, "root": "root", "version": 7 }"#;
-    project.write("repository/nix/flake.lock", empty);
-    project.git(&["add", "."]);
+    project.rig.write("repository/nix/flake.lock", empty);
+    project.rig.git("repository", &["add", "."]);
     let metadata = project.in_force(&own).unwrap().1;
     assert_eq!(metadata.inputs.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(LockFile::from_json(metadata.locks).unwrap(), read_lock(&own).unwrap());
-    project.git(&["rm", "--quiet", "--force", "nix/flake.lock"]);
+    project.rig.git("repository", &["rm", "--quiet", "--force", "nix/flake.lock"]);
     assert_eq!(project.derivation(&own), before);
 
     // Nix takes a file that is not there for an empty one, and says that it lacks everything.
-    assert!(project.in_force(&project.path("absent.lock")).is_err());
+    assert!(project.in_force(&project.rig.path("absent.lock")).is_err());
 }
 
 fn other_bytes_are_refused(project: &Project) {
-    let lock = project.path("own.lock");
+    let lock = project.rig.path("own.lock");
     let text = project.moved(None, &["a"]);
     let hash = text.split("\"narHash\": \"").nth(1).unwrap().split('"').next().unwrap();
     let other = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -274,7 +228,7 @@ fn other_bytes_are_refused(project: &Project) {
         let Failure::HashMismatch { what, specified, got } = &failure else {
             panic!("{failure:?}");
         };
-        assert!(what.contains(&project.path("a").display().to_string()), "{failure:?}");
+        assert!(what.contains(&project.rig.path("a").display().to_string()), "{failure:?}");
         let mut hashes = [specified.as_str(), got.as_str()];
         hashes.sort_unstable();
         assert_eq!(hashes, [other, hash], "{failure:?}");
@@ -282,7 +236,7 @@ fn other_bytes_are_refused(project: &Project) {
 }
 
 fn a_lock_that_lacks_an_input_is_refused(project: &Project) {
-    let lock = project.path("own.lock");
+    let lock = project.rig.path("own.lock");
     let mut json: serde_json::Value = serde_json::from_str(&project.moved(None, &[])).unwrap();
     json["nodes"]["root"]["inputs"].as_object_mut().unwrap().remove("b");
     fs::write(&lock, json.to_string()).unwrap();
@@ -294,7 +248,7 @@ fn a_lock_that_lacks_an_input_is_refused(project: &Project) {
 
 /// `--store ssh-ng://HOST`: the flake is evaluated here, so its files are here.
 fn a_store_elsewhere_only_builds(project: &Project) {
-    let lock = project.path("own.lock");
+    let lock = project.rig.path("own.lock");
     fs::write(&lock, project.moved(None, &[])).unwrap();
     let here = project.in_force(&lock).unwrap().0;
     let here = project.image(&here).unwrap();
@@ -304,6 +258,6 @@ fn a_store_elsewhere_only_builds(project: &Project) {
     let metadata = nix.lock(&flake, &options, &mut |event| said.push(event)).unwrap();
     // What the flake has no lock of is nobody's concern.
     assert!(!format!("{said:?}").contains("lock file"), "{said:?}");
-    let flake = nix.in_force(&flake, &metadata, &options, &project.work()).unwrap();
+    let flake = nix.in_force(&flake, &metadata, &options, &project.rig.empty("work")).unwrap();
     assert_eq!(project.image(&flake).unwrap(), here);
 }

@@ -1,42 +1,54 @@
 //! The driver against real Nix: three releases, offline, with a store of its own each.
 
-mod support;
+#[path = "support/git.rs"]
+mod git;
+#[path = "support/rig.rs"]
+mod rig;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use image_host::tool::Tool;
-use image_nix::{Event, Failure, FlakeRef, Nix, NixError, Options, request};
-use support::{RELEASES, Rig, workspace};
+use image_nix::{BuildRequest, Built, Event, Failure, FlakeRef, Nix, NixError, Options, request};
+use rig::{RELEASES, Rig, each_release, workspace};
 
 const BUILDER: &str = "nixosConfigurations.wsl.config.system.build.tarballBuilder";
 
-/// One test for each release, so that they run at the same time.
-macro_rules! each_release {
-    ($($name:ident)+) => {$(
-        mod $name {
-            #[test]
-            fn bookworm() {
-                super::$name(&super::Rig::new(super::RELEASES[0]));
-            }
-            #[test]
-            fn trixie() {
-                super::$name(&super::Rig::new(super::RELEASES[1]));
-            }
-            #[test]
-            fn forky() {
-                super::$name(&super::Rig::new(super::RELEASES[2]));
-            }
-        }
-    )+};
-}
-
 each_release! {
+    Rig:
     builds_the_fixture
     tells_builder_failures_apart
     tells_refusals_apart
     says_what_there_is
     a_path_in_a_repository_is_git
     settings_are_read_with_what_is_handed_on
+}
+
+/// What the tests ask of a Nix.
+impl Rig {
+    fn request(&self, attribute: &str) -> BuildRequest {
+        let flake = format!("path:{}", workspace().join("tests/fixtures/wsl-flake").display());
+        BuildRequest {
+            flake: FlakeRef::new(&flake, Path::new("/")),
+            attribute: attribute.to_owned(),
+            out_link: self.path("result"),
+            options: Options::default(),
+        }
+    }
+
+    fn build(&self, request: &BuildRequest) -> (Result<Built, NixError>, Vec<Event>) {
+        let mut events = Vec::new();
+        let built = self.nix.build(request, &mut |event| events.push(event));
+        (built, events)
+    }
+
+    /// Why a build of the fixture's attribute fails.
+    fn failure(&self, attribute: &str, settings: &[(&str, &str)]) -> Failure {
+        let mut request = self.request(attribute);
+        let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        request.options.settings = settings.collect();
+        let error = self.build(&request).0.unwrap_err();
+        error.failure().unwrap_or_else(|| panic!("{error:?}")).clone()
+    }
 }
 
 fn builds_the_fixture(rig: &Rig) {
@@ -136,7 +148,7 @@ fn tells_refusals_apart(rig: &Rig) {
         assert!(matches!(failure, Failure::Flake { .. }), "{missing}: {failure:?}");
     }
 
-    let dir = rig.dir.path().join("unlocked");
+    let dir = rig.path("unlocked");
     fs::create_dir(&dir).unwrap();
     let input = rig.request("").flake;
     let text = format!("{{ inputs.x.url = \"{input}\"; outputs = {{ self, x }}: {{ }}; }}");
@@ -172,19 +184,15 @@ fn says_what_there_is(rig: &Rig) {
 
 /// Nix's meaning of a plain path is kept, and what it names of this machine is not recorded.
 fn a_path_in_a_repository_is_git(rig: &Rig) {
-    let repository = rig.dir.path().join("repository");
+    let repository = rig.path("repository");
     let fixture = repository.join("tests/wsl-flake");
     fs::create_dir_all(&fixture).unwrap();
     for entry in fs::read_dir(workspace().join("tests/fixtures/wsl-flake")).unwrap() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), fixture.join(entry.file_name())).unwrap();
     }
-    let git = Tool::find("git").expect("apt-get install git");
-    let git = |args: &[&str]| git.run(args).dir(&repository).output().unwrap();
-    git(&["init", "--quiet"]);
-    git(&["add", "."]);
-    git(&["-c", "user.name=n", "-c", "user.email=n@localhost", "commit", "--quiet", "-m", "one"]);
-    let commit = String::from_utf8(git(&["rev-parse", "HEAD"])).unwrap();
+    rig.commit_all("repository");
+    let commit = rig.git("repository", &["rev-parse", "HEAD"]);
 
     let mut request = rig.request(BUILDER);
     request.flake = FlakeRef::new("./tests/wsl-flake", &repository);
@@ -235,15 +243,15 @@ fn sandbox() -> Vec<(String, String)> {
 #[test]
 fn files_of_another_root_are_found() {
     let rig = Rig::new(RELEASES[0]);
-    let root = rig.dir.path().join("root");
+    let root = rig.path("root");
     let mut request = rig.request(BUILDER);
     request.options.store = Some(root.display().to_string());
     request.options.settings = sandbox();
     // The other tests have a store directory of their own; this one wants real store paths.
     let tool = Tool::at(rig.nix.program())
-        .env("NIX_CONF_DIR", rig.dir.path().join("etc"))
+        .env("NIX_CONF_DIR", rig.path("etc"))
         .env("NIX_USER_CONF_FILES", "/dev/null")
-        .env("XDG_CACHE_HOME", rig.dir.path().join("cache-of-root"));
+        .env("XDG_CACHE_HOME", rig.path("cache-of-root"));
     let built = Nix::with(tool).unwrap().build(&request, &mut |_| ()).unwrap();
     assert!(built.store_path.starts_with("/nix/store/"), "{built:?}");
     assert!(built.physical.starts_with(&root), "{built:?}");
@@ -255,12 +263,12 @@ fn files_of_another_root_are_found() {
 fn outputs_of_a_remote_store_are_copied_here() {
     let rig = Rig::new(RELEASES[0]);
     Tool::find("nix-daemon").expect("apt-get install nix-bin");
-    let remote = rig.dir.path().join("remote");
+    let remote = rig.path("remote");
     let mut request = rig.request(BUILDER);
     request.options.store =
         Some(format!("ssh-ng://localhost?remote-store=local?root={}", remote.display()));
     // The daemon there reads its own settings, and it has our environment.
-    let conf = rig.dir.path().join("etc/nix.conf");
+    let conf = rig.path("etc/nix.conf");
     let settings = sandbox().iter().map(|(k, v)| format!("{k} = {v}\n")).collect::<String>();
     fs::write(&conf, fs::read_to_string(&conf).unwrap() + &settings).unwrap();
     let built = rig.build(&request).0.unwrap();

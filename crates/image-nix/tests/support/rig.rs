@@ -15,6 +15,29 @@ const VERSIONS: &str = "IMAGE_FACTORY_NIX_DIR";
 /// The releases that the driver is tested with: Debian 12's, 13's, and the next one's.
 pub(crate) const RELEASES: [&str; 3] = ["2.8", "2.26", "2.34"];
 
+/// One test for each function and release, so that they run at the same time. Each function is given
+/// what `new` of the type makes for the release.
+macro_rules! each_release {
+    ($rig:ident: $($name:ident)+) => {$(
+        mod $name {
+            #[test]
+            fn bookworm() {
+                super::$name(&super::$rig::new(crate::rig::RELEASES[0]));
+            }
+            #[test]
+            fn trixie() {
+                super::$name(&super::$rig::new(crate::rig::RELEASES[1]));
+            }
+            #[test]
+            fn forky() {
+                super::$name(&super::$rig::new(crate::rig::RELEASES[2]));
+            }
+        }
+    )+};
+}
+
+pub(crate) use each_release;
+
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
@@ -61,6 +84,11 @@ impl Rig {
         let found = nix.version().release;
         assert_eq!(format!("{}.{}", found.0, found.1), release, "{nix}");
         Self { nix, dir }
+    }
+
+    /// A place in the temporary folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 }
 
