@@ -1,5 +1,7 @@
 //! What would be done for an image: everything resolved and printable, nothing run yet.
 
+mod target;
+
 use std::{fmt, num::NonZero, path::PathBuf, thread};
 
 use image_model::{Driver, ImageKind, ImageSpec, Route};
@@ -9,15 +11,15 @@ use serde::Serialize;
 use crate::{
     definition::Definition,
     driver::{
-        nix_image::{
-            HOSTS,
-            formats::{self, Format, UnknownFormat},
-        },
+        nix_image::{HOSTS, formats::UnknownFormat},
         preflight,
     },
     file_name::Template,
     lock::{self, ImageLock, ImageLockError},
 };
+
+pub use target::Target;
+pub(crate) use target::{is_host, usual_variant};
 
 /// The folder where images are published, below the root of a project.
 pub const DIST_DIR: &str = "dist";
@@ -153,34 +155,6 @@ pub struct NixImageInput {
     /// The program `nixos-generate`, where it is on this machine.
     #[serde(skip)]
     pub generator: Option<Generator>,
-}
-
-/// What of a flake is an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Target {
-    /// This derivation.
-    Attribute(String),
-    /// An image of a NixOS configuration: the flake is asked which derivation that is.
-    #[serde(rename_all = "camelCase")]
-    Host {
-        /// The configuration: `nixosConfigurations.<name>`.
-        attribute: String,
-        /// The image, by the name that it was asked for.
-        name: String,
-        /// What that name stands for.
-        #[serde(skip)]
-        format: &'static Format,
-    },
-}
-
-impl Target {
-    /// The attribute of the flake: of the derivation or of the configuration.
-    pub fn attribute(&self) -> &str {
-        match self {
-            Self::Attribute(attribute) | Self::Host { attribute, .. } => attribute,
-        }
-    }
 }
 
 fn as_text<S: serde::Serializer>(value: &impl fmt::Display, to: S) -> Result<S::Ok, S::Error> {
@@ -414,7 +388,7 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
     let (flake, notice) = lock::of_run(FlakeRef::new(typed, &base), definition);
     let asked = (!is_absolute(typed)).then(|| typed.clone());
     if wanted == Driver::NixosWsl {
-        let attribute = wsl_attribute(definition, options, &flake);
+        let attribute = target::wsl_attribute(definition, options, &flake);
         let extension = extension(&attribute, options)?;
         let (options, sudo) = (options.nix.clone(), options.sudo);
         let input = NixosWslInput { asked, flake, attribute, extension, options, nix, sudo };
@@ -425,7 +399,7 @@ fn input(definition: &Definition, options: &Options) -> Result<(Input, Option<St
     if wanted == Driver::NixosGenerators && only_nixpkgs {
         return Err(PlanError::RouteUnwanted { route });
     }
-    let target = target(definition, options, &flake)?;
+    let target = target::resolve(definition, options, &flake)?;
     let extension = extension(target.attribute(), options)?;
     if extension.is_some() && route == Route::GeneratorsCli {
         return Err(PlanError::ProfilesByProgram);
@@ -453,66 +427,6 @@ fn is_absolute(flake: &str) -> bool {
     path.starts_with(['/', '~'])
 }
 
-/// What the user put behind the `#` of a flake, if that is not nothing.
-fn fragment(flake: &FlakeRef) -> Option<&String> {
-    flake.fragment.as_ref().filter(|name| !name.is_empty())
-}
-
-/// `--attribute` if there is one; else what the user put behind the `#` of the flake, which names a
-/// configuration as `nixos-rebuild --flake` takes it; else the definition's.
-fn wsl_attribute(definition: &Definition, options: &Options, flake: &FlakeRef) -> String {
-    match (&options.attribute, fragment(flake)) {
-        (Some(attribute), _) => attribute.clone(),
-        (None, Some(name)) if name.contains('.') => name.clone(),
-        (None, Some(name)) => {
-            format!("nixosConfigurations.{name}.config.system.build.tarballBuilder")
-        }
-        (None, None) => definition.spec.build.attribute.clone(),
-    }
-}
-
-/// What of the flake is an image, from the same places in the same order. A variant that the
-/// definition names is one of the definition's configuration, or of the one that the user names in
-/// its place; of a derivation that the user names it says nothing.
-fn target(
-    definition: &Definition,
-    options: &Options,
-    flake: &FlakeRef,
-) -> Result<Target, PlanError> {
-    let spec = &definition.spec;
-    let attribute = match (&options.attribute, fragment(flake)) {
-        (Some(attribute), _) => attribute.clone(),
-        (None, Some(name)) if name.contains('.') && !name.starts_with('"') => name.clone(),
-        (None, Some(name)) => format!("{HOSTS}{name}"),
-        (None, None) => spec.build.attribute.clone(),
-    };
-    if !is_host(&attribute) {
-        let own = attribute == spec.build.attribute && spec.build.variant.is_some();
-        return match own || options.variant.is_some() || options.route.is_some() {
-            true => Err(PlanError::NotAHost { attribute }),
-            false => Ok(Target::Attribute(attribute)),
-        };
-    }
-    let own = || spec.build.variant.as_deref().or_else(|| usual_variant(spec.kind));
-    let name = options.variant.as_deref().or_else(own);
-    let name = name.ok_or_else(|| PlanError::NoVariant { attribute: attribute.clone() })?;
-    let format = formats::find(name, &spec.system)?;
-    Ok(Target::Host { attribute, name: name.to_owned(), format })
-}
-
-/// The image of a configuration that is of a kind, where nobody names one.
-pub(crate) fn usual_variant(kind: ImageKind) -> Option<&'static str> {
-    match kind {
-        ImageKind::Sd => Some("sd-card"),
-        ImageKind::Iso => Some("iso"),
-        ImageKind::Vm => Some("qemu-efi"),
-        ImageKind::Docker => Some("docker"),
-        ImageKind::Virtualbox => Some("virtualbox"),
-        ImageKind::Amazon => Some("amazon"),
-        ImageKind::Wsl => None,
-    }
-}
-
 /// How the configuration that `attribute` is, or is a part of, is changed.
 fn extension(attribute: &str, options: &Options) -> Result<Option<Extension>, PlanError> {
     if options.profiles.is_empty() {
@@ -527,15 +441,6 @@ fn extension(attribute: &str, options: &Options) -> Result<Option<Extension>, Pl
     let extension = Extension::of(attribute, profiles);
     let other = || PlanError::ProfilesOfOther { attribute: attribute.to_owned() };
     extension.map(Some).ok_or_else(other)
-}
-
-/// True for the attribute of a NixOS configuration, and not for one inside of it. A name with dots
-/// is in quotes.
-pub(crate) fn is_host(attribute: &str) -> bool {
-    attribute.strip_prefix(HOSTS).is_some_and(|name| match name.strip_prefix('"') {
-        Some(quoted) => quoted.find('"') == quoted.len().checked_sub(1),
-        None => !name.is_empty() && !name.contains('.'),
-    })
 }
 
 impl Plan {
@@ -587,130 +492,4 @@ impl Plan {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use image_model::CompressionSpec;
-
-    use super::*;
-
-    fn definition(attribute: &str, variant: &str) -> Definition {
-        let text = format!(
-            "kind = \"sd\"\nsystem = \"aarch64-linux\"\ntitle = \"t\"\n[build]\n\
-             driver = \"nix-image\"\nflake = \".\"\nattribute = \"{attribute}\"\n{variant}\n"
-        );
-        Definition {
-            name: "card".to_owned(),
-            spec: toml::from_str(&text).unwrap(),
-            root: "/srv".into(),
-        }
-    }
-
-    /// The target as text: `attribute`, or `host: variant`.
-    fn shown(definition: &Definition, flake: &str, options: &Options) -> Result<String, String> {
-        let flake = FlakeRef::new(flake, Path::new("/"));
-        match target(definition, options, &flake) {
-            Ok(Target::Attribute(attribute)) => Ok(attribute),
-            Ok(Target::Host { attribute, name, .. }) => Ok(format!("{attribute}: {name}")),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    #[test]
-    fn a_target_is_a_host_or_a_derivation() {
-        let card = definition("nixosConfigurations.card", "variant = \"sd-card\"");
-        let plain = Options::default();
-        let shown = |flake: &str| shown(&card, flake, &plain).unwrap();
-        assert_eq!(shown("."), "nixosConfigurations.card: sd-card");
-        assert_eq!(shown(".#"), "nixosConfigurations.card: sd-card");
-        assert_eq!(shown(".#mine"), "nixosConfigurations.mine: sd-card");
-        assert_eq!(shown(".#\"a.b\""), "nixosConfigurations.\"a.b\": sd-card");
-        assert_eq!(shown(".#\"config.a\""), "nixosConfigurations.\"config.a\": sd-card");
-        assert_eq!(shown(".#nixosConfigurations.mine"), "nixosConfigurations.mine: sd-card");
-        for derivation in
-            ["nixosConfigurations.mine.config.system.build.sdImage", "packages.aarch64-linux.card"]
-        {
-            assert_eq!(shown(&format!(".#{derivation}")), derivation);
-        }
-    }
-
-    #[test]
-    fn the_command_line_comes_before_the_definition_and_the_kind() {
-        let attribute = |attribute: &str| Some(attribute.to_owned());
-        let card = definition("nixosConfigurations.card", "");
-        let plain = Options::default();
-        assert_eq!(shown(&card, ".", &plain).unwrap(), "nixosConfigurations.card: sd-card");
-        let other = Options { variant: Some("raw-efi".to_owned()), ..Options::default() };
-        assert_eq!(shown(&card, ".", &other).unwrap(), "nixosConfigurations.card: raw-efi");
-        let other = Options { variant: Some("raw-fei".to_owned()), ..Options::default() };
-        assert!(shown(&card, ".", &other).unwrap_err().contains("did you mean \"raw-efi\"?"));
-        let own = Options { attribute: attribute("packages.x.y"), ..Options::default() };
-        assert_eq!(shown(&card, ".#mine", &own).unwrap(), "packages.x.y");
-        let both = Options { route: Some(Route::Module), ..own };
-        assert!(shown(&card, ".", &both).unwrap_err().starts_with("packages.x.y is a derivation"));
-    }
-
-    #[test]
-    fn the_name_of_a_file_says_what_is_around_it() {
-        let mut spec = definition("nixosConfigurations.card", "").spec;
-        let mut name = |kind, compression| {
-            spec.kind = kind;
-            spec.finish.compression = compression;
-            spec.file_name().rsplit_once('}').map(|(_, ending)| ending.to_owned()).unwrap()
-        };
-        let xz = CompressionSpec::Xz { level: 6 };
-        assert_eq!(name(ImageKind::Iso, None), ".iso");
-        assert_eq!(name(ImageKind::Iso, Some(xz)), ".iso.xz");
-        assert_eq!(name(ImageKind::Sd, None), ".img.zst");
-        assert_eq!(name(ImageKind::Sd, Some(CompressionSpec::None)), ".img");
-        assert_eq!(name(ImageKind::Wsl, Some(CompressionSpec::None)), ".wsl");
-    }
-
-    #[test]
-    fn what_is_made_for_wsl_is_no_card() {
-        let card = definition("nixosConfigurations.card", "");
-        for driver in [Driver::Mini, Driver::NixosWsl] {
-            let options = Options { driver: Some(driver), ..Options::default() };
-            let error = plan(&card, &options).unwrap_err();
-            assert!(error.is_usage() && matches!(error, PlanError::OtherKind { .. }), "{error}");
-        }
-        let file = Some(PathBuf::from("card.img"));
-        let options = Options { from: file, variant: Some("iso".to_owned()), ..Options::default() };
-        assert!(matches!(plan(&card, &options), Err(PlanError::VariantUnwanted { .. })));
-    }
-
-    #[test]
-    fn profiles_are_of_a_configuration() {
-        let options = |names: &[&str]| Options {
-            profiles: names.iter().map(|name| name.to_string()).collect(),
-            ..Options::default()
-        };
-        let profiles = |attribute: &str, names: &[&str]| extension(attribute, &options(names));
-        let host = "nixosConfigurations.card";
-        assert_eq!(profiles(host, &[]).unwrap(), None);
-        let twice = profiles(host, &["b", "a", "b"]).unwrap().unwrap();
-        assert_eq!(
-            (twice.host.as_str(), &twice.profiles[..]),
-            ("card", &["b", "a"].map(str::to_owned)[..])
-        );
-        let below = profiles("nixosConfigurations.card.config.x", &["a"]).unwrap().unwrap();
-        assert_eq!(below.host, "card");
-        let error = profiles("packages.x.card", &["a"]).unwrap_err();
-        assert!(error.is_usage() && matches!(error, PlanError::ProfilesOfOther { .. }), "{error}");
-
-        let card = definition(host, "");
-        for driver in [Driver::NixosGenerators, Driver::Prebuilt] {
-            let options = Options { driver: Some(driver), ..options(&["a"]) };
-            let error = plan(&card, &options).unwrap_err();
-            assert!(matches!(error, PlanError::ProfilesUnwanted { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn without_nix_there_is_no_other_card() {
-        let error = PlanError::NoNix { driver: Driver::NixImage, mini: false };
-        let text = error.to_string();
-        assert!(text.contains("install it") && !text.contains("mini system"), "{text}");
-        assert!(!error.is_usage());
-    }
-}
+mod tests;
