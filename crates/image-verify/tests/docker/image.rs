@@ -1,32 +1,13 @@
 //! Container images in archives: of layers that are put together here, byte by byte, and of what
 //! umoci and skopeo make.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
-/// Runs a tool of the machine, with a limit of time.
-pub(crate) fn tool(folder: &Path, argv: &[&str]) -> std::process::Output {
-    let output = Command::new("timeout")
-        .args(["-k", "2", "60"])
-        .args(argv)
-        .current_dir(folder)
-        .env("LC_ALL", "C.UTF-8")
-        .output();
-    let output = output.unwrap_or_else(|e| panic!("timeout: {e}; run `apt-get install coreutils`"));
-    let missing = output.status.code() == Some(127);
-    assert!(!missing, "{} is not there: run `tests/setup.sh`", argv[0]);
-    output
-}
-
-pub(crate) fn succeed(folder: &Path, argv: &[&str]) -> std::process::Output {
-    let output = tool(folder, argv);
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {words}", argv.join(" "));
-    output
-}
+use super::folder::Folder;
 
 /// A file in a layer.
 pub(crate) enum File {
@@ -252,23 +233,19 @@ pub(crate) fn pack(parts: &[(String, Vec<u8>)]) -> Vec<u8> {
 
 /// A folder with an OCI layout called `layout`, in which umoci made an image `nixos:latest` of two
 /// layers.
-pub(crate) fn layout() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let umoci = |args: &[&str]| succeed(dir.path(), &[&["umoci"], args].concat());
+pub(crate) fn layout() -> Folder {
+    let folder = Folder::new();
+    let umoci = |args: &[&str]| folder.succeed(&[&["umoci"], args].concat());
     umoci(&["init", "--layout", "layout"]);
     umoci(&["new", "--image", "layout:latest"]);
-    let root = dir.path().join("bundle/rootfs");
+    let root = folder.path("bundle/rootfs");
     for step in 0..2 {
         umoci(&["unpack", "--image", "layout:latest", "bundle"]);
-        let write = |name: &str, content: &[u8]| {
-            let path = root.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, content).unwrap();
-            path
-        };
+        let write =
+            |name: &str, content: &[u8]| folder.write(&format!("bundle/rootfs/{name}"), content);
         if step == 0 {
             let path = write("bin/sh", &program(X86_64));
-            succeed(dir.path(), &["chmod", "0755", path.to_str().unwrap()]);
+            folder.succeed(&["chmod", "0755", &path]);
             write("etc/passwd", b"root:x:0:0::/:/bin/sh\n");
             write("old/file", b"old");
         } else {
@@ -277,10 +254,10 @@ pub(crate) fn layout() -> tempfile::TempDir {
             std::os::unix::fs::symlink("bin", root.join("sbin")).unwrap();
         }
         umoci(&["repack", "--image", "layout:latest", "bundle"]);
-        fs::remove_dir_all(dir.path().join("bundle")).unwrap();
+        fs::remove_dir_all(folder.path("bundle")).unwrap();
     }
     let config =
         ["--config.cmd=/sbin/sh", "--config.user=nixos", "--architecture=amd64", "--os=linux"];
     umoci(&[&["config", "--image", "layout:latest"][..], &config].concat());
-    dir
+    folder
 }

@@ -2,6 +2,8 @@
 //! check has a broken twin; the files are those that umoci unpacks; and no bytes make the verifier
 //! panic.
 
+#[path = "../support/folder.rs"]
+mod folder;
 mod hostile;
 mod image;
 mod twins;

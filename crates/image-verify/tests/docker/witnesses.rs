@@ -10,7 +10,8 @@ use image_verify::{
 use serde_json::{Value, json};
 
 use super::{
-    image::{digest, layout, succeed, tool},
+    folder::Folder,
+    image::{digest, layout},
     *,
 };
 
@@ -79,16 +80,16 @@ fn listing(root: &Path) -> Listing {
 
 /// What umoci unpacks of the image in an archive.
 fn unpacked(archive: &[u8]) -> Listing {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("image.tar"), archive).unwrap();
-    copy(dir.path(), "docker-archive:image.tar", "oci:layout:latest");
+    let folder = Folder::new();
+    folder.write("image.tar", archive);
+    copy(&folder, "docker-archive:image.tar", "oci:layout:latest");
     // What the configuration says of users is not for it: it follows links out of the image.
-    succeed(dir.path(), &["umoci", "raw", "unpack", "--image", "layout:latest", "rootfs"]);
-    listing(&dir.path().join("rootfs"))
+    folder.succeed(&["umoci", "raw", "unpack", "--image", "layout:latest", "rootfs"]);
+    listing(&folder.path("rootfs"))
 }
 
-fn copy(folder: &Path, from: &str, to: &str) {
-    succeed(folder, &["skopeo", "--insecure-policy", "copy", "--quiet", from, to]);
+fn copy(folder: &Folder, from: &str, to: &str) {
+    folder.succeed(&["skopeo", "--insecure-policy", "copy", "--quiet", from, to]);
 }
 
 /// skopeo inspects, and copies layer by layer; umoci puts the layers on each other as we do.
@@ -111,10 +112,10 @@ fn files_are_those_that_umoci_unpacks() {
         let files = files(&archive);
         assert_eq!(files, unpacked(&archive));
         assert!(!files.contains_key("/old") && files.contains_key("/emptied/new"));
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("image.tar"), &archive).unwrap();
+        let folder = Folder::new();
+        folder.write("image.tar", &archive);
         let inspect = ["skopeo", "inspect", "--config", "docker-archive:image.tar"];
-        let found = succeed(dir.path(), &inspect).stdout;
+        let found = folder.succeed(&inspect).stdout;
         let found: Value = serde_json::from_slice(&found).unwrap();
         assert_eq!(found["config"]["Cmd"], json!(["sh"]));
     }
@@ -124,15 +125,15 @@ fn files_are_those_that_umoci_unpacks() {
 /// the layout that it came from.
 #[test]
 fn images_of_umoci_and_skopeo_are_good() {
-    let dir = layout();
-    copy(dir.path(), "oci:layout:latest", "docker-archive:image.tar:nixos:latest");
-    let archive = fs::read(dir.path().join("image.tar")).unwrap();
+    let folder = layout();
+    copy(&folder, "oci:layout:latest", "docker-archive:image.tar:nixos:latest");
+    let archive = fs::read(folder.path("image.tar")).unwrap();
     let report = verify(&archive);
     assert_eq!(told(&report.findings), [""; 0]);
     assert_eq!(files(&archive), unpacked(&archive));
 
     let read = |name: &str| -> Value {
-        let path = dir.path().join("layout").join(name);
+        let path = folder.path("layout").join(name);
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     };
     let blob = |descriptor: &Value| {
@@ -143,18 +144,18 @@ fn images_of_umoci_and_skopeo_are_good() {
     let layers: Vec<_> = manifest["layers"].as_array().unwrap().iter().map(blob).collect();
     let config = blob(&manifest["config"]);
     let list = json!([{ "Config": config, "RepoTags": ["nixos:latest"], "Layers": layers }]);
-    fs::write(dir.path().join("layout/manifest.json"), list.to_string()).unwrap();
+    folder.write("layout/manifest.json", list.to_string().as_bytes());
     let names = ["blobs", "index.json", "manifest.json", "oci-layout"];
     let argv = ["tar", "-C", "layout", "--sort=name", "-cf", "oci.tar"];
-    succeed(dir.path(), &[&argv[..], &names].concat());
-    let archive = fs::read(dir.path().join("oci.tar")).unwrap();
+    folder.succeed(&[&argv[..], &names].concat());
+    let archive = fs::read(folder.path("oci.tar")).unwrap();
     let report = verify(&archive);
     assert_eq!(told(&report.findings), [""; 0]);
     assert_eq!(report.outcomes["docker-index-image"], Outcome::Held);
     // The layout alone is read by few programs.
     let argv = ["tar", "-C", "layout", "-cf", "alone.tar", "blobs", "index.json", "oci-layout"];
-    succeed(dir.path(), &argv);
-    let report = verify(&fs::read(dir.path().join("alone.tar")).unwrap());
+    folder.succeed(&argv);
+    let report = verify(&fs::read(folder.path("alone.tar")).unwrap());
     assert_eq!(failed(&report), ["docker-manifest".to_owned()].into());
     assert!(report.findings[0].message.contains("only the index"));
 }
@@ -163,18 +164,13 @@ fn images_of_umoci_and_skopeo_are_good() {
 /// with folders that have no name of their own.
 #[test]
 fn images_of_nixpkgs_are_good() {
-    let dir = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &[u8]| {
-        let path = dir.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    };
-    write("root/nix/store/a-sh/bin/sh", &image::program(image::X86_64));
-    succeed(dir.path(), &["chmod", "0555", "root/nix/store/a-sh/bin/sh"]);
+    let folder = Folder::new();
+    folder.write("root/nix/store/a-sh/bin/sh", &image::program(image::X86_64));
+    folder.succeed(&["chmod", "0555", "root/nix/store/a-sh/bin/sh"]);
     let tar = ["tar", "--sort=name", "--mtime=@1", "--owner=0", "--group=0", "-C"];
     let absolute = ["root", "-P", "--transform=s,^,/,S", "-cf", "layer.tar", "nix"];
-    succeed(dir.path(), &[&tar[..], &absolute].concat());
-    let layer = fs::read(dir.path().join("layer.tar")).unwrap();
+    folder.succeed(&[&tar[..], &absolute].concat());
+    let layer = fs::read(folder.path("layer.tar")).unwrap();
     let config = json!({
         "created": "1970-01-01T00:00:01+00:00",
         "architecture": "amd64",
@@ -190,22 +186,19 @@ fn images_of_nixpkgs_are_good() {
         "RepoTags": ["nixos:latest"],
         "Layers": [format!("{id}/layer.tar")],
     }]);
-    write(&format!("image/{id}/layer.tar"), &layer);
-    write(&format!("image/{id}/VERSION"), b"1.0");
-    write(&format!("image/{name}"), config.as_bytes());
-    write("image/manifest.json", list.to_string().as_bytes());
-    write("image/repositories", json!({ "nixos": { "latest": id } }).to_string().as_bytes());
+    folder.write(&format!("image/{id}/layer.tar"), &layer);
+    folder.write(&format!("image/{id}/VERSION"), b"1.0");
+    folder.write(&format!("image/{name}"), config.as_bytes());
+    folder.write("image/manifest.json", list.to_string().as_bytes());
+    folder.write("image/repositories", json!({ "nixos": { "latest": id } }).to_string().as_bytes());
     for transform in [&[][..], &["--xform", "s:^./::"]] {
-        succeed(
-            dir.path(),
-            &[&tar[..], &["image"], transform, &["-cf", "image.tar", "."]].concat(),
-        );
-        let report = verify(&gzip(&fs::read(dir.path().join("image.tar")).unwrap()));
+        folder.succeed(&[&tar[..], &["image"], transform, &["-cf", "image.tar", "."]].concat());
+        let report = verify(&gzip(&fs::read(folder.path("image.tar")).unwrap()));
         assert_eq!(failed(&report), ["docker-layer-absolute".to_owned()].into());
         assert_eq!(report.findings.len(), 1);
         assert!(report.passed());
-        copy(dir.path(), "docker-archive:image.tar", "oci:copied:latest");
-        fs::remove_dir_all(dir.path().join("copied")).unwrap();
+        copy(&folder, "docker-archive:image.tar", "oci:copied:latest");
+        fs::remove_dir_all(folder.path("copied")).unwrap();
     }
 }
 
@@ -215,13 +208,13 @@ fn skopeo_and_umoci_refuse_nothing_that_passes() {
     let mut passed_by_them = BTreeSet::new();
     for twin in FORMAT.iter().chain(KIND).chain(MORE) {
         let archive = (twin.make)();
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("image.tar"), &archive).unwrap();
+        let folder = Folder::new();
+        folder.write("image.tar", &archive);
         let (from, to) = ("docker-archive:image.tar", "oci:layout:latest");
         let skopeo = ["skopeo", "--insecure-policy", "copy", "--quiet", from, to];
-        let copied = tool(dir.path(), &skopeo);
+        let copied = folder.tool(&skopeo);
         let unpack = ["umoci", "raw", "unpack", "--image", "layout:latest", "rootfs"];
-        let good = copied.status.success() && tool(dir.path(), &unpack).status.success();
+        let good = copied.status.success() && folder.tool(&unpack).status.success();
         // An archive of several images is not copied as one.
         if verify_twin(twin).passed() && twin.check != "docker-limits" {
             assert!(good, "{}: {copied:?}", twin.check);

@@ -1,32 +1,13 @@
 //! An appliance as VirtualBox exports it: a disk that qemu-img makes, a descriptor, a manifest, and
 //! tar around them.
 
-use std::{fs, path::Path, process::Command, sync::LazyLock};
+use std::{fs, sync::LazyLock};
 
 use image_formats::vmdk::raw::{Header, Marker};
 use sha2::Digest as _;
 use zerocopy::FromBytes;
 
-/// Runs a tool of the machine, with a limit of time.
-pub(crate) fn tool(folder: &Path, argv: &[&str]) -> std::process::Output {
-    let output = Command::new("timeout")
-        .args(["-k", "2", "60"])
-        .args(argv)
-        .current_dir(folder)
-        .env("LC_ALL", "C.UTF-8")
-        .output();
-    let output = output.unwrap_or_else(|e| panic!("timeout: {e}; run `apt-get install coreutils`"));
-    let missing = output.status.code() == Some(127);
-    assert!(!missing, "{} is not there: run `tests/setup.sh`", argv[0]);
-    output
-}
-
-pub(crate) fn succeed(folder: &Path, argv: &[&str]) -> std::process::Output {
-    let output = tool(folder, argv);
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {words}", argv.join(" "));
-    output
-}
+use super::folder::Folder;
 
 /// Capacity of the disk: two tables of grains, the last grain not whole.
 pub(crate) const CAPACITY: usize = (40 << 20) + 5 * 512;
@@ -51,12 +32,12 @@ pub(crate) fn raw() -> Vec<u8> {
 /// The disk.
 pub(crate) fn vmdk() -> &'static [u8] {
     static VMDK: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("raw"), raw()).unwrap();
+        let folder = Folder::new();
+        folder.write("raw", &raw());
         let options = "subformat=streamOptimized";
         let argv = ["qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o", options, "raw", "disk"];
-        succeed(dir.path(), &argv);
-        fs::read(dir.path().join("disk")).unwrap()
+        folder.succeed(&argv);
+        fs::read(folder.path("disk")).unwrap()
     });
     &VMDK
 }
@@ -252,23 +233,24 @@ impl Package {
 
     /// The archive that tar makes of it.
     pub(crate) fn pack(self) -> Vec<u8> {
-        let dir = tempfile::tempdir().unwrap();
-        let write = |name: &str, content: &[u8]| fs::write(dir.path().join(name), content).unwrap();
+        let folder = Folder::new();
         let descriptor = self.descriptor.replace("SIZE", &self.disk.len().to_string());
         let manifest = self.manifest.unwrap_or_else(|| {
             Self::line("nixos.ovf", descriptor.as_bytes()) + &Self::line(DISK, &self.disk)
         });
-        write("nixos.ovf", descriptor.as_bytes());
-        write("nixos.mf", manifest.as_bytes());
-        write(DISK, &self.disk);
-        self.extra.iter().for_each(|(name, content)| write(name, content));
+        folder.write("nixos.ovf", descriptor.as_bytes());
+        folder.write("nixos.mf", manifest.as_bytes());
+        folder.write(DISK, &self.disk);
+        for (name, content) in &self.extra {
+            folder.write(name, content);
+        }
         let format = format!("--format={}", self.format);
         let fixed = ["--owner=0", "--group=0", "--numeric-owner", "--mtime=@1", "--mode=0644"];
         let mut argv = vec!["tar", "-cf", "package.ova", "--blocking-factor=2", &format];
         argv.extend(fixed);
         argv.extend(self.order.iter().map(String::as_str));
-        succeed(dir.path(), &argv);
-        fs::read(dir.path().join("package.ova")).unwrap()
+        folder.succeed(&argv);
+        fs::read(folder.path("package.ova")).unwrap()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Appliances: what qemu-img, tar and a descriptor make gives no finding; every check has a broken
 //! twin; what qemu-img, sha256sum and bsdtar refuse has one; and no bytes make the verifier panic.
 
+#[path = "../support/folder.rs"]
+mod folder;
 mod hostile;
 mod image;
 mod twins;

@@ -1,11 +1,6 @@
 //! Images that QEMU makes, and edits of them.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-    sync::OnceLock,
-};
+use std::{fs, sync::OnceLock};
 
 use image_formats::qcow2::{
     ClusterSize, L2Entry,
@@ -13,57 +8,20 @@ use image_formats::qcow2::{
 };
 use zerocopy::FromBytes as _;
 
-/// Runs a tool of QEMU, with a limit of time.
-pub(crate) fn tool(argv: &[&str]) -> Output {
-    let output = Command::new("timeout")
-        .args(["-k", "2", "60"])
-        .args(argv)
-        .env("LC_ALL", "C.UTF-8")
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .output();
-    let output = output.unwrap_or_else(|e| panic!("timeout: {e}; run `apt-get install coreutils`"));
-    let missing = output.status.code() == Some(127);
-    assert!(!missing, "{} is not there: run `tests/setup.sh`, which installs qemu-utils", argv[0]);
-    output
-}
-
-pub(crate) fn succeed(argv: &[&str]) -> Output {
-    let output = tool(argv);
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {words}", argv.join(" "));
-    output
-}
-
-/// A folder for the files of a test.
-pub(crate) struct Folder(tempfile::TempDir);
+use super::folder::Folder;
 
 impl Folder {
-    pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// A file with these bytes.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> String {
-        let path = self.path(name);
-        fs::write(&path, bytes).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
     /// Makes an image of this size with these options, and lets qemu-io do something to it.
     pub(crate) fn make(&self, options: &str, size: &str, commands: &[&str]) -> String {
         let path = self.path("disk.qcow2").to_str().unwrap().to_owned();
-        succeed(&["qemu-img", "create", "-q", "-f", "qcow2", "-o", options, &path, size]);
+        self.succeed(&["qemu-img", "create", "-q", "-f", "qcow2", "-o", options, &path, size]);
         self.write_to(&path, commands);
         path
     }
 
     pub(crate) fn write_to(&self, path: &str, commands: &[&str]) {
         for command in commands {
-            let output = succeed(&["qemu-io", "-f", "qcow2", "-c", command, path]);
+            let output = self.succeed(&["qemu-io", "-f", "qcow2", "-c", command, path]);
             let words = String::from_utf8_lossy(&output.stdout);
             assert!(!words.contains("failed"), "{command}: {words}");
         }
@@ -88,10 +46,10 @@ pub(crate) fn good() -> Edit {
                 "write -z 100k 8k",
             ],
         );
-        succeed(&["qemu-img", "snapshot", "-c", "before", &path]);
+        folder.succeed(&["qemu-img", "snapshot", "-c", "before", &path]);
         // Into one cluster of its own and one of the snapshot, and far away.
         folder.write_to(&path, &["write -P 4 8k 8k", "write -P 5 3M 4k"]);
-        succeed(&["qemu-img", "bitmap", "--add", "-g", "512", &path, "changed"]);
+        folder.succeed(&["qemu-img", "bitmap", "--add", "-g", "512", &path, "changed"]);
         folder.write_to(&path, &["write -P 6 3M 512"]);
         fs::read(path).unwrap()
     });

@@ -2,6 +2,8 @@
 //! where `qemu-img check` finds something, so do the checks, and the other way round but for what
 //! is told here; and no bytes make the verifier panic.
 
+#[path = "../support/folder.rs"]
+mod folder;
 mod image;
 mod samples;
 mod twins;

@@ -2,10 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{
-    image::{Folder, succeed},
-    judge, told,
-};
+use super::{folder::Folder, judge, told};
 
 #[test]
 fn images_of_other_people_are_judged_as_qemu_judges_them() {
@@ -17,7 +14,7 @@ fn images_of_other_people_are_judged_as_qemu_judges_them() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
         assert_eq!(told(&judge(&bytes).findings), [""; 0]);
         let path = folder.write("disk.qcow2", &bytes);
-        succeed(&["qemu-img", "check", "-q", "-f", "qcow2", &path]);
+        folder.succeed(&["qemu-img", "check", "-q", "-f", "qcow2", &path]);
         read += 1;
     }
     assert_eq!(read, 1);

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, fs};
 
 use super::{
     failed,
-    image::{Edit, Folder, good, plain, succeed, tool},
+    folder::Folder,
+    image::{Edit, good, plain},
     judge, told,
     twins::TWINS,
 };
@@ -18,8 +19,8 @@ enum Verdict {
     Errors,
 }
 
-fn witness(path: &str) -> Verdict {
-    match tool(&["qemu-img", "check", "-q", "-f", "qcow2", path]).status.code() {
+fn witness(folder: &Folder, path: &str) -> Verdict {
+    match folder.tool(&["qemu-img", "check", "-q", "-f", "qcow2", path]).status.code() {
         Some(0) => Verdict::Clean,
         Some(3) => Verdict::Leaks,
         Some(1 | 2) => Verdict::Errors,
@@ -77,7 +78,7 @@ fn what_qemu_makes_has_no_findings() {
                 // Room that the deleted one had.
                 findings.retain(|finding| !finding.starts_with("info qcow2-unused-end"));
                 assert_eq!(findings, [""; 0], "{options} {size} {step}");
-                assert_eq!(witness(&path), Verdict::Clean, "{options} {size} {step}");
+                assert_eq!(witness(&folder, &path), Verdict::Clean, "{options} {size} {step}");
             };
             see("new");
             if size != "64M" {
@@ -97,16 +98,16 @@ fn what_qemu_makes_has_no_findings() {
                 .iter()
                 .any(|bits| options.starts_with(&format!("refcount_bits{bits}")));
             if !is_narrow {
-                succeed(&["qemu-img", "snapshot", "-c", "one", &path]);
+                folder.succeed(&["qemu-img", "snapshot", "-c", "one", &path]);
                 folder.write_to(&path, &["write -P 5 0 40k", "write -z 20M 1M"]);
-                succeed(&["qemu-img", "snapshot", "-c", "two", &path]);
+                folder.succeed(&["qemu-img", "snapshot", "-c", "two", &path]);
                 see("snapshots");
-                succeed(&["qemu-img", "snapshot", "-d", "one", &path]);
+                folder.succeed(&["qemu-img", "snapshot", "-d", "one", &path]);
                 folder.write_to(&path, &["write -P 6 30M 1M"]);
                 see("one snapshot less");
             }
             if !options.contains("0.10") {
-                succeed(&["qemu-img", "bitmap", "--add", &path, "changes"]);
+                folder.succeed(&["qemu-img", "bitmap", "--add", &path, "changes"]);
                 folder.write_to(&path, &["write -P 7 60M 1M"]);
                 see("a bitmap");
             }
@@ -125,13 +126,13 @@ fn what_qemu_converts_has_no_findings() {
     {
         for compress in [&["-c"][..], &[]] {
             let argv = ["qemu-img", "convert", "-O", "qcow2", "-o", options];
-            succeed(&[&argv[..], compress, &[&from, &to]].concat());
+            folder.succeed(&[&argv[..], compress, &[&from, &to]].concat());
             let bytes = fs::read(&to).unwrap();
             let report = judge(&bytes);
             assert_eq!(told(&report.findings), [""; 0], "{options} {compress:?}");
             let compressed = report.outcomes["qcow2-compressed-data"];
             assert_eq!(compressed, image_model::Outcome::Held);
-            assert_eq!(witness(&to), Verdict::Clean);
+            assert_eq!(witness(&folder, &to), Verdict::Clean);
         }
     }
 }
@@ -156,7 +157,7 @@ const OURS: &[(&str, &str)] = &[
 /// Compares the verdicts on an image.
 fn compare(folder: &Folder, bytes: &[u8], what: &str, wrong: &mut Vec<String>) -> Verdict {
     let path = folder.write("edited.qcow2", bytes);
-    let (theirs, ours) = (witness(&path), verdict(bytes));
+    let (theirs, ours) = (witness(folder, &path), verdict(bytes));
     let report = judge(bytes);
     let mut errors: BTreeSet<_> = report
         .findings
@@ -166,7 +167,7 @@ fn compare(folder: &Folder, bytes: &[u8], what: &str, wrong: &mut Vec<String>) -
         .collect();
     errors.retain(|check| OURS.iter().all(|(ours, _)| check != ours));
     if theirs > ours || (ours == Verdict::Errors && theirs < ours && !errors.is_empty()) {
-        let words = tool(&["qemu-img", "check", "-f", "qcow2", &path]);
+        let words = folder.tool(&["qemu-img", "check", "-f", "qcow2", &path]);
         let words = String::from_utf8_lossy(&words.stderr).lines().take(3).collect::<String>();
         let found = told(&report.findings);
         wrong.push(format!("{what}: {theirs:?} ({words}), and here {found:#?}"));

@@ -17,7 +17,7 @@ use image_formats::{
 };
 use zerocopy::{FromBytes, IntoBytes, little_endian::U64};
 
-use super::image::{Folder, noise};
+use super::{folder::Folder, image::noise};
 
 /// The size of the blocks.
 pub(crate) const BLOCK: usize = 4096;

@@ -1,48 +1,10 @@
 //! File systems that mksquashfs makes, and what unsquashfs reads of them.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use std::{collections::BTreeMap, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
-/// Runs a tool of the machine, with a limit of time.
-pub(crate) fn tool(argv: &[&str]) -> Output {
-    let output = Command::new("timeout")
-        .args(["-k", "2", "60"])
-        .args(argv)
-        .env("LC_ALL", "C.UTF-8")
-        .env("TZ", "UTC")
-        .env_remove("SOURCE_DATE_EPOCH")
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .output();
-    let output = output.unwrap_or_else(|e| panic!("timeout: {e}; run `apt-get install coreutils`"));
-    let missing = output.status.code() == Some(127);
-    assert!(!missing, "{} is not there: run `apt-get install squashfs-tools`", argv[0]);
-    output
-}
-
-pub(crate) fn succeed(argv: &[&str]) -> Output {
-    let output = tool(argv);
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {words}", argv.join(" "));
-    output
-}
-
-/// A folder for the files of a test.
-pub(crate) struct Folder(tempfile::TempDir);
+use super::folder::Folder;
 
 impl Folder {
-    pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
     /// Makes a file system of what is in `source`.
     pub(crate) fn make(&self, source: &Path, options: &[&str]) -> Vec<u8> {
         let image = self.path("image.sqfs");
@@ -54,7 +16,7 @@ impl Folder {
             .chain(fixed)
             .chain(options.iter().copied())
             .collect();
-        succeed(&argv);
+        self.succeed(&argv);
         fs::read(image).unwrap()
     }
 }
@@ -79,11 +41,10 @@ pub(crate) enum Kind {
 
 /// All that unsquashfs reads, by path: it writes a list of definitions, and the contents after it.
 pub(crate) fn read_back(folder: &Folder, image: &[u8]) -> Result<BTreeMap<Vec<u8>, Entry>, String> {
-    let (file, list) = (folder.path("read.sqfs"), folder.path("read.list"));
-    fs::write(&file, image).unwrap();
+    let (file, list) = (folder.write("read.sqfs", image), folder.path("read.list"));
     let _ = fs::remove_file(&list);
-    let (file, list_arg) = (file.to_str().unwrap(), list.to_str().unwrap());
-    let output = tool(&["unsquashfs", "-no-progress", "-pf", list_arg, file]);
+    let list_arg = list.to_str().unwrap();
+    let output = folder.tool(&["unsquashfs", "-no-progress", "-pf", list_arg, &file]);
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }

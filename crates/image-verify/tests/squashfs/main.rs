@@ -3,6 +3,8 @@
 //! bytes make the verifier panic.
 
 mod edit;
+#[path = "../support/folder.rs"]
+mod folder;
 mod hostile;
 mod image;
 mod matrix;

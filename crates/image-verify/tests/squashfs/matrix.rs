@@ -1,7 +1,7 @@
 //! What mksquashfs makes, with its compressors, block sizes and options, against what unsquashfs
 //! reads of it.
 
-use super::{image::*, *};
+use super::{folder::Folder, image::*, *};
 
 const COMPRESSORS: &[&str] = &["gzip", "lzo", "lz4", "xz", "zstd", "lzma"];
 

@@ -4,7 +4,7 @@
 //! Where it does not fail and reads something else, nothing may be there to tell: LZ4, LZO and zstd
 //! have no checksum, names and modes neither. Those are counted, and it is said how many.
 
-use super::{image::*, *};
+use super::{folder::Folder, image::*, *};
 
 /// Edits of each image.
 const EDITS: usize = 120;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{image::*, *};
+use super::{folder::Folder, image::*, *};
 
 #[test]
 fn those_of_dissect_are_read_as_unsquashfs_reads_them() {

@@ -1,11 +1,5 @@
 //! Virtual hard disks of our own, small enough to be edited, and of QEMU.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
-
 use image_formats::vhd::{
     SECTOR,
     raw::{DynamicHeader, Footer, Geometry},
@@ -128,46 +122,5 @@ impl Vhd {
     pub(crate) fn entry(&mut self, block: usize, byte: usize) {
         let sector = u32::try_from(byte / 512).unwrap();
         self.bytes[TABLE + 4 * block..][..4].copy_from_slice(&sector.to_be_bytes());
-    }
-}
-
-/// Runs a tool of QEMU, with a limit of time.
-pub(crate) fn tool(argv: &[&str]) -> Output {
-    let output = Command::new("timeout")
-        .args(["-k", "2", "60"])
-        .args(argv)
-        .env("LC_ALL", "C.UTF-8")
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .output();
-    let output = output.unwrap_or_else(|e| panic!("timeout: {e}; run `apt-get install coreutils`"));
-    let missing = output.status.code() == Some(127);
-    assert!(!missing, "{} is not there: run `tests/setup.sh`, which installs qemu-utils", argv[0]);
-    output
-}
-
-pub(crate) fn succeed(argv: &[&str]) -> Output {
-    let output = tool(argv);
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {words}", argv.join(" "));
-    output
-}
-
-/// A folder for the files of a test.
-pub(crate) struct Folder(tempfile::TempDir);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// A file with these bytes.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> String {
-        let path = self.path(name);
-        fs::write(&path, bytes).unwrap();
-        path.to_str().unwrap().to_owned()
     }
 }

@@ -2,6 +2,8 @@
 //! check has a broken twin; where QEMU refuses a disk, there is an error; and no bytes make the
 //! verifier panic.
 
+#[path = "../support/folder.rs"]
+mod folder;
 mod image;
 mod samples;
 mod twins;

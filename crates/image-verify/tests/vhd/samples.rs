@@ -2,11 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{
-    failed,
-    image::{Folder, succeed, tool},
-    judge, told,
-};
+use super::{failed, folder::Folder, judge, told};
 
 /// What there is to be said of each.
 const SAMPLES: &[(&str, &[&str])] = &[
@@ -24,7 +20,7 @@ fn disks_of_other_programs_are_good() {
     assert_eq!(fs::read_dir(&root).unwrap().count(), SAMPLES.len());
     for (name, expected) in SAMPLES {
         let packed = root.join(format!("{name}.bz2"));
-        let unpacked = tool(&["bzip2", "-d", "-c", packed.to_str().unwrap()]);
+        let unpacked = folder.tool(&["bzip2", "-d", "-c", packed.to_str().unwrap()]);
         assert!(unpacked.status.success(), "{name}");
         let report = judge(&unpacked.stdout);
         let found = told(&report.findings);
@@ -32,6 +28,6 @@ fn disks_of_other_programs_are_good() {
         assert_eq!(failed(&report), expected, "{name}: {found:?}");
         assert!(report.passed());
         let path = folder.write(name, &unpacked.stdout);
-        succeed(&["qemu-img", "info", "-f", "vpc", &path]);
+        folder.succeed(&["qemu-img", "info", "-f", "vpc", &path]);
     }
 }

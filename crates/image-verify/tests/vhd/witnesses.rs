@@ -5,7 +5,8 @@ use std::fs;
 use image_formats::vhd::raw::Footer;
 
 use super::{
-    image::{self, Folder, HEADER, TABLE, succeed, tool},
+    folder::Folder,
+    image::{self, HEADER, TABLE},
     judge, told,
     twins::TWINS,
 };
@@ -14,7 +15,7 @@ use super::{
 fn raw(folder: &Folder, disk: &str) -> Option<Vec<u8>> {
     let raw = folder.path("raw");
     let argv = ["qemu-img", "convert", "-f", "vpc", "-O", "raw", disk, raw.to_str().unwrap()];
-    tool(&argv).status.success().then(|| fs::read(raw).unwrap())
+    folder.tool(&argv).status.success().then(|| fs::read(raw).unwrap())
 }
 
 /// The small disks are what the tests take them for.
@@ -40,18 +41,21 @@ fn what_qemu_makes_has_no_findings() {
                     continue;
                 }
                 let options = format!("subformat={subformat},force_size={force_size}");
-                succeed(&["qemu-img", "create", "-q", "-f", "vpc", "-o", &options, path, size]);
+                folder.succeed(&[
+                    "qemu-img", "create", "-q", "-f", "vpc", "-o", &options, path, size,
+                ]);
                 let commands = ["write -P 1 0 512", "write -P 2 600k 40k", "write -P 3 63M 1M"];
                 for command in commands {
                     // Some are beyond the end of small disks.
-                    tool(&["qemu-io", "-f", "vpc", "-c", command, path]);
+                    folder.tool(&["qemu-io", "-f", "vpc", "-c", command, path]);
                 }
                 let bytes = fs::read(path).unwrap();
                 let report = judge(&bytes);
                 assert_eq!(told(&report.findings), [""; 0], "{options} {size}");
                 // Both mean the same size.
                 let footer = Footer::read(&bytes.clone().into(), "", bytes.len() as u64 - 512);
-                let info = succeed(&["qemu-img", "info", "-f", "vpc", "--output=json", path]);
+                let info =
+                    folder.succeed(&["qemu-img", "info", "-f", "vpc", "--output=json", path]);
                 let info: serde_json::Value = serde_json::from_slice(&info.stdout).unwrap();
                 assert_eq!(info["virtual-size"], footer.unwrap().current_size.get());
             }
