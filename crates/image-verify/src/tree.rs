@@ -8,6 +8,7 @@
 //! [`Tree::missing`], and a second pass over the stream [`supplies`](Tree::supply) them.
 
 mod layers;
+mod node;
 mod resolve;
 
 use std::{
@@ -16,14 +17,11 @@ use std::{
     sync::Arc,
 };
 
-use image_formats::{
-    bytes::Region,
-    elf,
-    tar::{Kind as MemberKind, Member},
-    units::ByteOffset,
-};
+use image_formats::tar::{Kind as MemberKind, Member};
 use image_model::{ImageSpace, Location};
 
+use node::interpreter;
+pub use node::{Kind, Metadata, Node, NodeId, Program};
 pub use resolve::{MAX_HOPS, Resolved, Unresolved};
 
 /// The most of one file that is kept.
@@ -50,6 +48,7 @@ const MAX_WANTED: usize = 4096;
 
 /// How much of a program tells what it is.
 const PROGRAM_HEAD: u64 = 4096;
+
 /// How many different interpreters of programs are remembered.
 const MAX_INTERPRETERS: usize = 4096;
 
@@ -68,86 +67,6 @@ impl Interests {
     /// Only the tree.
     pub const NONE: Self =
         Self { paths: &[], speculative: |_, _| false, named_in: |_, _| Vec::new() };
-}
-
-/// A place in a [`Tree`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(u32);
-
-/// A file, directory, link or device.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// What it is.
-    pub kind: Kind,
-    /// Permission, set-id and sticky bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u64,
-    /// Group.
-    pub gid: u64,
-    /// Modification time in seconds since 1970.
-    pub mtime: i64,
-    /// Size in bytes.
-    pub size: u64,
-    /// Header of its member; `None` for a directory that only the names of others imply.
-    pub offset: Option<u64>,
-    parent: NodeId,
-    name: Arc<[u8]>,
-}
-
-/// What a [`Node`] is.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// A directory, and what is in it.
-    Directory(BTreeMap<Arc<[u8]>, NodeId>),
-    /// A regular file; where it is executable, what runs it.
-    File(Option<Program>),
-    /// A symbolic link: its target.
-    Symlink(Box<[u8]>),
-    /// A device node or a fifo.
-    Special,
-}
-
-/// What runs an executable file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
-    /// 64-bit little-endian ELF.
-    Elf(elf::Machine),
-    /// ELF of another layout: no system that WSL runs on.
-    ForeignElf,
-    /// `#!`.
-    Script,
-    /// None of these.
-    Unknown,
-}
-
-impl Program {
-    fn of(head: &[u8]) -> Self {
-        match elf::Header::from_prefix(head) {
-            Some(header) if header.is_elf64_le() => Self::Elf(header.machine()),
-            _ if head.starts_with(b"\x7fELF") => Self::ForeignElf,
-            _ if head.starts_with(b"#!") => Self::Script,
-            _ => Self::Unknown,
-        }
-    }
-}
-
-/// The program that loads the one whose first bytes these are, where they tell.
-fn interpreter(head: &[u8]) -> Option<Vec<u8>> {
-    let header = elf::Header::from_prefix(head).filter(elf::Header::is_elf64_le)?;
-    header.interpreter(&Region::from(head.to_vec())).ok()?
-}
-
-impl Kind {
-    /// The word for people.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Directory(_) => "directory",
-            Self::File(_) => "file",
-            Self::Symlink(_) => "symlink",
-            Self::Special => "device or fifo",
-        }
-    }
 }
 
 /// The file tree of an image.
@@ -175,25 +94,6 @@ pub struct Tree {
 struct Structure {
     name: Cow<'static, str>,
     len: u64,
-}
-
-/// What a file system says of a file.
-#[derive(Clone, Debug)]
-pub struct Metadata {
-    /// What it is; a directory without its children.
-    pub kind: Kind,
-    /// Permission, set-id and sticky bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Modification time in seconds since 1970.
-    pub mtime: i64,
-    /// Size in bytes.
-    pub size: u64,
-    /// Absolute offset of the structure that says all this.
-    pub offset: ByteOffset,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -589,39 +489,6 @@ impl Tree {
             if self.wanted.len() < MAX_WANTED && path.len() <= MAX_PATH {
                 self.wanted.insert(path);
             }
-        }
-    }
-}
-
-impl From<Metadata> for Node {
-    fn from(metadata: Metadata) -> Self {
-        let Metadata { kind, mode, uid, gid, mtime, size, offset } = metadata;
-        Self {
-            kind,
-            mode,
-            uid: uid.into(),
-            gid: gid.into(),
-            mtime,
-            size,
-            offset: Some(offset.0),
-            parent: Tree::ROOT,
-            name: Arc::from(&b""[..]),
-        }
-    }
-}
-
-impl Node {
-    fn implied(parent: NodeId, name: Arc<[u8]>) -> Self {
-        Self {
-            kind: Kind::Directory(BTreeMap::new()),
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: 0,
-            size: 0,
-            offset: None,
-            parent,
-            name,
         }
     }
 }
