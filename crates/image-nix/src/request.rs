@@ -183,7 +183,7 @@ impl Options {
         args
     }
 
-    /// Where the files of the store are that [`evaluation_args`](Self::evaluation_args) evaluates in.
+    /// Where the files of the store are that evaluations use: one of this machine, whatever builds.
     pub fn evaluation_place(&self) -> Place {
         let store = self.store.clone().filter(|store| !is_remote(store));
         Place::of_store(Self { store, ..Self::default() }.effective_store().as_deref())
