@@ -36,7 +36,7 @@ fn json_of_any_shape() {
     for text in ["[".repeat(4 << 20), "[{\"x\":".repeat(100_000), " ".repeat(5 << 20)] {
         let mut parts = good.clone();
         parts.last_mut().unwrap().1 = text.into_bytes();
-        assert!(failed(&verify(&pack(&parts))).contains("docker-manifest"));
+        assert!(failed(&verify(&pack(&parts)).findings).contains("docker-manifest"));
     }
 }
 
@@ -68,7 +68,7 @@ fn links_without_an_end() {
         ("./e", File::HardLink("e")),
     ]);
     image.config["config"]["Cmd"] = json!(["/a/x"]);
-    let found = failed(&verify(&image.pack()));
+    let found = failed(&verify(&image.pack()).findings);
     assert!(found.contains("docker-layer-link"), "{found:?}");
 
     let mut builder = tar::Builder::new(Vec::new());
@@ -80,7 +80,7 @@ fn links_without_an_end() {
         builder.append_link(&mut header, name, target).unwrap();
     }
     let report = verify(&builder.into_inner().unwrap());
-    assert!(failed(&report).contains("docker-manifest"));
+    assert!(failed(&report.findings).contains("docker-manifest"));
 }
 
 /// Words that are multiplied with each other, and paths that are followed again and again.
@@ -90,17 +90,17 @@ fn words_and_links_that_cost_more_than_they_are() {
     let mut image = Image::good();
     image.config["config"]["Env"] = json!([format!("PATH={}", "a:".repeat(1_000_000))]);
     image.config["config"]["Cmd"] = json!(["x".repeat(1_000_000)]);
-    assert!(failed(&verify(&image.pack())).contains("docker-program"));
+    assert!(failed(&verify(&image.pack()).findings).contains("docker-program"));
     image.config["config"]["Cmd"] = json!(["sh"]);
     image.config["config"]["WorkingDir"] = json!("a/".repeat(500_000));
-    assert!(failed(&verify(&image.pack())).contains("docker-program"));
+    assert!(failed(&verify(&image.pack()).findings).contains("docker-program"));
 
     let mut image = Image::good();
     let names: Vec<_> = (0..5000).map(|number| format!("./a/{number}")).collect();
     let links = [("./d/", File::Directory), ("./a", File::Symlink("d/../d/../d/../d"))];
     let files = names.iter().map(|name| (name.as_str(), File::Text("")));
     image.layers[1] = layer(&links.into_iter().chain(files).collect::<Vec<_>>());
-    assert_eq!(failed(&verify(&image.pack())), ["docker-limits".to_owned()].into());
+    assert_eq!(failed(&verify(&image.pack()).findings), ["docker-limits".to_owned()].into());
     assert!(start.elapsed() < std::time::Duration::from_secs(30));
 }
 
@@ -114,7 +114,7 @@ fn the_same_again_and_again() {
     value[0]["Layers"] = json!(vec![first; 1000]);
     let item = value[0].clone();
     *list = json!(vec![item; 10]).to_string().into_bytes();
-    let found = failed(&verify(&pack(&parts)));
+    let found = failed(&verify(&pack(&parts)).findings);
     assert!(found.contains("docker-layer-limit") && found.contains("docker-layers"), "{found:?}");
 }
 
@@ -127,7 +127,7 @@ fn too_many_files() {
     image.layers[1] = layer(&files.collect::<Vec<_>>());
     let limits = Limits { members: 1000, ..Limits::default() };
     let report = judge(&image.pack(), Expected::Kind(ImageKind::Docker), limits);
-    assert_eq!(failed(&report), ["docker-limits".to_owned()].into());
+    assert_eq!(failed(&report.findings), ["docker-limits".to_owned()].into());
     assert_eq!(report.outcomes["docker-program"], Outcome::NotReached);
 }
 
@@ -144,7 +144,7 @@ fn many_layers_that_expand() {
     let file = image.pack();
     let of = |unchecked_raw_len| {
         let limits = Limits { unchecked_raw_len, ratio: 1, ..Limits::default() };
-        failed(&judge(&file, Expected::Kind(ImageKind::Docker), limits))
+        failed(&judge(&file, Expected::Kind(ImageKind::Docker), limits).findings)
     };
     assert_eq!(of(8 << 20), BTreeSet::new());
     assert_eq!(of((5 << 20) / 4 + 512), ["docker-limits".to_owned()].into());
@@ -165,7 +165,7 @@ fn the_same_is_taken_away_again_and_again() {
     }
     let report = verify(&image.pack());
     let found = ["docker-limits", "docker-whiteout"].map(str::to_owned);
-    assert_eq!(failed(&report), found.into());
+    assert_eq!(failed(&report.findings), found.into());
     assert_eq!(report.outcomes["docker-program"], Outcome::NotReached);
 }
 

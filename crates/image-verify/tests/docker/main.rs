@@ -2,10 +2,14 @@
 //! check has a broken twin; the files are those that umoci unpacks; and no bytes make the verifier
 //! panic.
 
+#[path = "../support/findings.rs"]
+mod findings;
 #[path = "../support/folder.rs"]
 mod folder;
 mod hostile;
 mod image;
+#[path = "../support/twin.rs"]
+mod twin;
 mod twins;
 mod witnesses;
 
@@ -14,10 +18,12 @@ use std::{
     sync::Arc,
 };
 
+use findings::{Judged, assert_twins_of, failed, reports, told};
 use image::{Image, gzip};
-use image_model::{Check, Compression, Finding, ImageKind, Outcome, Severity, VerificationReport};
+use image_model::{Compression, ImageKind, Outcome, VerificationReport};
 use image_verify::{Expected, Limits, Request, docker, kind};
-use twins::{FORMAT, KIND, MORE, Twin};
+use twin::Twin;
+use twins::{FORMAT, KIND, MORE};
 
 fn verify(file: &[u8]) -> VerificationReport {
     judge(file, Expected::Kind(ImageKind::Docker), Limits::default())
@@ -33,17 +39,6 @@ fn judge(file: &[u8], expected: Expected, limits: Limits) -> VerificationReport 
         ..Request::default()
     };
     image_verify::verify(Arc::new(file.to_vec()), request).unwrap()
-}
-
-/// Findings for people.
-fn told(findings: &[Finding]) -> Vec<String> {
-    let line =
-        |f: &Finding| format!("{} {}: {}: {}", f.severity.as_str(), f.check, f.at, f.message);
-    findings.iter().map(line).collect()
-}
-
-fn failed(report: &VerificationReport) -> BTreeSet<String> {
-    report.findings.iter().map(|finding| finding.check.to_string()).collect()
 }
 
 #[test]
@@ -102,30 +97,16 @@ fn verify_twin(twin: &Twin) -> VerificationReport {
 
 #[test]
 fn every_check_has_a_twin_that_only_it_reports() {
-    let mut wrong = Vec::new();
-    let mut reports = BTreeMap::new();
-    let tables: [(&[&Check], &[Twin]); 2] =
-        [(docker::CHECKS, FORMAT), (kind::docker::CHECKS, KIND)];
-    for (checks, twins) in tables {
-        let declared: BTreeSet<_> = checks.iter().map(|check| check.id).collect();
-        assert_eq!(declared, twins.iter().map(|twin| twin.check).collect());
-    }
-    let all = || docker::CHECKS.iter().chain(kind::docker::CHECKS);
-    for (number, twin) in FORMAT.iter().chain(KIND).chain(MORE).enumerate() {
-        let expected: BTreeSet<_> =
-            twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+    assert_twins_of(docker::CHECKS, FORMAT.iter().map(|twin| twin.check));
+    assert_twins_of(kind::docker::CHECKS, KIND.iter().map(|twin| twin.check));
+    let checks = [docker::CHECKS, kind::docker::CHECKS].concat();
+    let judged = FORMAT.iter().chain(KIND).chain(MORE).map(|twin| {
         let report = verify_twin(twin);
-        if failed(&report) != expected {
-            wrong.push(format!("{}: {:#?}", twin.check, told(&report.findings)));
-        }
-        let check = all().find(|check| check.id == twin.check).unwrap();
-        let severest = report.findings.iter().map(|finding| finding.severity).max();
-        if twin.also.is_empty() && severest != Some(check.severity) {
-            wrong.push(format!("{}: {severest:?}", twin.check));
-        }
-        assert_eq!(report.passed(), severest < Some(Severity::Error));
-        reports.insert(format!("{number:02} {}", twin.check), told(&report.findings));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let (check, also) = (twin.check, twin.also);
+        Judged { check, also, findings: report.findings, totals: report.totals }
+    });
+    let reports = reports(&checks, judged).into_iter().enumerate();
+    let reports: BTreeMap<_, _> =
+        reports.map(|(number, (check, told))| (format!("{number:02} {check}"), told)).collect();
     insta::assert_json_snapshot!(reports);
 }

@@ -2,26 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::image::{
-    File::{Directory, HardLink, Other, Program, Symlink, Text},
-    Image, digest, gzip, layer, pack, program, upper,
+use super::{
+    image::{
+        File::{Directory, HardLink, Other, Program, Symlink, Text},
+        Image, digest, gzip, layer, pack, program, upper,
+    },
+    twin::{Twin, twin, with},
 };
-
-/// A check, and an archive that fails it.
-pub(crate) struct Twin {
-    pub(crate) check: &'static str,
-    /// Checks that cannot but fail with it.
-    pub(crate) also: &'static [&'static str],
-    pub(crate) make: fn() -> Vec<u8>,
-}
-
-const fn twin(check: &'static str, make: fn() -> Vec<u8>) -> Twin {
-    Twin { check, also: &[], make }
-}
-
-const fn with(check: &'static str, also: &'static [&'static str], make: fn() -> Vec<u8>) -> Twin {
-    Twin { check, also, make }
-}
 
 /// An image with an edit before its digests are made.
 fn image(edit: fn(&mut Image)) -> Vec<u8> {

@@ -10,7 +10,7 @@ use super::{
 };
 
 fn of(disk: Vec<u8>) -> BTreeSet<String> {
-    failed(&verify(&Package::of(disk).pack()))
+    failed(&verify(&Package::of(disk).pack()).findings)
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn descriptors_that_are_no_descriptors() {
         package.descriptor = descriptor;
         let report = verify(&package.pack());
         assert!(!report.passed());
-        failed(&report)
+        failed(&report.findings)
     };
     let envelope = |body: &str| {
         format!("<Envelope xmlns=\"http://schemas.dmtf.org/ovf/envelope/1\">{body}</Envelope>")
@@ -106,7 +106,7 @@ fn descriptors_that_are_no_descriptors() {
     judge(envelope(&nested));
     let mut package = Package::good();
     package.manifest = Some("SHA1(nixos.ovf)= 00\n".repeat(40_000));
-    assert!(failed(&verify(&package.pack())).contains("ova-manifest-line"));
+    assert!(failed(&verify(&package.pack()).findings).contains("ova-manifest-line"));
 }
 
 /// A cut is an error, wherever it is.

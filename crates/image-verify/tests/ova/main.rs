@@ -1,10 +1,14 @@
 //! Appliances: what qemu-img, tar and a descriptor make gives no finding; every check has a broken
 //! twin; what qemu-img, sha256sum and bsdtar refuse has one; and no bytes make the verifier panic.
 
+#[path = "../support/findings.rs"]
+mod findings;
 #[path = "../support/folder.rs"]
 mod folder;
 mod hostile;
 mod image;
+#[path = "../support/twin.rs"]
+mod twin;
 mod twins;
 mod witnesses;
 
@@ -13,10 +17,11 @@ use std::{
     sync::Arc,
 };
 
+use findings::{Judged, assert_twins_of, failed, told};
 use image::{Package, disc, rounded_up, with_footer};
-use image_model::{Check, Compression, Finding, ImageKind, Severity, VerificationReport};
+use image_model::{Compression, ImageKind, VerificationReport};
 use image_verify::{Expected, Request, kind::virtualbox, ova, vmdk};
-use twins::{OVA, Twin, VIRTUALBOX, VMDK};
+use twins::{OVA, VIRTUALBOX, VMDK};
 
 /// Judges an appliance for x86-64.
 fn verify(file: &[u8]) -> VerificationReport {
@@ -32,17 +37,6 @@ fn judge(file: &[u8], expected: Expected) -> VerificationReport {
         ..Request::default()
     };
     image_verify::verify(Arc::new(file.to_vec()), request).unwrap()
-}
-
-/// Findings for people.
-fn told(findings: &[Finding]) -> Vec<String> {
-    let line =
-        |f: &Finding| format!("{} {}: {}: {}", f.severity.as_str(), f.check, f.at, f.message);
-    findings.iter().map(line).collect()
-}
-
-fn failed(report: &VerificationReport) -> BTreeSet<String> {
-    report.findings.iter().map(|finding| finding.check.to_string()).collect()
 }
 
 #[test]
@@ -96,7 +90,7 @@ fn good_appliances_are_silent() {
 #[test]
 fn what_is_called_a_disc_is_one() {
     let report = verify(&Package::with_disc(vec![0; 1 << 16]).pack());
-    assert_eq!(failed(&report), ["ova-disk-format".to_owned()].into());
+    assert_eq!(failed(&report.findings), ["ova-disk-format".to_owned()].into());
 }
 
 /// Rounded up is one grain at most, and the descriptor of the package tells the true size.
@@ -105,11 +99,11 @@ fn capacities_are_rounded_up_to_grains_only() {
     let mut disk = rounded_up();
     let capacity = &mut image::header(&mut disk).capacity;
     capacity.set(capacity.get() + 128);
-    assert!(failed(&verify(&Package::of(disk).pack())).contains("vmdk-descriptor"));
+    assert!(failed(&verify(&Package::of(disk).pack()).findings).contains("vmdk-descriptor"));
     let mut package = Package::of(rounded_up());
     let rounded = image::CAPACITY.next_multiple_of(64 << 10).to_string();
     package.replace(&image::CAPACITY.to_string(), &rounded);
-    assert_eq!(failed(&verify(&package.pack())), ["ova-disk-capacity".to_owned()].into());
+    assert_eq!(failed(&verify(&package.pack()).findings), ["ova-disk-capacity".to_owned()].into());
 }
 
 #[test]
@@ -121,29 +115,17 @@ fn other_kinds_are_refused_by_name() {
 
 #[test]
 fn every_check_has_a_twin_that_only_it_reports() {
-    let mut wrong = Vec::new();
     let mut reports = BTreeMap::new();
-    let tables: [(&[&Check], &[Twin]); 3] =
-        [(ova::CHECKS, OVA), (vmdk::CHECKS, VMDK), (virtualbox::CHECKS, VIRTUALBOX)];
-    for (checks, twins) in tables {
-        let declared: BTreeSet<_> = checks.iter().map(|check| check.id).collect();
-        assert_eq!(declared, twins.iter().map(|twin| twin.check).collect());
-        for twin in twins {
-            let expected: BTreeSet<_> =
-                twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+    for (checks, twins) in
+        [(ova::CHECKS, OVA), (vmdk::CHECKS, VMDK), (virtualbox::CHECKS, VIRTUALBOX)]
+    {
+        assert_twins_of(checks, twins.iter().map(|twin| twin.check));
+        let judged = twins.iter().map(|twin| {
             let report = verify(&(twin.make)());
-            if failed(&report) != expected {
-                wrong.push(format!("{}: {:#?}", twin.check, told(&report.findings)));
-            }
-            let check = checks.iter().find(|check| check.id == twin.check).unwrap();
-            let severest = report.findings.iter().map(|finding| finding.severity).max();
-            if twin.also.is_empty() && severest != Some(check.severity) {
-                wrong.push(format!("{}: {severest:?}", twin.check));
-            }
-            assert_eq!(report.passed(), severest < Some(Severity::Error));
-            reports.insert(twin.check, told(&report.findings));
-        }
+            let (check, also) = (twin.check, twin.also);
+            Judged { check, also, findings: report.findings, totals: report.totals }
+        });
+        reports.extend(findings::reports(checks, judged));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     insta::assert_json_snapshot!(reports);
 }

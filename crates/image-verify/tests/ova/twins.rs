@@ -2,23 +2,10 @@
 
 use image_formats::vmdk::raw::Header;
 
-use super::image::{DISK, Package, directory, grain, header, rename, table, vmdk, with_footer};
-
-/// A check, and an appliance that fails it.
-pub(crate) struct Twin {
-    pub(crate) check: &'static str,
-    /// Checks that cannot but fail with it.
-    pub(crate) also: &'static [&'static str],
-    pub(crate) make: fn() -> Vec<u8>,
-}
-
-const fn twin(check: &'static str, make: fn() -> Vec<u8>) -> Twin {
-    Twin { check, also: &[], make }
-}
-
-const fn with(check: &'static str, also: &'static [&'static str], make: fn() -> Vec<u8>) -> Twin {
-    Twin { check, also, make }
-}
+use super::{
+    image::{DISK, Package, directory, grain, header, rename, table, vmdk, with_footer},
+    twin::{Twin, twin, with},
+};
 
 /// An appliance with an edit of what is in it.
 fn package(edit: fn(&mut Package)) -> Vec<u8> {

@@ -2,6 +2,8 @@
 //! where `qemu-img check` finds something, so do the checks, and the other way round but for what
 //! is told here; and no bytes make the verifier panic.
 
+#[path = "../support/findings.rs"]
+mod findings;
 #[path = "../support/folder.rs"]
 mod folder;
 mod image;
@@ -9,13 +11,11 @@ mod samples;
 mod twins;
 mod witnesses;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
+use findings::{Judged, assert_twins_of, failed, reports, told};
 use image_formats::bytes::Region;
-use image_model::{Finding, ImageKind, Outcome, Severity, VerificationReport};
+use image_model::{ImageKind, Outcome, VerificationReport};
 use image_verify::{Expected, Request, kind, qcow2};
 use proptest::prelude::*;
 use twins::TWINS;
@@ -24,38 +24,15 @@ fn judge(bytes: &[u8]) -> VerificationReport {
     qcow2::check(&Region::from(bytes.to_vec())).unwrap()
 }
 
-/// Findings for people.
-fn told(findings: &[Finding]) -> Vec<String> {
-    let line =
-        |f: &Finding| format!("{} {}: {}: {}", f.severity.as_str(), f.check, f.at, f.message);
-    findings.iter().map(line).collect()
-}
-
-fn failed(report: &VerificationReport) -> BTreeSet<String> {
-    report.findings.iter().map(|finding| finding.check.to_string()).collect()
-}
-
 #[test]
 fn every_check_has_a_twin_that_only_it_reports() {
-    let declared: BTreeSet<_> = qcow2::CHECKS.iter().map(|check| check.id).collect();
-    let twins: BTreeSet<_> = TWINS.iter().map(|twin| twin.check).collect();
-    assert_eq!(declared, twins);
-    let mut wrong = Vec::new();
-    let mut reports = BTreeMap::new();
-    for twin in TWINS {
-        let expected: BTreeSet<_> =
-            twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+    assert_twins_of(qcow2::CHECKS, TWINS.iter().map(|twin| twin.check));
+    let judged = TWINS.iter().map(|twin| {
         let report = judge(&twin.bytes());
-        if failed(&report) != expected {
-            wrong.push(format!("{}: {:#?}", twin.check, told(&report.findings)));
-        }
-        let check = qcow2::CHECKS.iter().find(|check| check.id == twin.check).unwrap();
-        if twin.also.is_empty() && report.passed() == (check.severity == Severity::Error) {
-            wrong.push(format!("{}: {:?}", twin.check, report.totals));
-        }
-        reports.insert(twin.check, told(&report.findings));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let (check, also) = (twin.check, twin.also);
+        Judged { check, also, findings: report.findings, totals: report.totals }
+    });
+    let reports: BTreeMap<_, _> = reports(qcow2::CHECKS, judged).into_iter().collect();
     insta::assert_json_snapshot!(reports);
 }
 
@@ -82,11 +59,11 @@ fn the_kind_is_asked_too() {
         assert_eq!(report.outcomes["vm-snapshots"], Outcome::Held);
         assert_eq!(report.not_verified.len(), 1);
         let report = judge(image::good().bytes, expected);
-        assert_eq!(failed(&report), ["vm-snapshots".to_owned()].into());
+        assert_eq!(failed(&report.findings), ["vm-snapshots".to_owned()].into());
         assert!(report.passed());
     }
     let report = judge(image::good().bytes, Expected::AnyKind);
-    assert_eq!((report.kind, failed(&report).len()), (None, 0));
+    assert_eq!((report.kind, failed(&report.findings).len()), (None, 0));
 }
 
 /// Numbers that are too large for what is done with them.

@@ -32,7 +32,7 @@ fn verdict(bytes: &[u8]) -> Verdict {
     let report = judge(bytes);
     if !report.passed() {
         Verdict::Errors
-    } else if failed(&report).contains("qcow2-leak") {
+    } else if failed(&report.findings).contains("qcow2-leak") {
         Verdict::Leaks
     } else {
         Verdict::Clean

@@ -35,7 +35,7 @@ fn judge_any(bytes: Vec<u8>) -> BTreeSet<String> {
             }
         }
     }
-    failed(&recorded)
+    failed(&recorded.findings)
 }
 
 fn has(found: &BTreeSet<String>, checks: &[&str]) {

@@ -3,6 +3,8 @@
 //! bytes make the verifier panic.
 
 mod edit;
+#[path = "../support/findings.rs"]
+mod findings;
 #[path = "../support/folder.rs"]
 mod folder;
 mod hostile;
@@ -14,8 +16,9 @@ mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use findings::{Judged, assert_twins_of, failed, reports, told};
 use image_formats::bytes::Region;
-use image_model::{Finding, ImageSpace, Location, Severity};
+use image_model::{ImageSpace, Location};
 use image_verify::{
     Recorded, Recorder, UNUSED_WAIVER, squashfs,
     tree::{self, Tree},
@@ -40,13 +43,6 @@ fn judge(region: &Region) -> (Recorded, Option<Volume>) {
 
 fn judge_bytes(bytes: &[u8]) -> (Recorded, Option<Volume>) {
     judge(&Region::from(bytes.to_vec()))
-}
-
-/// Findings for people.
-fn told(findings: &[Finding]) -> Vec<String> {
-    let line =
-        |f: &Finding| format!("{} {}: {}: {}", f.severity.as_str(), f.check, f.at, f.message);
-    findings.iter().map(line).collect()
 }
 
 /// What a volume has, as unsquashfs tells it.
@@ -75,31 +71,14 @@ fn entries(volume: &Volume) -> BTreeMap<Vec<u8>, image::Entry> {
     entries
 }
 
-fn failed(recorded: &Recorded) -> BTreeSet<String> {
-    recorded.findings.iter().map(|finding| finding.check.to_string()).collect()
-}
-
 #[test]
 fn every_check_has_a_twin_that_only_it_reports() {
-    let declared: BTreeSet<_> = squashfs::CHECKS.iter().map(|check| check.id).collect();
-    let twins: BTreeSet<_> = TWINS.iter().map(|twin| twin.check).collect();
-    assert_eq!(declared, twins);
-    let mut wrong = Vec::new();
-    let mut reports = BTreeMap::new();
-    for twin in TWINS {
-        let expected: BTreeSet<_> =
-            twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+    assert_twins_of(squashfs::CHECKS, TWINS.iter().map(|twin| twin.check));
+    let judged = TWINS.iter().map(|twin| {
         let (recorded, _) = judge_bytes(&twin.image());
-        if failed(&recorded) != expected {
-            wrong.push(format!("{}: {:#?}", twin.check, told(&recorded.findings)));
-        }
-        let check = squashfs::CHECKS.iter().find(|check| check.id == twin.check).unwrap();
-        let errors = recorded.totals.errors > 0;
-        if errors != (check.severity == Severity::Error) {
-            wrong.push(format!("{}: errors: {errors}", twin.check));
-        }
-        reports.insert(twin.check, told(&recorded.findings));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let (check, also) = (twin.check, twin.also);
+        Judged { check, also, findings: recorded.findings, totals: recorded.totals }
+    });
+    let reports: BTreeMap<_, _> = reports(squashfs::CHECKS, judged).into_iter().collect();
     insta::assert_json_snapshot!(reports);
 }

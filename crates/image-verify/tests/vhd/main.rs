@@ -2,6 +2,8 @@
 //! check has a broken twin; where QEMU refuses a disk, there is an error; and no bytes make the
 //! verifier panic.
 
+#[path = "../support/findings.rs"]
+mod findings;
 #[path = "../support/folder.rs"]
 mod folder;
 mod image;
@@ -9,10 +11,11 @@ mod samples;
 mod twins;
 mod witnesses;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use findings::{Judged, assert_twins_of, failed, reports, told};
 use image_formats::bytes::Region;
-use image_model::{Finding, Outcome, Severity, VerificationReport};
+use image_model::{Outcome, VerificationReport};
 use image_verify::vhd;
 use proptest::prelude::*;
 use twins::TWINS;
@@ -21,38 +24,15 @@ fn judge(bytes: &[u8]) -> VerificationReport {
     vhd::check(&Region::from(bytes.to_vec())).unwrap()
 }
 
-/// Findings for people.
-fn told(findings: &[Finding]) -> Vec<String> {
-    let line =
-        |f: &Finding| format!("{} {}: {}: {}", f.severity.as_str(), f.check, f.at, f.message);
-    findings.iter().map(line).collect()
-}
-
-fn failed(report: &VerificationReport) -> BTreeSet<String> {
-    report.findings.iter().map(|finding| finding.check.to_string()).collect()
-}
-
 #[test]
 fn every_check_has_a_twin_that_only_it_reports() {
-    let declared: BTreeSet<_> = vhd::CHECKS.iter().map(|check| check.id).collect();
-    let twins: BTreeSet<_> = TWINS.iter().map(|twin| twin.check).collect();
-    assert_eq!(declared, twins);
-    let mut wrong = Vec::new();
-    let mut reports = BTreeMap::new();
-    for twin in TWINS {
-        let expected: BTreeSet<_> =
-            twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned()).collect();
+    assert_twins_of(vhd::CHECKS, TWINS.iter().map(|twin| twin.check));
+    let judged = TWINS.iter().map(|twin| {
         let report = judge(&twin.bytes());
-        if failed(&report) != expected {
-            wrong.push(format!("{}: {:#?}", twin.check, told(&report.findings)));
-        }
-        let check = vhd::CHECKS.iter().find(|check| check.id == twin.check).unwrap();
-        if report.passed() == (check.severity == Severity::Error) {
-            wrong.push(format!("{}: {:?}", twin.check, report.totals));
-        }
-        reports.insert(twin.check, told(&report.findings));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let (check, also) = (twin.check, twin.also);
+        Judged { check, also, findings: report.findings, totals: report.totals }
+    });
+    let reports: BTreeMap<_, _> = reports(vhd::CHECKS, judged).into_iter().collect();
     insta::assert_json_snapshot!(reports);
 }
 
