@@ -5,6 +5,8 @@
 mod flips;
 mod hostile;
 mod image;
+#[path = "../support/twin.rs"]
+mod twin;
 mod twins;
 mod witnesses;
 
@@ -97,7 +99,7 @@ fn a_stick_is_what_firmware_makes_of_it() {
         assert_eq!(good[name], (Bios::Starts(1), 1), "{name}");
     }
 
-    let twin = |check: &str| seen((TWINS.iter().find(|twin| twin.check == check).unwrap().disc)());
+    let twin = |check: &str| seen((TWINS.iter().find(|twin| twin.check == check).unwrap().make)());
     let signature = nothing("the first block has no signature");
     assert_eq!(twin("isohybrid-signature"), (signature, 0));
     assert_eq!(twin("isohybrid-boot-code"), (nothing(no_code), 1));
@@ -129,7 +131,7 @@ fn twins_fail_their_check() {
     let mut wrong = Vec::new();
     for twin in TWINS {
         let also = twin.also.iter().chain([&twin.check]).map(|id| (*id).to_owned());
-        let (expected, found) = (also.collect::<BTreeSet<_>>(), failed((twin.disc)()));
+        let (expected, found) = (also.collect::<BTreeSet<_>>(), failed((twin.make)()));
         if found != expected {
             wrong.push(format!("{}: {found:?}, not {expected:?}", twin.check));
         }

@@ -1,26 +1,9 @@
 //! A broken twin for each check: a good disc with one edit that makes it fail.
 
-use super::image::*;
-
-/// A disc on which a check fails.
-pub(crate) struct Twin {
-    pub(crate) check: &'static str,
-    /// Others that cannot but fail with it.
-    pub(crate) also: &'static [&'static str],
-    pub(crate) disc: fn() -> Vec<u8>,
-}
-
-const fn twin(check: &'static str, disc: fn() -> Vec<u8>) -> Twin {
-    Twin { check, also: &[], disc }
-}
-
-const fn twin_and(
-    check: &'static str,
-    also: &'static [&'static str],
-    disc: fn() -> Vec<u8>,
-) -> Twin {
-    Twin { check, also, disc }
-}
+use super::{
+    image::*,
+    twin::{Twin, twin, with},
+};
 
 fn edited(good: &[u8], edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut disc = good.to_vec();
@@ -106,7 +89,7 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("el-torito-key", || validation(|entry| entry[30..].copy_from_slice(&[0xaa, 0x55]))),
     twin("el-torito-checksum", || record(&BIOS_ONLY, 0, |entry| entry[4] = b'n')),
     twin("el-torito-platform", || record(&ALL, 2, |header| header[1] = 0xee)),
-    twin_and("el-torito-section-header", &["el-torito-catalog-end"], || {
+    with("el-torito-section-header", &["el-torito-catalog-end"], || {
         record(&ALL, 2, |header| header[0] = 0x92)
     }),
     twin("el-torito-section-last", || record(&ALL, 2, |header| header[0] = 0x90)),
@@ -119,17 +102,17 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("el-torito-media-type", || record(&ALL, 3, |entry| entry[1] = 5)),
     twin("el-torito-efi-emulation", || record(&ALL, 3, |entry| entry[1] = 2)),
     twin("el-torito-entry-unused", || record(&BIOS_ONLY, 1, |entry| entry[5] = 1)),
-    twin_and("el-torito-image-place", &["el-torito-image-length"], || {
+    with("el-torito-image-place", &["el-torito-image-length"], || {
         record(&EFI_ONLY, 1, |entry| entry[6..8].fill(0xff))
     }),
     twin("el-torito-image-zero", || isolinux(&BIOS_ONLY, |image| image[..SECTOR].fill(0))),
     twin("el-torito-image-file", || record(&BIOS_ONLY, 1, |entry| add(entry, 8, 1))),
     twin("el-torito-image-hidden", || APPENDED_ALL.clone()),
     twin("el-torito-image-length", || record(&EFI_ONLY, 1, |entry| entry[6] += 4)),
-    twin_and("el-torito-sector-count", &["el-torito-sector-count-usual"], || {
+    with("el-torito-sector-count", &["el-torito-sector-count-usual"], || {
         record(&BIOS_ONLY, 1, |entry| entry[6] = 0)
     }),
-    twin_and("el-torito-sector-count-few", &["el-torito-sector-count-usual"], || {
+    with("el-torito-sector-count-few", &["el-torito-sector-count-usual"], || {
         record(&BIOS_ONLY, 1, |entry| entry[6] = 3)
     }),
     twin("el-torito-sector-count-usual", || record(&BIOS_ONLY, 1, |entry| entry[6] = 8)),
@@ -176,11 +159,11 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("isohybrid-protective", || edited(&GRUB_ALL, |disc| disc[ENTRY[0]] = 0x80)),
     twin("isohybrid-unused", || edited(&ALL, |disc| disc[ENTRY[2] + 4] = 0x83)),
     twin("isohybrid-type", || edited(&BIOS_USB, |disc| disc[ENTRY[0] + 4] = 0x77)),
-    twin_and("isohybrid-cover", &["isohybrid-end"], || {
+    with("isohybrid-cover", &["isohybrid-end"], || {
         edited(&BIOS_USB, |disc| put(disc, ENTRY[0] + 12, &[8, 0, 0, 0]))
     }),
     twin("isohybrid-end", || edited(&BIOS_USB, |disc| add(disc, ENTRY[0] + 12, 1))),
-    twin_and("isohybrid-efi-partition", &["isohybrid-efi-other"], || {
+    with("isohybrid-efi-partition", &["isohybrid-efi-other"], || {
         edited(&ALL, |disc| disc[ENTRY[1] + 11] = 1)
     }),
     twin("isohybrid-efi-size", || edited(&ALL, |disc| add(disc, ENTRY[1] + 12, 4))),

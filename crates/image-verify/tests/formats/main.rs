@@ -2,6 +2,8 @@
 //! panic or keep silent.
 
 mod image;
+#[path = "../support/twin.rs"]
+mod twin;
 mod twins;
 mod witnesses;
 
@@ -18,7 +20,8 @@ use image_verify::{
     Expected, Limits, Request, VerifyError, container, gzip as gzip_checks, tar as tar_checks,
 };
 use proptest::prelude::*;
-use twins::{TWINS, Twin};
+use twin::Twin;
+use twins::TWINS;
 
 /// Judges the format, and not what the image is for.
 fn any_kind<'a>() -> Request<'a> {
@@ -44,7 +47,7 @@ fn verify_twin(twin: &Twin) -> VerificationReport {
     };
     if let Some(expected) = expected {
         let request = Request { expected, ..Request::default() };
-        return image_verify::verify(Arc::new((twin.file)()), request).unwrap();
+        return image_verify::verify(Arc::new((twin.make)()), request).unwrap();
     }
     let limits = match twin.check {
         "file-expansion-limit" => {
@@ -53,7 +56,7 @@ fn verify_twin(twin: &Twin) -> VerificationReport {
         "tar-member-limit" => Limits { members: 50, ..Limits::default() },
         _ => Limits::default(),
     };
-    verify_limited(&(twin.file)(), limits)
+    verify_limited(&(twin.make)(), limits)
 }
 
 fn failed(report: &VerificationReport) -> BTreeSet<String> {

@@ -1,25 +1,9 @@
 //! The broken twins: a good image with one edit, and the check that fails.
 
-use super::image::*;
-
-/// One broken image, the check that it is made for, and those that cannot but fail with it.
-pub(crate) struct Twin {
-    pub(crate) check: &'static str,
-    pub(crate) also: &'static [&'static str],
-    pub(crate) file: fn() -> Vec<u8>,
-}
-
-const fn twin(check: &'static str, file: fn() -> Vec<u8>) -> Twin {
-    Twin { check, also: &[], file }
-}
-
-const fn twin_and(
-    check: &'static str,
-    also: &'static [&'static str],
-    file: fn() -> Vec<u8>,
-) -> Twin {
-    Twin { check, also, file }
-}
+use super::{
+    image::*,
+    twin::{Twin, twin, with},
+};
 
 /// A gzip file with one edit.
 fn edited_gzip(edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -60,7 +44,7 @@ pub(crate) const TWINS: &[Twin] = &[
         // The first block of deflate gets the type that does not exist.
         edited_gzip(|f| f[10] |= 0b110)
     }),
-    twin_and("gzip-truncated", TRUNCATED_TAR, || edited_gzip(|f| f.truncate(f.len() / 2))),
+    with("gzip-truncated", TRUNCATED_TAR, || edited_gzip(|f| f.truncate(f.len() / 2))),
     twin("gzip-crc", || {
         edited_gzip(|f| {
             let at = f.len() - 8;
@@ -149,7 +133,7 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("tar-below-file", || tar_with(&[file("./bin/sh/a", b"")])),
     twin("tar-directory-replaced", || tar_with(&[file("./bin", b"")])),
     twin("tar-parent-member", || tar_with(&[file("./opt/a", b"")])),
-    twin_and("tar-hard-link-target", &["tar-hard-link"], || {
+    with("tar-hard-link-target", &["tar-hard-link"], || {
         tar_with(&[hard_link("./a", "./b"), file("./b", b"")])
     }),
     twin("tar-hard-link", || tar_with(&[hard_link("./a", "./bin/sh")])),

@@ -2,6 +2,8 @@
 //! found right, and these tools see the same partitions in them.
 
 mod image;
+#[path = "../support/twin.rs"]
+mod twin;
 mod twins;
 mod witnesses;
 
@@ -19,7 +21,8 @@ use image_verify::{
     gpt as gpt_checks, mbr as mbr_checks,
 };
 use proptest::prelude::*;
-use twins::{TWINS, Twin};
+use twin::Twin;
+use twins::TWINS;
 
 /// Judges a disk, and only a disk.
 fn judge(bytes: Vec<u8>) -> (Disk, Vec<Finding>) {
@@ -63,9 +66,9 @@ fn every_check_has_a_twin_that_only_it_reports() {
     let twins: BTreeSet<_> = TWINS.iter().map(|twin| twin.check).collect();
     assert_eq!(declared, twins);
     let mut wrong = Vec::new();
-    for Twin { check, also, disk } in TWINS {
+    for Twin { check, also, make } in TWINS {
         let expected: BTreeSet<_> = also.iter().chain([check]).map(|id| (*id).to_owned()).collect();
-        let found = failed(disk());
+        let found = failed(make());
         if found != expected {
             wrong.push(format!("{check}: {found:?}, not {expected:?}"));
         }
@@ -78,7 +81,7 @@ fn golden_reports() {
     let reports: BTreeMap<_, _> = TWINS
         .iter()
         .map(|twin| {
-            let findings = judge((twin.disk)()).1;
+            let findings = judge((twin.make)()).1;
             let tables = about_tables(&findings);
             let lines = findings.iter().filter(|f| tables.contains(f.check.as_ref()));
             let lines = lines.map(|f| format!("{}: {}: {}", f.severity.as_str(), f.at, f.message));

@@ -1,25 +1,9 @@
 //! The broken twins: a good disk with one edit, and the check that fails.
 
-use super::image::*;
-
-/// One broken disk, the check that it is made for, and those that cannot but fail with it.
-pub(crate) struct Twin {
-    pub(crate) check: &'static str,
-    pub(crate) also: &'static [&'static str],
-    pub(crate) disk: fn() -> Vec<u8>,
-}
-
-const fn twin(check: &'static str, disk: fn() -> Vec<u8>) -> Twin {
-    Twin { check, also: &[], disk }
-}
-
-const fn twin_and(
-    check: &'static str,
-    also: &'static [&'static str],
-    disk: fn() -> Vec<u8>,
-) -> Twin {
-    Twin { check, also, disk }
-}
+use super::{
+    image::*,
+    twin::{Twin, twin, with},
+};
 
 fn edited(good: &[u8], edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut disk = good.to_vec();
@@ -143,11 +127,11 @@ pub(crate) const TWINS: &[Twin] = &[
     twin("gpt-reserved", || edited(&GPT, |disk| disk[1023] = 1)),
     twin("gpt-my-lba", || backup_header(|header| header[24] ^= 1)),
     // The card was cut short, behind its last partition.
-    twin_and("gpt-alternate-lba", &["gpt-protective-size"], || {
+    with("gpt-alternate-lba", &["gpt-protective-size"], || {
         edited(&GPT, |disk| disk.truncate(6 * MIB - 64 * 512))
     }),
     // The card was grown.
-    twin_and("gpt-alternate-last", &["gpt-protective-size"], || {
+    with("gpt-alternate-last", &["gpt-protective-size"], || {
         edited(&GPT, |disk| disk.resize(8 * MIB, 0))
     }),
     twin("gpt-entry-size", || headers(|header| header[84] = 0x7f)),

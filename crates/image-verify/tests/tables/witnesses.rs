@@ -130,7 +130,7 @@ fn tools_see_what_is_broken() {
     let mut silent = Vec::new();
     for (check, tool, word) in told {
         let twin = TWINS.iter().find(|twin| twin.check == *check).unwrap();
-        let text = tool(&(twin.disk)());
+        let text = tool(&(twin.make)());
         if !text.contains(word) {
             silent.push(format!("{check}: {text}"));
         }
@@ -182,7 +182,7 @@ fn crates_see_the_same_partitions() {
 #[test]
 fn sfdisk_refuses_nothing_that_passes() {
     for twin in TWINS {
-        let bytes = (twin.disk)();
+        let bytes = (twin.make)();
         let text = sfdisk_verify(&bytes);
         if text.contains("overlap") || text.contains("corrupt") || text.contains("does not contain")
         {
