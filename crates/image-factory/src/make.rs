@@ -17,6 +17,7 @@ use crate::{
     dist::{self, Dist, DistError, NotReplaceable},
     driver::{
         self, BuildOutput, DriverError, around::AroundError, mini, nix_image, nixos_wsl, prebuilt,
+        preflight::Missing,
     },
     event::{Event, Events, Step},
     finish::{self, FinishError, FinishJob},
@@ -42,6 +43,12 @@ pub enum MakeError {
     /// Another run makes the same image, or there is no place for the work.
     #[error(transparent)]
     WorkDir(#[from] WorkDirError),
+    /// Nix would fetch what the image is made of, and then refuse to evaluate it.
+    #[error("{} is missing: {}", missing.what, missing.why)]
+    Lacks {
+        /// What is missing.
+        missing: Missing,
+    },
     /// Nix did not build.
     #[error(transparent)]
     Nix(#[from] NixError),
@@ -129,6 +136,9 @@ impl MakeError {
 pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     if let Some(notice) = &plan.notice {
         events(Event::Notice(notice.clone()));
+    }
+    if let Some(missing) = plan.newer_nix() {
+        return Err(MakeError::Lacks { missing });
     }
     dist::check_replaceable(&plan.dist)?;
     let work = take(&plan.work)?;

@@ -481,13 +481,19 @@ impl Plan {
             },
         };
         let mut missing = preflight::missing(self.input.driver(), &question);
-        let host = |attribute: &str| attribute.starts_with(HOSTS);
-        if let (Some((nix, _)), Some(lock)) = (question.nix, &self.lock)
-            && self.input.attribute().is_some_and(host)
-        {
-            missing.extend(preflight::newer_nix(nix, lock));
-        }
+        missing.extend(self.newer_nix());
         missing
+    }
+
+    /// A later Nix, where it is known that the one of this machine does not evaluate the image.
+    pub(crate) fn newer_nix(&self) -> Option<preflight::Missing> {
+        let nix = match &self.input {
+            Input::NixosWsl(input) => &input.nix,
+            Input::NixImage(input) | Input::NixosGenerators(input) => &input.nix,
+            Input::Prebuilt { .. } | Input::Mini { .. } => return None,
+        };
+        let is_host = self.input.attribute().is_some_and(|name| name.starts_with(HOSTS));
+        self.lock.as_ref().filter(|_| is_host).and_then(|lock| preflight::newer_nix(nix, lock))
     }
 }
 

@@ -483,6 +483,12 @@ fn an_old_nix_is_missing_a_newer_one_for_nixpkgs() {
     let why = "is too old: nixpkgs in system/flake.lock is github:NixOS/nixpkgs";
     assert!(told.contains("missing: a newer nix\n") && told.contains(why), "{told}");
     assert!(told.contains("which needs Nix 2.18 or later"), "{told}");
+    // Before anything is fetched.
+    let mut image = project.command();
+    Ran::of(image.args(["image", "wsl"]).env("IMAGE_FACTORY_NIX", oldest()))
+        .exits(3)
+        .says("error: a newer nix is missing: ")
+        .says("which needs Nix 2.18 or later");
     let told = doctor(newest());
     assert!(!told.contains("a newer nix"), "{told}");
     // One of before needs none.
