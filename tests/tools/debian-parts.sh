@@ -63,6 +63,19 @@ unpack() {
     done
 }
 
+# unpack_crate NAME VERSION: to $work/sources. Cargo has no command that only fetches one; `info` does
+# it in passing.
+unpack_crate() {
+    cargo info --quiet "$1@$2" >/dev/null
+    crate=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/cache" -name "$1-$2.crate" | head -n 1)
+    [ -n "$crate" ] || {
+        echo "cargo did not keep $1-$2.crate" >&2
+        exit 1
+    }
+    tar -C "$work/sources" -x -z -f "$crate" --no-same-owner
+    echo "$1 $2" >>"$parts/packages"
+}
+
 # take_modules VERSION NAME…: of 290 MB of modules, these and what they need. One that is not there is
 # a part of the kernel.
 take_modules() {

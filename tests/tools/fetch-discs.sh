@@ -47,16 +47,8 @@ unpack grub-rescue-pc ipxe memtest86+
 find "$work/root/usr/lib" \( -name '*.iso' -o -name '*.img' \) -type f \
     -exec cp {} "$parts/debian/" \;
 
-# Cargo has no command that only fetches one; this one does it in passing.
-cargo info --quiet cdfs@0.2.3 >/dev/null
-crate=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/cache" -name cdfs-0.2.3.crate | head -n 1)
-[ -n "$crate" ] || {
-    echo 'cargo did not keep cdfs-0.2.3.crate' >&2
-    exit 1
-}
-tar -C "$work/sources" -x -z -f "$crate" --no-same-owner
+unpack_crate cdfs 0.2.3
 cp "$work"/sources/cdfs-0.2.3/images/*.iso "$parts/cdfs/"
-echo 'cdfs 0.2.3' >>"$parts/packages"
 
 # Only the source distribution has the tests.
 pip3 download --quiet --no-deps --no-binary dissect.squashfs \

@@ -28,14 +28,6 @@ mkdir "$work/sources" "$parts/vhd" "$parts/qcow2"
         --wildcards '*/tests/qemu-iotests/sample_images/*.vhd.bz2'
 )
 
-# Cargo has no command that only fetches one; this one does it in passing.
-cargo info --quiet qcow2@0.1.2 >/dev/null
-crate=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/cache" -name qcow2-0.1.2.crate | head -n 1)
-[ -n "$crate" ] || {
-    echo 'cargo did not keep qcow2-0.1.2.crate' >&2
-    exit 1
-}
-tar -C "$work/sources" -x -z -f "$crate" --no-same-owner
+unpack_crate qcow2 0.1.2
 cp "$work"/sources/qcow2-0.1.2/tests/*.qcow2 "$parts/qcow2/"
-echo 'qcow2 0.1.2' >>"$parts/packages"
 publish
