@@ -199,6 +199,7 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
         source: Source { input_sha256: Some(finished.input.sha256), ..built.source },
         tools: built.tools,
         artifacts,
+        closure: Vec::new(),
         verification: summary,
     };
     folder.publish(&manifest, &plan.dist)?;

@@ -41,6 +41,7 @@ pub mod iso9660;
 pub mod isohybrid;
 pub mod jbd2;
 pub mod mbr;
+pub mod nix;
 pub mod ovf;
 pub mod pe;
 pub mod qcow2;

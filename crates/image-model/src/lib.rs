@@ -6,12 +6,14 @@
 
 mod artifact;
 mod check;
+mod closure;
 mod manifest;
 mod report;
 mod spec;
 
 pub use artifact::{Artifact, Compression, Digests, Sha256};
 pub use check::{Check, Severity};
+pub use closure::{ClosurePath, NarDigest, NarHash, PathVerdict, StorePath, StoreReport, Trust};
 pub use manifest::{
     Generator, MANIFEST_SCHEMA, Manifest, ReportSummary, Source, Tool as ManifestTool,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Artifact, Driver, ImageKind, Sha256, Totals};
+use crate::{Artifact, ClosurePath, Driver, ImageKind, Sha256, Totals};
 
 /// Version of the shape of `manifest.json`. Grows when a key changes its meaning or goes away.
 pub const MANIFEST_SCHEMA: u32 = 1;
@@ -34,6 +34,10 @@ pub struct Manifest {
     pub tools: Vec<Tool>,
     /// The files.
     pub artifacts: Vec<Artifact>,
+    /// The store paths that the image consists of, sorted: the image can be proven against them, on a
+    /// machine without Nix. Empty where it has no Nix store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closure: Vec<ClosurePath>,
     /// What the verification said.
     pub verification: ReportSummary,
 }

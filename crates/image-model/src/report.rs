@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Compression, Digests, ImageKind, Severity, Sha256, Waiver};
+use crate::{Compression, Digests, ImageKind, Severity, Sha256, StoreReport, Waiver};
 
 /// Version of the shape of `verification.json`. Grows when a key changes its meaning or goes away.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -159,6 +159,9 @@ pub struct VerificationReport {
     /// What of the image no check looks at yet, a few words each. Empty where all of it is judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_verified: Vec<String>,
+    /// The Nix stores in the image, path by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<StoreReport>,
     /// Counts over the rest of the report.
     pub totals: Totals,
     /// Every check that was announced, by id.

@@ -50,6 +50,7 @@ pub mod kind;
 pub mod mbr;
 mod members;
 mod names;
+pub mod opened;
 pub mod ova;
 mod pass;
 pub mod qcow2;
@@ -277,6 +278,7 @@ fn report(
         waivers: waivers.to_vec(),
         boots: Vec::new(),
         not_verified: Vec::new(),
+        stores: Vec::new(),
         totals: recorded.totals,
         outcomes: recorded.outcomes,
         findings: recorded.findings,

@@ -1,6 +1,7 @@
 //! Judges tar streams as WSL extracts them.
 
 mod checks;
+mod volume;
 
 use std::io::{self, BufRead, Read as _};
 
@@ -8,6 +9,7 @@ use image_formats::tar::{Anomaly, AnomalyKind, End, Item, Kind, Member, Reader};
 use image_model::{ImageSpace, Location};
 
 pub use checks::*;
+pub use volume::open;
 
 use crate::{
     Limits, Recorder,

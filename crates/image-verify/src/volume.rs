@@ -28,6 +28,8 @@ pub enum Family {
     Iso9660,
     /// SquashFS 4.0.
     Squashfs,
+    /// A tar archive, as it is unpacked.
+    Tar,
 }
 
 /// A file system whose structure was found to be safe to follow.
@@ -75,6 +77,30 @@ pub trait Files {
     fn ignores_case(&self) -> bool {
         false
     }
+
+    /// The same contents for many threads at once; `None` where only one can read them.
+    fn contents(&self) -> Option<&dyn Contents> {
+        None
+    }
+}
+
+/// Contents of files, for many threads at once: for who reads all of them.
+pub trait Contents: Sync {
+    /// A reader for one thread. It keeps what files have in common, such as the last block that
+    /// was decompressed, so files are best asked for in the order of the tree.
+    fn reader(&self) -> Box<dyn ContentReader + '_>;
+}
+
+/// Reads files of a tree, one after the other.
+pub trait ContentReader {
+    /// Gives all of a regular file to `sink`, in pieces and in order: as many bytes as its node
+    /// says, or an error.
+    fn read(
+        &mut self,
+        tree: &Tree,
+        id: NodeId,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ContentError>;
 }
 
 /// A content cannot be read, although the tree says that it is there.
@@ -107,7 +133,7 @@ impl Volume {
     /// without a slash before it starts at the root.
     pub fn find(&self, path: &[u8]) -> Option<NodeId> {
         match self.family {
-            Family::Ext | Family::Iso9660 | Family::Squashfs => {
+            Family::Ext | Family::Iso9660 | Family::Squashfs | Family::Tar => {
                 self.tree.resolve(path).ok().map(|found| found.node)
             }
             Family::Fat => path
@@ -210,5 +236,26 @@ impl RegionReader {
     /// Fills `buf` from `at`.
     pub fn fill(&self, at: u64, buf: &mut [u8]) -> io::Result<()> {
         self.region.fill("content", at, buf).map_err(|error| self.trouble.io_error(error))
+    }
+
+    /// All of it, from its start.
+    pub fn stream(self) -> impl Read {
+        RegionStream { reader: self, at: 0 }
+    }
+}
+
+/// Reads a region from its start.
+struct RegionStream {
+    reader: RegionReader,
+    at: u64,
+}
+
+impl Read for RegionStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.reader.region.len().saturating_sub(self.at);
+        let len = left.min(buf.len() as u64);
+        self.reader.fill(self.at, &mut buf[..len as usize])?;
+        self.at += len;
+        Ok(len as usize)
     }
 }

@@ -180,6 +180,7 @@ impl Draft {
                     Family::Ext => Content::Ext,
                     Family::Iso9660 => Content::Iso9660,
                     Family::Squashfs => Content::Squashfs,
+                    Family::Tar => panic!("no partition is an archive"),
                 },
                 volume: (!part.unread).then(|| part.volume()),
             })

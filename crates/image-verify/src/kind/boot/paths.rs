@@ -11,7 +11,9 @@ use crate::{
 /// `..`.
 pub(crate) fn find(volume: &Volume, path: &str) -> Option<NodeId> {
     match volume.family {
-        Family::Ext | Family::Iso9660 | Family::Squashfs => volume.find(path.as_bytes()),
+        Family::Ext | Family::Iso9660 | Family::Squashfs | Family::Tar => {
+            volume.find(path.as_bytes())
+        }
         Family::Fat => volume.find(lexical(path).as_bytes()),
     }
 }
