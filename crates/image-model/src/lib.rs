@@ -7,6 +7,7 @@
 mod artifact;
 mod check;
 mod closure;
+mod difference;
 mod manifest;
 mod report;
 mod spec;
@@ -14,6 +15,10 @@ mod spec;
 pub use artifact::{Artifact, Compression, Digests, Sha256};
 pub use check::{Check, Severity};
 pub use closure::{ClosurePath, NarDigest, NarHash, PathVerdict, StorePath, StoreReport, Trust};
+pub use difference::{
+    ByteTotals, COMPARISON_SCHEMA, Compared, Comparison, Difference, DifferenceKind, Level,
+    PackageChange, Place, Sizes, StoreChange,
+};
 pub use manifest::{
     Generator, MANIFEST_SCHEMA, Manifest, ReportSummary, Source, Tool as ManifestTool,
 };
