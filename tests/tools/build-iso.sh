@@ -22,7 +22,7 @@ for parts in x86-parts arm64-parts; do
         exit 1
     }
 done
-key=$(cat "$fixture"/* "$fixture/../store.sh" "$target"/*-parts/recipe "$target"/*-parts/packages |
+key=$(cat "$fixture"/* "$fixture/../wsl-flake/store.sh" "$target"/*-parts/recipe "$target"/*-parts/packages |
     cksum | tr ' ' -)
 isos=$target/isos
 name=$host

@@ -17,7 +17,7 @@ fixture=$tools/../fixtures/sd-flake
     echo "$target/arm64-parts is not there: run tests/setup.sh" >&2
     exit 1
 }
-key=$(cat "$fixture"/* "$fixture/../store.sh" "$target/arm64-parts/recipe" \
+key=$(cat "$fixture"/* "$fixture/../wsl-flake/store.sh" "$target/arm64-parts/recipe" \
     "$target/arm64-parts/packages" | cksum | tr ' ' -)
 card=$target/sd-cards/$key/$host.img.zst
 mkdir -p "$target/sd-cards/$key"

@@ -19,7 +19,7 @@ for parts in x86-parts arm64-parts; do
     }
 done
 mkdir "$dir"
-cp "$tests"/fixtures/iso-flake/* "$tests/fixtures/store.sh" "$dir"
+cp "$tests"/fixtures/iso-flake/* "$tests/fixtures/wsl-flake/store.sh" "$dir"
 mkdir "$dir/parts" "$dir/parts/aarch64" "$dir/parts/aarch64/kernel"
 cp -rH "$target/x86-parts" "$dir/parts/x86_64"
 # No card is made of these.

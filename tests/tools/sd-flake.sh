@@ -16,5 +16,5 @@ parts=$tests/../target/arm64-parts
     exit 1
 }
 mkdir "$dir"
-cp "$tests"/fixtures/sd-flake/* "$tests/fixtures/store.sh" "$dir"
+cp "$tests"/fixtures/sd-flake/* "$tests/fixtures/wsl-flake/store.sh" "$dir"
 cp -rH "$parts" "$dir/parts"

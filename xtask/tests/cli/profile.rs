@@ -28,7 +28,7 @@ fn an_image_has_the_profiles_that_were_asked_for() {
     assert_ne!(source.derivation, plain.derivation);
     // The generated flake went with the work folder, and the user's is as it was.
     assert_eq!(rig.project.list("dist"), ["wsl"]);
-    assert_eq!(rig.project.list("flake"), ["flake.nix", "tarball-builder.sh"]);
+    assert_eq!(rig.project.list("flake"), ["flake.nix", "store.sh", "tarball-builder.sh"]);
 }
 
 #[test]
