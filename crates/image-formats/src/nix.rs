@@ -5,6 +5,8 @@
 pub mod base32;
 pub mod nar;
 pub mod registration;
+pub mod signature;
 pub mod store_path;
 
 pub use registration::PathInfo;
+pub use signature::PublicKey;

@@ -77,7 +77,9 @@ pub use container::open_raw;
 use container::{Head, RawFormat, file_at};
 use pass::{Job, Sinks};
 pub use record::{MAX_FINDINGS_PER_CHECK, Recorded, Recorder};
-pub use request::{Expected, Limits, Progress, Request, Scratch, VerifyError};
+pub use request::{
+    AskSignatures, Expected, Limits, PathSignatures, Progress, Request, Scratch, VerifyError,
+};
 use structures::Wanted;
 use tree::Tree;
 

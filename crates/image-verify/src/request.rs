@@ -1,9 +1,12 @@
 //! What is asked, and what it may cost.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
-use image_formats::bytes::{ReadAt, ReadError};
-use image_model::{Board, Boot, ImageKind, Waiver};
+use image_formats::{
+    bytes::{ReadAt, ReadError},
+    nix::PublicKey,
+};
+use image_model::{Board, Boot, ImageKind, Manifest, NarHash, Waiver};
 
 /// What an image may cost. What exceeds a limit is a finding, and reading stops.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +78,23 @@ impl Scratch for Vec<u8> {
     }
 }
 
+/// What is known of a store path beside what the image says: by the Nix that built it, or by its
+/// manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathSignatures {
+    /// The NAR that it is known of. If that is another one than the image registers, nothing is
+    /// known.
+    pub nar_hash: NarHash,
+    /// Signatures, as Nix writes them: the name of a key, `:`, and base64.
+    pub signatures: Vec<String>,
+    /// Who is asked built it.
+    pub ultimate: bool,
+}
+
+/// Tells what it knows of those store paths of which it knows anything. It is asked once for each
+/// store.
+pub type AskSignatures<'a> = dyn Fn(&[&str]) -> BTreeMap<String, PathSignatures> + Sync + 'a;
+
 /// What to judge, and how.
 pub struct Request<'a> {
     /// What the image is expected to be.
@@ -89,6 +109,12 @@ pub struct Request<'a> {
     pub boots: &'a [Boot],
     /// Checks that may fail.
     pub waivers: &'a [Waiver],
+    /// Whose signatures of store paths count.
+    pub trusted_keys: &'a [PublicKey],
+    /// Knows of signatures that are not in the image.
+    pub signatures: &'a AskSignatures<'a>,
+    /// The manifest that the image has to be as.
+    pub manifest: Option<&'a Manifest>,
     /// What the image may cost.
     pub limits: Limits,
     /// Gets every raw byte.
@@ -109,6 +135,9 @@ impl Default for Request<'_> {
             boards: &[],
             boots: &[],
             waivers: &[],
+            trusted_keys: &[],
+            signatures: &|_| BTreeMap::new(),
+            manifest: None,
             limits: Limits::default(),
             raw_sink: None,
             scratch: None,
