@@ -27,6 +27,6 @@ pub use report::{
     Verifier,
 };
 pub use spec::{
-    Board, Boot, BuildSpec, CompressionSpec, Driver, FinishSpec, ImageKind, ImageSpec, Route,
-    VerifySpec, Waiver,
+    Board, Boot, BuildSpec, CompressionSpec, Driver, Expectation, FinishSpec, ImageKind, ImageSpec,
+    ReproduceSpec, Route, VerifySpec, Waiver,
 };

@@ -72,6 +72,9 @@ pub struct ImageSpec {
     /// How it is judged.
     #[serde(default)]
     pub verify: VerifySpec,
+    /// What may differ when it is built again.
+    #[serde(default, skip_serializing_if = "ReproduceSpec::is_empty")]
+    pub reproduce: ReproduceSpec,
 }
 
 /// Who builds an image.
@@ -453,5 +456,31 @@ pub struct Waiver {
     /// [`Check::id`](crate::Check::id).
     pub check: String,
     /// Why it is right that the check fails; not empty.
+    pub reason: String,
+}
+
+/// `[reproduce]`: what may differ when the image is built again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ReproduceSpec {
+    /// Differences that are known and not mended, each with the reason.
+    pub expect: Vec<Expectation>,
+}
+
+impl ReproduceSpec {
+    /// True if every build is meant to have the same bytes.
+    pub fn is_empty(&self) -> bool {
+        self.expect.is_empty()
+    }
+}
+
+/// `[[reproduce.expect]]`: a difference between two builds that is no fault. One that no two builds
+/// have is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Expectation {
+    /// What differs, by its id: `ext4-hash-seed`.
+    pub difference: String,
+    /// Why it does; not empty.
     pub reason: String,
 }

@@ -36,8 +36,8 @@ const WELL_KNOWN_AT_HOME: &[&str] = &[".nix-profile/bin/nix", ".local/state/nix/
 /// Nix on this machine.
 #[derive(Clone, Debug)]
 pub struct Nix {
-    tool: Tool,
-    version: Version,
+    pub(crate) tool: Tool,
+    pub(crate) version: Version,
 }
 
 /// What a build made, and of what.
@@ -331,8 +331,13 @@ impl Nix {
         let known = self.known_path(path, options)?;
         let physical = Path::new(path);
         let nar_hash = self.nar_hash(known.as_ref(), physical, options)?;
-        let unknown =
-            PathInfo { path: path.to_owned(), nar_hash: None, nar_size: None, deriver: None };
+        let unknown = PathInfo {
+            path: path.to_owned(),
+            nar_hash: None,
+            nar_size: None,
+            deriver: None,
+            built_here: false,
+        };
         Ok(PathInfo { nar_hash: Some(nar_hash), ..known.unwrap_or(unknown) })
     }
 

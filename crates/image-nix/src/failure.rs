@@ -36,6 +36,14 @@ pub enum Failure {
         /// The command that shows all of them.
         log_command: String,
     },
+    /// A builder ran again, and made something else.
+    #[error("{derivation} may not be deterministic: {output} differs")]
+    NotDeterministic {
+        /// The derivation.
+        derivation: String,
+        /// The first of its outputs that is another one, where its files are.
+        output: String,
+    },
     /// Bytes are not the ones that were agreed on.
     #[error("hash mismatch in {what}\n  specified: {specified}\n  got:       {got}")]
     HashMismatch {
@@ -189,7 +197,8 @@ pub fn classify(log: &Log, store: Option<&str>) -> Failure {
     let errors: Vec<&Message> = log.messages().filter(|m| m.level == Level::Error).collect();
     // The first message is the cause, later ones are what it led to; but some first messages are
     // only hints, so each class is looked for in all of them, the most telling class first.
-    let classes: [&Class<'_>; 5] = [
+    let classes: [&Class<'_>; 6] = [
+        &|message| not_deterministic(&message.text),
         &|message| hash_mismatch(&message.text),
         &|message| missing_feature(&message.text),
         &|message| network(&message.text),
@@ -251,6 +260,16 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 /// What follows `label` on its line.
 fn labelled(text: &str, label: &str) -> Option<String> {
     text.lines().find_map(|line| Some(line.trim().strip_prefix(label)?.trim().to_owned()))
+}
+
+fn not_deterministic(text: &str) -> Option<Failure> {
+    // `output 'PATH' differs from 'PATH.check'`, or without the other path where nothing is kept; in
+    // double quotes from 2.3x on.
+    let (derivation, output) = text.split_once(" may not be deterministic: output ")?;
+    let derivation = between(derivation, "derivation '", "'")?.to_owned();
+    let quote = output.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;
+    let output = output.split(quote).nth(1)?.to_owned();
+    Some(Failure::NotDeterministic { derivation, output })
 }
 
 fn hash_mismatch(text: &str) -> Option<Failure> {

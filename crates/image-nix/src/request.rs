@@ -242,6 +242,34 @@ pub fn root(path: &str, out_link: &Path) -> Vec<OsString> {
     args
 }
 
+/// `nix build --rebuild` of a derivation in the store whose outputs are there: Nix builds it, and
+/// compares. The output of a build that differs is kept beside the other one, with `.check` behind its
+/// name. `cores` is how many processors a builder may use, unless the user says it.
+pub fn rebuild(
+    derivation: &str,
+    cores: usize,
+    options: &Options,
+    version: &Version,
+) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["build", "--json", "--log-format", "internal-json"].map(OsString::from));
+    args.extend(["--no-link", "--rebuild", "--keep-failed", "--cores"].map(OsString::from));
+    args.push(cores.to_string().into());
+    args.extend(options.build_args());
+    let outputs = if version.names_outputs() { "^*" } else { "" };
+    args.extend(["--".into(), format!("{derivation}{outputs}").into()]);
+    args
+}
+
+/// `nix store delete` of a path that nothing refers to.
+pub fn delete(path: &str, options: &Options) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["store", "delete", "--log-format", "internal-json"].map(OsString::from));
+    args.extend(options.evaluation_args());
+    args.extend(["--", path].map(OsString::from));
+    args
+}
+
 /// `nix copy` of a store path from the store `from` into the one of this machine. What was just
 /// built there is not signed; whoever names a store for building trusts it.
 pub fn copy(path: &str, from: &str) -> Vec<OsString> {
@@ -333,6 +361,15 @@ pub fn metadata_whatever_is_locked(flake: &FlakeRef, options: &Options) -> Vec<O
 
 /// `nix path-info` of a store path.
 pub fn path_info(path: &str, options: &Options, version: &Version) -> Vec<OsString> {
+    path_infos([path], options, version)
+}
+
+/// The same of several.
+pub fn path_infos<'a>(
+    paths: impl IntoIterator<Item = &'a str>,
+    options: &Options,
+    version: &Version,
+) -> Vec<OsString> {
     let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
     args.extend(["path-info", "--json", "--log-format", "internal-json"].map(OsString::from));
     if version.has_json_format() {
@@ -341,7 +378,8 @@ pub fn path_info(path: &str, options: &Options, version: &Version) -> Vec<OsStri
     if let Some(store) = &options.store {
         args.extend(["--store", store].map(OsString::from));
     }
-    args.extend(["--", path].map(OsString::from));
+    args.push("--".into());
+    args.extend(paths.into_iter().map(OsString::from));
     args
 }
 

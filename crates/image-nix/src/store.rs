@@ -23,6 +23,8 @@ pub struct PathInfo {
     pub nar_size: Option<u64>,
     /// The derivation that made it.
     pub deriver: Option<String>,
+    /// It was built by the Nix that has it, and neither downloaded nor copied.
+    pub built_here: bool,
 }
 
 /// Reads the output of `nix path-info --json`, whatever the release:
@@ -60,6 +62,7 @@ fn path_info(path: String, info: &Value) -> Option<PathInfo> {
         nar_hash: info.get("narHash").and_then(read_hash),
         nar_size: info.get("narSize").and_then(Value::as_u64),
         deriver: text(info, "deriver"),
+        built_here: info.get("ultimate") == Some(&Value::Bool(true)),
     })
 }
 

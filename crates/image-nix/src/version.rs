@@ -78,6 +78,12 @@ impl Version {
         self.flavor == Flavor::Lix || self.release >= (2, 19)
     }
 
+    /// Outputs of a derivation in the store are named by `^*` behind it. Since 2.13, and in every Lix;
+    /// before that, a derivation stands for them.
+    pub fn names_outputs(&self) -> bool {
+        self.flavor == Flavor::Lix || self.release >= (2, 13)
+    }
+
     /// The settings are shown by `nix config show`, and not by `nix show-config`. Since 2.20; Lix
     /// has the older name.
     pub fn has_config_show(&self) -> bool {
@@ -106,7 +112,7 @@ mod tests {
         let nix = Version::parse("nix (Nix) 2.35.2\n").unwrap();
         assert_eq!((nix.flavor.clone(), nix.release), (Flavor::Nix, (2, 35)));
         assert!(nix.is_supported() && nix.has_json_format());
-        assert!(nix.has_reference_lock() && nix.updates_by_name());
+        assert!(nix.has_reference_lock() && nix.updates_by_name() && nix.names_outputs());
         assert_eq!(nix.to_string(), "Nix 2.35.2");
 
         let determinate = Version::parse("nix (Determinate Nix 3.22.2) 2.35.2").unwrap();
@@ -128,6 +134,7 @@ mod tests {
         let old = |text| Version::parse(text).unwrap();
         assert!(!old("nix (Nix) 2.14.1").has_reference_lock());
         assert!(!old("nix (Nix) 2.18.9").updates_by_name());
+        assert!(!old("nix (Nix) 2.12.1").names_outputs());
         assert_eq!(Version::parse("busybox 1.35"), None);
         assert_eq!(Version::parse(""), None);
     }

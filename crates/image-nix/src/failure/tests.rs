@@ -241,3 +241,23 @@ fn any_words_are_taken() {
         }
     }
 }
+
+#[test]
+fn a_second_build_that_differs() {
+    let (drv, output) = ("/nix/store/j-card.drv", "/nix/store/k-card");
+    for text in [
+        // Up to 2.3x, with `--keep-failed` and without.
+        format!(
+            "derivation '{drv}' may not be deterministic: output '{output}' differs from '{output}.check'"
+        ),
+        format!("derivation '{drv}' may not be deterministic: output '{output}' differs"),
+        // 2.34.
+        format!(
+            "derivation '{drv}' may not be deterministic: output \"{output}\" differs from \"{output}.check\""
+        ),
+    ] {
+        let failure = classified(&[error(&text)]);
+        let (derivation, output) = (drv.to_owned(), output.to_owned());
+        assert_eq!(failure, Failure::NotDeterministic { derivation, output }, "{text}");
+    }
+}
