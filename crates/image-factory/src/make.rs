@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    num::NonZero,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +11,9 @@ use image_host::{
     interrupt::{self, Interrupted},
     workdir::{WorkDir, WorkDirError},
 };
-use image_model::{Artifact, Generator, MANIFEST_SCHEMA, Manifest, Source, VerificationReport};
+use image_model::{
+    Artifact, Generator, MANIFEST_SCHEMA, Manifest, ManifestTool, Source, VerificationReport,
+};
 use image_verify::{Expected, VerifyError};
 
 use crate::{
@@ -20,9 +23,9 @@ use crate::{
         preflight::Missing,
     },
     event::{Event, Events, Step},
-    finish::{self, FinishError, FinishJob},
+    finish::{self, FinishError, FinishJob, Finished},
     nix::{self, NixError},
-    plan::{Input, Plan},
+    plan::{Input, NixosWslInput, Plan},
 };
 
 /// What came of a run that did not fail.
@@ -134,12 +137,7 @@ impl MakeError {
 /// Makes an image by its plan. Nothing is published unless it is complete and no check of severity
 /// error failed; an earlier folder stays as it was until then.
 pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
-    if let Some(notice) = &plan.notice {
-        events(Event::Notice(notice.clone()));
-    }
-    if let Some(missing) = plan.newer_nix() {
-        return Err(MakeError::Lacks { missing });
-    }
+    begin(plan, events)?;
     dist::check_replaceable(&plan.dist)?;
     let work = take(&plan.work)?;
     let out = create_dir(&work.path().join("out"))?;
@@ -148,25 +146,10 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     let built = build(plan, &create_dir(&work.path().join("build"))?, events)?;
     events(Event::Finished(Step::Build));
 
-    events(Event::Started(Step::Finish));
     let file = out.join(plan.file_name(&built.distribution));
-    let finished = finish::finish(
-        &FinishJob {
-            kind: plan.definition.kind,
-            input: &built.file,
-            work: &create_dir(&work.path().join("finish"))?,
-            output: &file,
-            compression: plan.definition.compression(),
-            bmap: plan.definition.finish.bmap,
-            threads: plan.threads.get(),
-        },
-        &|done, total| events(Event::Progress { step: Step::Finish, done, total }),
-    )?;
-    for notice in finished.notices {
-        events(Event::Notice(notice));
-    }
+    let scratch = create_dir(&work.path().join("finish"))?;
+    let finished = finish(plan, &built, &file, &scratch, plan.threads, events)?;
     let mut artifacts = finished.artifacts;
-    events(Event::Finished(Step::Finish));
 
     events(Event::Started(Step::Verify));
     let image = artifacts.first_mut().expect("the image is the first of the finished files");
@@ -207,9 +190,17 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     Ok(Made { report, manifest: Some(manifest), dist: plan.dist.clone() })
 }
 
+/// What is told, and refused, before anything is done.
+pub(crate) fn begin(plan: &Plan, events: Events<'_>) -> Result<(), MakeError> {
+    if let Some(notice) = &plan.notice {
+        events(Event::Notice(notice.clone()));
+    }
+    plan.newer_nix().map_or(Ok(()), |missing| Err(MakeError::Lacks { missing }))
+}
+
 /// Takes the work folder. What a killed run left there may belong to the ids of a user namespace,
 /// and then only root of such a namespace can remove it.
-fn take(path: &Path) -> Result<WorkDir, WorkDirError> {
+pub(crate) fn take(path: &Path) -> Result<WorkDir, WorkDirError> {
     match WorkDir::take(path) {
         Err(WorkDirError::Io { .. })
             if nixos_wsl::remove(path, driver::route::Route::UserNamespace).is_ok() =>
@@ -220,7 +211,12 @@ fn take(path: &Path) -> Result<WorkDir, WorkDirError> {
     }
 }
 
-fn build(plan: &Plan, work: &Path, events: Events<'_>) -> Result<BuildOutput, MakeError> {
+/// Lets the driver of the plan make the bytes, in the folder `work`.
+pub(crate) fn build(
+    plan: &Plan,
+    work: &Path,
+    events: Events<'_>,
+) -> Result<BuildOutput, MakeError> {
     let system = plan.definition.system.as_str();
     match &plan.input {
         Input::Prebuilt { file } => Ok(prebuilt::build(file).map_err(DriverError::from)?),
@@ -230,17 +226,8 @@ fn build(plan: &Plan, work: &Path, events: Events<'_>) -> Result<BuildOutput, Ma
         }
         Input::NixosWsl(input) => {
             let made = nix::build(input, work, events)?;
-            let job = nixos_wsl::TarballBuilder {
-                program: &made.path.join("bin/nixos-wsl-tarball-builder"),
-                system,
-                closure: None,
-                work,
-                sudo: input.sudo,
-                source: made.source,
-                tools: made.tools,
-            };
-            let built = nixos_wsl::build(job, &mut |event| events(Event::Driver(event)));
-            Ok(built.map_err(DriverError::from)?)
+            let nix::Output { path, source, tools } = made;
+            run_builder(plan, input, &path, (source, tools), work, events)
         }
         Input::NixImage(input) | Input::NixosGenerators(input) => {
             let boots = &plan.definition.verify.boots;
@@ -249,6 +236,56 @@ fn build(plan: &Plan, work: &Path, events: Events<'_>) -> Result<BuildOutput, Ma
             Ok(built.map_err(DriverError::from)?)
         }
     }
+}
+
+/// Runs the tarball builder in `output`, the folder that Nix made.
+pub(crate) fn run_builder(
+    plan: &Plan,
+    input: &NixosWslInput,
+    output: &Path,
+    (source, tools): (Source, Vec<ManifestTool>),
+    work: &Path,
+    events: Events<'_>,
+) -> Result<BuildOutput, MakeError> {
+    let job = nixos_wsl::TarballBuilder {
+        program: &output.join("bin/nixos-wsl-tarball-builder"),
+        system: &plan.definition.system,
+        closure: None,
+        work,
+        sudo: input.sudo,
+        source,
+        tools,
+    };
+    let built = nixos_wsl::build(job, &mut |event| events(Event::Driver(event)));
+    Ok(built.map_err(DriverError::from)?)
+}
+
+/// Puts what the driver made into its final form: the file `output`, and what belongs beside it.
+pub(crate) fn finish(
+    plan: &Plan,
+    built: &BuildOutput,
+    output: &Path,
+    work: &Path,
+    threads: NonZero<usize>,
+    events: Events<'_>,
+) -> Result<Finished, MakeError> {
+    events(Event::Started(Step::Finish));
+    let job = FinishJob {
+        kind: plan.definition.kind,
+        input: &built.file,
+        work,
+        output,
+        compression: plan.definition.compression(),
+        bmap: plan.definition.finish.bmap,
+        threads: threads.get(),
+    };
+    let progress = |done, total| events(Event::Progress { step: Step::Finish, done, total });
+    let finished = finish::finish(&job, &progress)?;
+    for notice in &finished.notices {
+        events(Event::Notice(notice.clone()));
+    }
+    events(Event::Finished(Step::Finish));
+    Ok(finished)
 }
 
 /// Judges the finished file, from the disk: what is shipped is what was judged.
@@ -279,7 +316,7 @@ fn verify(
     Ok(report)
 }
 
-fn create_dir(path: &Path) -> Result<PathBuf, MakeError> {
+pub(crate) fn create_dir(path: &Path) -> Result<PathBuf, MakeError> {
     fs::create_dir(path).map_err(|cause| MakeError::Io { path: path.to_owned(), cause })?;
     Ok(path.to_owned())
 }
