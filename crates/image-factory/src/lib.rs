@@ -28,6 +28,7 @@ pub mod lock;
 mod make;
 pub mod nix;
 mod plan;
+pub mod sbom;
 pub mod verify;
 
 pub use definition::{Definition, DefinitionError};

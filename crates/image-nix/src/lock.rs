@@ -15,6 +15,7 @@ use std::{
     fmt,
 };
 
+use image_host::epoch::date;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
 
@@ -37,7 +38,7 @@ const MAX_NAME: usize = 200;
 const MAX_INPUTS: usize = 10_000;
 
 /// The last second of the year 9999. Nix writes the time of a commit; what is later is none.
-const MAX_TIME: u64 = 253_402_300_799;
+const MAX_TIME: u64 = image_host::epoch::LAST;
 
 /// Hexadecimal digits of a revision that people are shown.
 const SHORT: usize = 12;
@@ -371,21 +372,6 @@ impl Locked {
 /// `sha256-` and as many characters as a revision has.
 fn short_hash(hash: &str) -> String {
     hash.chars().take("sha256-".len() + SHORT).collect()
-}
-
-/// The day, in UTC, in the calendar of today.
-fn date(seconds: u64) -> String {
-    // Eras of 400 years begin with March, so that a leap day is the last of one; 719468 days lie
-    // between the first of them and 1970.
-    let days = seconds / 86_400 + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// `5880666fd9eb (2026-08-20)`.
