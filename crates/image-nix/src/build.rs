@@ -1,7 +1,9 @@
 //! Runs Nix.
 
 use std::{
-    env, fmt, fs, io,
+    env,
+    ffi::OsString,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +17,7 @@ use crate::{
     machine::{self, Builder, Config},
     relock::{self, ReadLockError},
     request::{self, BuildRequest, FlakeRef, Options},
-    store::{self, FlakeMetadata, PathInfo, Place},
+    store::{self, FlakeMetadata, PathInfo, Place, STORE_DIR},
     version::{OLDEST, Version},
 };
 
@@ -136,6 +138,17 @@ impl NixError {
         match self {
             Self::Failed { failure, .. } => Some(failure),
             _ => None,
+        }
+    }
+
+    /// The same, with another text for the command.
+    fn of(self, command: &str) -> Self {
+        let command = command.to_owned();
+        match self {
+            Self::Failed { failure, .. } => Self::Failed { command, failure },
+            Self::Unreadable { text, .. } => Self::Unreadable { command, text },
+            Self::Tool(ToolError { cause, .. }) => Self::Tool(ToolError { command, cause }),
+            other => other,
         }
     }
 }
@@ -331,14 +344,33 @@ impl Nix {
         let known = self.known_path(path, options)?;
         let physical = Path::new(path);
         let nar_hash = self.nar_hash(known.as_ref(), physical, options)?;
-        let unknown = PathInfo {
-            path: path.to_owned(),
-            nar_hash: None,
-            nar_size: None,
-            deriver: None,
-            built_here: false,
-        };
+        let unknown = PathInfo { path: path.to_owned(), ..PathInfo::default() };
         Ok(PathInfo { nar_hash: Some(nar_hash), ..known.unwrap_or(unknown) })
+    }
+
+    /// What is known of these paths in the store of this machine, of those that are in it. Nothing
+    /// is fetched, and no cache is asked.
+    pub fn known_paths(
+        &self,
+        paths: &[&str],
+        options: &Options,
+    ) -> Result<Vec<PathInfo>, NixError> {
+        let ask = |args: &Vec<OsString>| {
+            let json = self.json(args, options, &mut |_| ())?;
+            store::read_path_info(&json).ok_or_else(|| self.unreadable(args, json.to_string()))
+        };
+        let commands = request::known_paths(paths, options, &self.version);
+        // Where its store is called something else, Nix takes these paths for flakes.
+        let args = request::store_dir(options);
+        if commands.is_empty() || self.json(&args, options, &mut |_| ())? != STORE_DIR {
+            return Ok(Vec::new());
+        }
+        let mut all = Vec::new();
+        for args in commands {
+            // The whole command would name thousands of paths.
+            all.extend(ask(&args).map_err(|error| error.of("nix path-info"))?);
+        }
+        Ok(all)
     }
 
     /// `error`, and if it is that `attribute` is not there, then what is.
@@ -405,7 +437,7 @@ impl Nix {
 
     pub(crate) fn json(
         &self,
-        args: &[std::ffi::OsString],
+        args: &[OsString],
         options: &Options,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Value, NixError> {
@@ -417,7 +449,7 @@ impl Nix {
     /// Runs Nix and returns its standard output.
     pub(crate) fn run(
         &self,
-        args: &[std::ffi::OsString],
+        args: &[OsString],
         options: &Options,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Vec<u8>, NixError> {
@@ -436,7 +468,7 @@ impl Nix {
         })
     }
 
-    pub(crate) fn unreadable(&self, args: &[std::ffi::OsString], text: String) -> NixError {
+    pub(crate) fn unreadable(&self, args: &[OsString], text: String) -> NixError {
         let command = self.tool.run(args).to_string();
         NixError::Unreadable { command, text: text.chars().take(200).collect() }
     }

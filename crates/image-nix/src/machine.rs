@@ -17,6 +17,8 @@ pub struct Config {
     pub builds_here: bool,
     /// `builders`: as it is written, and a file where it begins with `@`.
     pub builders: String,
+    /// `trusted-public-keys`: whose signatures count.
+    pub trusted_keys: Vec<String>,
 }
 
 /// Reads the output of `nix config show --json`: the name of each setting, with what is known of
@@ -33,6 +35,7 @@ pub fn read_config(json: &Value) -> Option<Config> {
         features: list("system-features")?,
         builds_here: value("max-jobs") != Some(&Value::from(0)),
         builders: value("builders")?.as_str()?.to_owned(),
+        trusted_keys: list("trusted-public-keys")?,
     })
 }
 
@@ -118,6 +121,7 @@ mod tests {
             "system-features": {"value": ["kvm", "nixos-test"]},
             "max-jobs": {"value": 0},
             "builders": {"value": "@/etc/nix/machines"},
+            "trusted-public-keys": {"value": ["a-1:AAAA"]},
         });
         let config = read_config(&json).unwrap();
         assert_eq!(config.system, "x86_64-linux");
@@ -125,6 +129,7 @@ mod tests {
         assert_eq!(config.features, ["kvm", "nixos-test"]);
         assert!(!config.builds_here);
         assert_eq!(config.builders, "@/etc/nix/machines");
+        assert_eq!(config.trusted_keys, ["a-1:AAAA"]);
         assert_eq!(read_config(&json!([])), None);
     }
 

@@ -1,13 +1,17 @@
 //! What we ask Nix for: flake references and argument vectors.
 
 use std::{
+    collections::BTreeSet,
     env,
     ffi::OsString,
     fmt,
     path::{Component, Path, PathBuf},
 };
 
-use crate::{store::Place, version::Version};
+use crate::{
+    store::{Place, STORE_DIR},
+    version::Version,
+};
 
 /// Every command starts with this: both features are still experimental, and off, in Nix's own
 /// releases.
@@ -370,6 +374,51 @@ pub fn path_infos<'a>(
     options: &Options,
     version: &Version,
 ) -> Vec<OsString> {
+    let mut args = path_info_of(options, version);
+    args.push("--".into());
+    args.extend(paths.into_iter().map(OsString::from));
+    args
+}
+
+/// The most bytes of paths that one command gets: Linux takes 2 MiB, macOS half of that, and the
+/// environment counts.
+const MAX_PATHS_LEN: usize = 128 << 10;
+
+/// `nix path-info` of many store paths, in as many commands as they need. Caches are not asked for
+/// those that the store has not.
+///
+/// Each path is named once: Nix 2.34 takes a second for a hundred repetitions. Derivations are left
+/// out: some releases take one for its outputs. So is what Nix may take for
+/// something else than a path of its store: the paths may come from anywhere.
+pub fn known_paths(paths: &[&str], options: &Options, version: &Version) -> Vec<Vec<OsString>> {
+    let mut commands: Vec<Vec<OsString>> = Vec::new();
+    let mut room = 0;
+    let paths: BTreeSet<_> = paths.iter().filter(|path| is_plain_output(path)).collect();
+    for path in paths {
+        if path.len() >= room {
+            let mut args = path_info_of(options, version);
+            args.extend(["--option", "substitute", "false", "--"].map(OsString::from));
+            commands.push(args);
+            room = MAX_PATHS_LEN;
+        }
+        room = room.saturating_sub(path.len() + 1);
+        commands.last_mut().expect("one was pushed").push(path.into());
+    }
+    commands
+}
+
+fn is_plain_output(path: &str) -> bool {
+    let name = path.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
+    name.is_some_and(|name| {
+        name.len() > 33
+            && !name.starts_with('.')
+            && !name.ends_with(".drv")
+            && name.bytes().all(known)
+    })
+}
+
+fn path_info_of(options: &Options, version: &Version) -> Vec<OsString> {
     let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
     args.extend(["path-info", "--json", "--log-format", "internal-json"].map(OsString::from));
     if version.has_json_format() {
@@ -378,8 +427,15 @@ pub fn path_infos<'a>(
     if let Some(store) = &options.store {
         args.extend(["--store", store].map(OsString::from));
     }
-    args.push("--".into());
-    args.extend(paths.into_iter().map(OsString::from));
+    args
+}
+
+/// `nix eval` of what the folder of the store is called, wherever it is.
+pub fn store_dir(options: &Options) -> Vec<OsString> {
+    let mut args: Vec<OsString> = FEATURES.map(OsString::from).into();
+    args.extend(["eval", "--json", "--log-format", "internal-json"].map(OsString::from));
+    args.extend(options.evaluation_args());
+    args.extend(["--expr", "builtins.storeDir"].map(OsString::from));
     args
 }
 
@@ -486,6 +542,37 @@ mod tests {
         {
             let args = text(args);
             assert!(args.contains(locked), "{args}");
+        }
+    }
+
+    #[test]
+    fn many_paths_are_asked_for_in_commands_that_the_system_takes() {
+        let version = Version::parse("nix (Nix) 2.34.8").unwrap();
+        let all = |paths: &[&str]| known_paths(paths, &Options::default(), &version);
+        let path = "/nix/store/s66mzxpvicwk07gjbjfw9izjfa797vsw-hello-2.12.1";
+        let [one] = &all(&[path])[..] else { panic!() };
+        assert_eq!(
+            text(one.clone()),
+            format!(
+                "path-info --json --log-format internal-json --json-format 1 --option substitute \
+                 false -- {path}"
+            )
+        );
+        assert_eq!(all(&[path, path]), all(&[path]));
+        let many: Vec<_> = (0..5000).map(|i| format!("{path}-{i:04}")).collect();
+        let many = all(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        let is_path = |arg: &&OsString| arg.to_str().unwrap().starts_with(path);
+        let paths = |args: &Vec<OsString>| args.iter().filter(is_path).count();
+        assert_eq!(many.iter().map(paths).sum::<usize>(), 5000);
+        assert_eq!(many.len(), 3);
+        for args in &many {
+            assert!(args.iter().map(|arg| arg.len() + 1).sum::<usize>() < MAX_PATHS_LEN + 200);
+        }
+        let drv = format!("{path}.drv");
+        let below = format!("{path}/bin/hello");
+        let output = format!("{path}^dev");
+        for other in [&drv, &below, &output, "github:o/r", "--impure", "/nix/store/.links", ""] {
+            assert!(all(&[other]).is_empty(), "{other}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::request::is_remote;
 pub const STORE_DIR: &str = "/nix/store";
 
 /// A valid path of a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathInfo {
     /// The whole path.
     pub path: String,
@@ -25,6 +25,8 @@ pub struct PathInfo {
     pub deriver: Option<String>,
     /// It was built by the Nix that has it, and neither downloaded nor copied.
     pub built_here: bool,
+    /// Signatures: name of a key, `:`, base64.
+    pub signatures: Vec<String>,
 }
 
 /// Reads the output of `nix path-info --json`, whatever the release:
@@ -34,6 +36,7 @@ pub struct PathInfo {
 /// | up to 2.18, and every Lix | `[{"path": …, "valid": false?, …}]` |
 /// | from 2.19 | `{"<path>": {…} \| null}` |
 /// | from 2.33 with `--json-format 2` | `{"info": {"<base name>": {…} \| null}, "storeDir": …}` |
+/// | from 2.35 with `--json-format 3` | the same, and a signature is `{"keyName": …, "sig": …}` |
 ///
 /// A value that is absent and one that is null are the same. Paths that are not valid are left
 /// out. `None`: it is none of these.
@@ -63,7 +66,18 @@ fn path_info(path: String, info: &Value) -> Option<PathInfo> {
         nar_size: info.get("narSize").and_then(Value::as_u64),
         deriver: text(info, "deriver"),
         built_here: info.get("ultimate") == Some(&Value::Bool(true)),
+        signatures: read_signatures(info),
     })
+}
+
+/// A signature is a string, or its parts.
+fn read_signatures(info: &Value) -> Vec<String> {
+    let signatures = info.get("signatures").and_then(Value::as_array).into_iter().flatten();
+    let read = |signature: &Value| match signature {
+        Value::String(signature) => Some(signature.clone()),
+        parts => Some(format!("{}:{}", text(parts, "keyName")?, text(parts, "sig")?)),
+    };
+    signatures.filter_map(read).collect()
 }
 
 /// A hash is a string in SRI form, or its parts.
@@ -266,7 +280,9 @@ mod tests {
     #[test]
     fn path_info_in_every_shape() {
         let hash = "sha256-wZrk5zq4/ceegjeAfEehDTR+a+SnItg+/xHv5bPJjUo=";
-        let info = json!({"narHash": hash, "narSize": 7, "ca": null, "deriver": null});
+        let signed = "a-1:Y6v0Nm0l==";
+        let info = json!({"narHash": hash, "narSize": 7, "ca": null, "deriver": null,
+            "signatures": [signed], "ultimate": true});
         let mut with_path = info.clone();
         with_path["path"] = PATH.into();
         let parts = json!({"algorithm": "sha256", "format": "base64", "hash": &hash[7..]});
@@ -277,13 +293,18 @@ mod tests {
             json!({PATH: info}),
             json!({PATH: info, "/nix/store/absent": null}),
             json!({"version": 2, "storeDir": "/nix/store", "info": {base: info}}),
-            json!({"version": 2, "info": {base: {"narHash": parts, "narSize": 7}}}),
+            json!({"version": 3, "info": {base: {"narHash": parts, "narSize": 7, "ultimate": true,
+                "signatures": [{"keyName": "a-1", "sig": "Y6v0Nm0l=="}]}}}),
         ] {
             let infos = read_path_info(&shape).unwrap();
             let [info] = &infos[..] else { panic!("{shape}") };
             assert_eq!((info.path.as_str(), info.nar_size), (PATH, Some(7)), "{shape}");
             assert_eq!(info.nar_hash.as_deref(), Some(hash), "{shape}");
+            assert_eq!((&info.signatures[..], info.built_here), (&[signed.to_owned()][..], true));
         }
+        let fetched = json!({PATH: {"narHash": hash, "signatures": null}});
+        let [info] = &read_path_info(&fetched).unwrap()[..] else { panic!() };
+        assert_eq!((&info.signatures[..], info.built_here), (&[][..], false));
         assert_eq!(read_path_info(&json!({PATH: null})), Some(vec![]));
         for foreign in [json!(null), json!("x"), json!([1]), json!({PATH: 1})] {
             assert_eq!(read_path_info(&foreign), None, "{foreign}");

@@ -217,6 +217,7 @@ fn settings_are_read_with_what_is_handed_on(rig: &Rig) {
         settings: vec![
             set("extra-extra-platforms", "riscv64-linux"),
             set("system-features", "kvm big"),
+            set("extra-trusted-public-keys", "a-1:jSz+Ewdi4wqWFzsugqZBN+F1Yaw07Vl5gU42L0jntAY="),
         ],
         builders: Some("ssh-ng://h aarch64-linux".to_owned()),
         max_jobs: Some("0".to_owned()),
@@ -227,6 +228,9 @@ fn settings_are_read_with_what_is_handed_on(rig: &Rig) {
     assert!(other.extra_platforms.iter().any(|name| name == "riscv64-linux"), "{other:?}");
     assert_eq!(other.extra_platforms.len(), config.extra_platforms.len() + 1);
     assert_eq!(other.features, ["big", "kvm"]);
+    let [cache] = &config.trusted_keys[..] else { panic!("{config:?}") };
+    assert_eq!(cache, image_formats::nix::signature::DEFAULT_KEY);
+    assert_eq!(other.trusted_keys.len(), 2, "{other:?}");
     let [builder] = &Nix::builders(&other)[..] else { panic!("{other:?}") };
     assert!(builder.builds("aarch64-linux", &[]));
 }
@@ -252,10 +256,15 @@ fn files_of_another_root_are_found() {
         .env("NIX_CONF_DIR", rig.path("etc"))
         .env("NIX_USER_CONF_FILES", "/dev/null")
         .env("XDG_CACHE_HOME", rig.path("cache-of-root"));
-    let built = Nix::with(tool).unwrap().build(&request, &mut |_| ()).unwrap();
+    let nix = Nix::with(tool).unwrap();
+    let built = nix.build(&request, &mut |_| ()).unwrap();
     assert!(built.store_path.starts_with("/nix/store/"), "{built:?}");
     assert!(built.physical.starts_with(&root), "{built:?}");
     assert!(built.physical.join("libexec/busybox").exists());
+    let infos = nix.known_paths(&[&built.store_path], &request.options).unwrap();
+    let [info] = &infos[..] else { panic!("{infos:?}") };
+    assert!(info.built_here && info.signatures.is_empty(), "{info:?}");
+    assert_eq!(info.nar_hash.as_deref(), Some(built.nar_hash.as_str()));
 }
 
 /// The host `localhost` of `ssh-ng` is reached without ssh: Nix's own tests do so.
