@@ -136,6 +136,7 @@ mod tests {
                 features: vec!["kvm".to_owned()],
                 builds_here: true,
                 builders: String::new(),
+                ..Config::default()
             },
             builders: Vec::new(),
             runs: Ok(()),
