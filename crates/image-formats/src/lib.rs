@@ -45,6 +45,7 @@ pub mod nix;
 pub mod ovf;
 pub mod pe;
 pub mod qcow2;
+pub mod sqlite;
 pub mod squashfs;
 pub mod susp;
 pub mod tar;

@@ -3,6 +3,7 @@
 //! From the sources of Nix (`src/libstore`, `src/libutil`), which are the specification.
 
 pub mod base32;
+pub mod database;
 pub mod nar;
 pub mod registration;
 pub mod signature;
