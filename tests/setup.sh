@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what the tests call, on Debian 12 or later, as root; puts two more versions of Nix into
 # target/nix-versions, what SD cards and discs are made of into target/arm64-parts and
-# target/x86-parts, and file systems, discs and disks of virtual machines that other people made into
-# target/file-systems, target/discs and target/vm-disks. Safe to run again.
+# target/x86-parts, file systems, discs and disks of virtual machines that other people made into
+# target/file-systems, target/discs and target/vm-disks, and schemas of bills of material into
+# target/schemas. Safe to run again.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -37,6 +38,7 @@ packages='
     ovmf
     p7zip-full
     pigz
+    python3-jsonschema
     python3-pip
     qemu-efi-aarch64
     skopeo
@@ -46,6 +48,7 @@ packages='
     u-boot-qemu
     uidmap
     umoci
+    unzip
     util-linux
     xorriso
     xz-utils
@@ -88,3 +91,4 @@ tests/tools/fetch-x86-parts.sh target/x86-parts
 tests/tools/fetch-file-systems.sh target/file-systems
 tests/tools/fetch-discs.sh target/discs
 tests/tools/fetch-vm-disks.sh target/vm-disks
+tests/tools/fetch-schemas.sh target/schemas
