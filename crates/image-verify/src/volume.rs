@@ -1,7 +1,7 @@
 //! A file system in an image: what it says of itself, its file tree, and the contents of its files.
 //!
-//! Who reads files (`ext4-view`, and our reader of FAT) trusts the structure, so a [`Volume`] is
-//! only made where our checks found it safe to follow.
+//! Who reads files trusts the structure, so a [`Volume`] is only made where our checks found it safe
+//! to follow.
 
 use std::{
     fmt,
@@ -61,14 +61,12 @@ pub struct Volume {
 
 /// Contents of files.
 pub trait Files {
-    /// Opens the regular file at `path`, which is absolute, spelled as in the tree, and has no
-    /// symlink in it. By the tree it is described
-    /// at `entry`, counted from the start of the image.
-    fn open<'a>(&'a self, path: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>>;
+    /// Opens a regular file of `tree`, which is that of the same volume.
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>>;
 
     /// The bytes of the same file where they lie in the image as they are, without a gap; `None`
     /// where they do not.
-    fn region(&self, _path: &[u8], _entry: Option<u64>) -> Option<Region> {
+    fn region(&self, _tree: &Tree, _id: NodeId) -> Option<Region> {
         None
     }
 
@@ -78,10 +76,8 @@ pub trait Files {
         false
     }
 
-    /// The same contents for many threads at once; `None` where only one can read them.
-    fn contents(&self) -> Option<&dyn Contents> {
-        None
-    }
+    /// The same contents for many threads at once.
+    fn contents(&self) -> &dyn Contents;
 }
 
 /// Contents of files, for many threads at once: for who reads all of them.
@@ -94,13 +90,54 @@ pub trait Contents: Sync {
 /// Reads files of a tree, one after the other.
 pub trait ContentReader {
     /// Gives all of a regular file to `sink`, in pieces and in order: as many bytes as its node
-    /// says, or an error.
+    /// says, or an error. These may be far more than the image has, where there are holes: who
+    /// reads files that nobody looked at meets a limit first.
     fn read(
         &mut self,
         tree: &Tree,
         id: NodeId,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), ContentError>;
+}
+
+/// How much of a content is read at once.
+const PIECE: usize = 256 << 10;
+
+/// A reader for one thread, where all that files have in common is in `files`.
+pub fn opening<'a>(files: &'a (dyn Files + Sync)) -> Box<dyn ContentReader + 'a> {
+    Box::new(Opening { files, piece: vec![0; PIECE] })
+}
+
+/// Opens one file after the other.
+struct Opening<'a> {
+    files: &'a (dyn Files + Sync),
+    piece: Vec<u8>,
+}
+
+impl ContentReader for Opening<'_> {
+    fn read(
+        &mut self,
+        tree: &Tree,
+        id: NodeId,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ContentError> {
+        let node = tree.node(id);
+        if !matches!(node.kind, Kind::File(_)) {
+            return Err(ContentError::NotAFile(node.kind.as_str()));
+        }
+        let mut file = self.files.open(tree, id).map_err(ContentError::Broken)?;
+        let mut left = node.size;
+        while left > 0 {
+            let want = left.min(self.piece.len() as u64) as usize;
+            let len = file.read(&mut self.piece[..want]).map_err(ContentError::Broken)?;
+            if len == 0 {
+                return Err(ContentError::Broken(io::ErrorKind::UnexpectedEof.into()));
+            }
+            sink(&self.piece[..len]);
+            left -= len as u64;
+        }
+        Ok(())
+    }
 }
 
 /// A content cannot be read, although the tree says that it is there.
@@ -155,10 +192,7 @@ impl Volume {
     pub fn open(&self, id: NodeId) -> Result<Box<dyn Read + '_>, ContentError> {
         let node = self.tree.node(id);
         match &node.kind {
-            Kind::File(_) => {
-                let opened = self.files.open(&self.tree.path(id), node.offset);
-                opened.map_err(ContentError::Broken)
-            }
+            Kind::File(_) => self.files.open(&self.tree, id).map_err(ContentError::Broken),
             other => Err(ContentError::NotAFile(other.as_str())),
         }
     }
@@ -167,7 +201,7 @@ impl Volume {
     pub fn region(&self, id: NodeId) -> Option<Region> {
         let node = self.tree.node(id);
         matches!(node.kind, Kind::File(_)).then_some(())?;
-        self.files.region(&self.tree.path(id), node.offset)
+        self.files.region(&self.tree, id)
     }
 
     /// The whole content of a file that has at most `limit` bytes.

@@ -658,9 +658,9 @@ checks! {
     reads "s_free_blocks_count and s_free_inodes_count";
     spec "ext4/super.rst; e2fsck pass 5";
 
-    /// The file system is sound, as far as was looked, but has a feature that the reader of its
-    /// files does not know. So what is in the files was not judged.
+    /// The file system is sound, as far as was looked, but not all of its files can be read: they
+    /// are encrypted, or there are more names than are kept, and then no file was looked at.
     UNREADABLE = "ext4-unreadable", Info;
-    reads "the features, and what ext4-view says of them";
-    spec "ext4-view 1.0: check_incompat_features";
+    reads "EXT4_ENCRYPT_FL of all files, and how many names there are";
+    spec "ext4/inodes.rst: i_flags";
 }

@@ -1,89 +1,133 @@
-//! Contents of files, by `ext4-view`.
+//! Contents of files, by their blocks, as Linux reads them: what was never written is zero.
 //!
-//! It is given only what was found sound, because it panics on the nodes of a directory's index
-//! whose count is too high, and on a file that is larger than its pointers reach; reads one
-//! descriptor after the other into memory, however many the superblock claims; and repeats for ever
-//! what it already failed at. It also takes blocks that were never written for content, and shows
-//! encrypted content as it is: such files are not opened.
+//! There is no other reader because `ext4-view` panics on structures that the checks let pass only
+//! with a word, refuses features that cost a reader nothing, takes blocks that were never written for
+//! content, reads a block at a time, and only in one thread. It is the witness in tests.
 
-use std::{
-    collections::BTreeSet,
-    error::Error,
-    io::{self, Read},
+use std::io::{self, Read};
+
+use image_formats::{
+    bytes::{ReadError, Region},
+    ext4::{Geometry, Inode, Run},
 };
 
-use ext4_view::{Ext4, Ext4Error, Ext4Read, File};
-use image_formats::bytes::Region;
-
+use super::{
+    fs::{Fs, Runs},
+    volume::inline_data,
+};
 use crate::{
     tree::{NodeId, Tree},
-    volume::{Files, RegionReader, Trouble},
+    volume::{ContentReader, Contents, Files, RegionReader, Trouble, opening},
 };
 
-/// How many files may not be opened before none may.
-const MAX_OPAQUE: usize = 4096;
-
-/// The paths of the files that `ext4-view` would read wrongly; `None` where there are too many.
-pub(super) fn opaque(nodes: &[NodeId], tree: &Tree) -> Option<BTreeSet<Vec<u8>>> {
-    let paths: BTreeSet<_> =
-        nodes.iter().take(MAX_OPAQUE + 1).map(|node| tree.path(*node)).collect();
-    (paths.len() <= MAX_OPAQUE).then_some(paths)
+/// A file system whose structure is sound.
+pub(super) struct Ext4Files {
+    pub(super) region: Region,
+    pub(super) geometry: Geometry,
+    pub(super) trouble: Trouble,
 }
 
-/// Opens a file system whose structure is sound. An error is why it cannot be read.
-pub(super) fn open(
-    region: &Region,
-    trouble: &Trouble,
-    opaque: Option<BTreeSet<Vec<u8>>>,
-) -> Result<impl Files + use<>, String> {
-    let opaque = opaque.ok_or_else(|| format!("more than {MAX_OPAQUE} files cannot be read"))?;
-    let reader = Reader(RegionReader::new(region.clone(), trouble.clone()));
-    let fs = Ext4::load(Box::new(reader)).map_err(|error| error.to_string())?;
-    Ok(Opened { fs, opaque })
-}
-
-struct Reader(RegionReader);
-
-impl Ext4Read for Reader {
-    fn read(
-        &mut self,
-        start_byte: u64,
-        dst: &mut [u8],
-    ) -> Result<(), Box<dyn Error + Send + Sync + 'static>> {
-        Ok(self.0.fill(start_byte, dst)?)
+impl Ext4Files {
+    fn error(&self, error: ReadError) -> io::Error {
+        self.trouble.io_error(error)
     }
 }
 
-struct Opened {
-    fs: Ext4,
-    opaque: BTreeSet<Vec<u8>>,
-}
-
-impl Files for Opened {
-    fn open<'a>(&'a self, path: &[u8], _: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
-        if self.opaque.contains(path) {
-            let message = "encrypted, or partly allocated and never written";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+impl Files for Ext4Files {
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
+        let Self { region, geometry, trouble } = self;
+        // The place of an inode is known: nobody asks in which group it is.
+        let fs = Fs { region, geometry, groups: &[] };
+        let at = tree.node(id).offset.and_then(|offset| offset.checked_sub(region.start().0));
+        let mut bytes = vec![0; usize::from(geometry.inode_size)];
+        let read = region.fill("ext4 inode", at.ok_or(io::ErrorKind::NotFound)?, &mut bytes);
+        read.map_err(|error| self.error(error))?;
+        let inode = Inode::new(&bytes);
+        if inode.has(Inode::ENCRYPT) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "encrypted"));
         }
-        let file = self.fs.open(path).map_err(io::Error::from)?;
-        Ok(Box::new(Content { file, failed: false }))
+        let size = inode.size();
+        if inode.has(Inode::INLINE_DATA) {
+            let rest = inline_data(&inode).unwrap_or_default();
+            let content = [inode.block_area(), rest].concat();
+            return Ok(Box::new(io::Cursor::new(content).take(size)));
+        }
+        Ok(Box::new(Content {
+            files: self,
+            reader: RegionReader::new(region.clone(), trouble.clone()),
+            runs: fs.each_run(&inode),
+            run: None,
+            at: 0,
+            size,
+        }))
+    }
+
+    fn contents(&self) -> &dyn Contents {
+        self
     }
 }
 
-/// A file that is not asked again after it failed.
-struct Content {
-    file: File,
-    failed: bool,
+impl Contents for Ext4Files {
+    fn reader(&self) -> Box<dyn ContentReader + '_> {
+        opening(self)
+    }
 }
 
-impl Read for Content {
+/// A file that is being read.
+struct Content<'a> {
+    files: &'a Ext4Files,
+    reader: RegionReader,
+    runs: Runs<'a>,
+    /// The run that is read now, or that comes after a hole.
+    run: Option<Run>,
+    /// Bytes that were read.
+    at: u64,
+    size: u64,
+}
+
+impl Content<'_> {
+    /// Bytes of the file in a number of blocks.
+    fn bytes(&self, blocks: u64) -> u64 {
+        blocks.saturating_mul(self.files.geometry.block_size.into())
+    }
+
+    /// The first byte of a run, and the first behind it.
+    fn span(&self, run: &Run) -> (u64, u64) {
+        let end = run.logical.saturating_add(run.len.into());
+        (self.bytes(run.logical), self.bytes(end))
+    }
+}
+
+impl Read for Content<'_> {
+    /// Takes as much of a run, or of a hole, as there is.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.failed {
-            return Err(io::ErrorKind::InvalidData.into());
+        let left = (self.size - self.at).min(buf.len() as u64);
+        while left > 0 && self.run.is_none_or(|run| self.span(&run).1 <= self.at) {
+            self.run = self.runs.next().transpose().map_err(|error| self.files.error(error))?;
+            if self.run.is_none() {
+                break;
+            }
         }
-        self.file.read_bytes(buf).map_err(|error: Ext4Error| {
-            self.failed = true;
-            error.into()
-        })
+        let hole = self.size - self.at;
+        let (hole, lies) = match &self.run {
+            None => (hole, None),
+            Some(run) => {
+                let (start, end) = self.span(run);
+                let place = self.files.geometry.offset(run.block);
+                match self.at.checked_sub(start) {
+                    None => (start - self.at, None),
+                    Some(within) => (end - self.at, Some(place.saturating_add(within))),
+                }
+            }
+        };
+        let lies = lies.filter(|_| self.run.is_some_and(|run| !run.unwritten));
+        let len = left.min(hole);
+        let buf = &mut buf[..len as usize];
+        match lies {
+            Some(place) => self.reader.fill(place, buf)?,
+            None => buf.fill(0),
+        }
+        self.at += len;
+        Ok(len as usize)
     }
 }

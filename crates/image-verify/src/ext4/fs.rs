@@ -44,88 +44,145 @@ impl Fs<'_> {
     /// The blocks of a file whose map was found sound: so every node of it has one parent, and is
     /// read once. What does not follow from the map comes out as nothing.
     pub(super) fn runs(&self, inode: &Inode<'_>) -> Result<Vec<Run>, ReadError> {
-        self.first_runs(inode, usize::MAX)
+        self.each_run(inode).collect()
     }
 
-    /// The first of them, somewhat more than `most` at most.
+    /// The first of them: one more than `most` where there are more.
     pub(super) fn first_runs(&self, inode: &Inode<'_>, most: usize) -> Result<Vec<Run>, ReadError> {
-        let mut runs = Vec::new();
-        if inode.has(Inode::INLINE_DATA) {
-        } else if inode.has(Inode::EXTENTS) {
-            self.extents(inode.block_area(), most, &mut runs)?;
-        } else {
-            self.pointers(inode.block_area(), most, &mut runs)?;
-        }
-        Ok(runs)
-    }
-
-    fn extents(&self, root: &[u8], most: usize, runs: &mut Vec<Run>) -> Result<(), ReadError> {
-        let mut block = vec![0; self.geometry.block_size as usize];
-        // Children that wait, the last first, with their depth.
-        let mut waiting: Vec<(Block, u16)> = Vec::new();
-        let add = |bytes: &[u8],
-                   depth: Option<u16>,
-                   waiting: &mut Vec<(Block, u16)>,
-                   runs: &mut Vec<Run>| {
-            let Some(node) = ExtentNode::new(bytes) else { return };
-            let found = node.header.eh_depth.get();
-            match depth.unwrap_or(found.min(MAX_EXTENT_DEPTH)) {
-                0 => node.runs().for_each(|run| push(runs, run)),
-                depth => {
-                    let first = waiting.len();
-                    waiting.extend(node.slots().map(|slot| (slot.child, depth - 1)));
-                    waiting[first..].reverse();
-                }
-            }
-        };
-        add(root, None, &mut waiting, runs);
-        // Bounded: the depth falls with each step down, and who judged saw each node once.
-        while let Some((child, depth)) = waiting.pop().filter(|_| runs.len() <= most) {
-            self.read("ext4 extent block", child, &mut block)?;
-            add(&block, Some(depth), &mut waiting, runs);
-        }
-        Ok(())
-    }
-
-    fn pointers(&self, root: &[u8], most: usize, runs: &mut Vec<Run>) -> Result<(), ReadError> {
-        let per_block = u64::from(self.geometry.block_size) / 4;
-        let mut block = vec![0; self.geometry.block_size as usize];
-        let mut logical = 0_u64;
-        for (root, index) in IndirectNode(root).blocks().zip(0_u32..) {
-            // The last three lead to blocks that list blocks, once, twice and three times.
-            let mut waiting = vec![(root, index.saturating_sub(11))];
-            // Bounded: see above.
-            while let Some((child, depth)) = waiting.pop().filter(|_| runs.len() <= most) {
-                if child.0 == 0 {
-                    logical = logical.saturating_add(per_block.pow(depth));
-                } else if depth == 0 {
-                    push(runs, Run { logical, block: child, len: 1, unwritten: false });
-                    logical = logical.saturating_add(1);
-                } else {
-                    self.read("ext4 indirect block", child, &mut block)?;
-                    let first = waiting.len();
-                    let children = IndirectNode(&block).blocks();
-                    waiting.extend(children.map(|child| (child, depth - 1)));
-                    waiting[first..].reverse();
-                }
-            }
-        }
-        Ok(())
+        self.each_run(inode).take(most.saturating_add(1)).collect()
     }
 }
 
-/// Adds a run, to the one before it where it continues that.
-pub(super) fn push(runs: &mut Vec<Run>, run: Run) {
-    if let Some(last) = runs.last_mut()
-        && last.logical + u64::from(last.len) == run.logical
-        && last.block.0 + u64::from(last.len) == run.block.0
-        && last.unwritten == run.unwritten
-        && let Some(len) = last.len.checked_add(run.len)
-    {
-        last.len = len;
-        return;
+impl<'a> Fs<'a> {
+    /// The same, one after the other: a file may have more of them than fit into memory.
+    pub(super) fn each_run(&self, inode: &Inode<'_>) -> Runs<'a> {
+        let mut runs = Runs {
+            fs: *self,
+            extents: inode.has(Inode::EXTENTS),
+            logical: 0,
+            waiting: Vec::new(),
+            found: Vec::new(),
+            ahead: None,
+            block: Vec::new(),
+        };
+        let root = inode.block_area();
+        if inode.has(Inode::INLINE_DATA) {
+        } else if runs.extents {
+            runs.extent_node(root, None);
+        } else {
+            // The last three lead to blocks that list blocks, once, twice and three times.
+            let roots = IndirectNode(root).blocks().zip(0_u32..);
+            runs.waiting.extend(roots.map(|(root, index)| (root, index.saturating_sub(11))));
+            runs.waiting.reverse();
+        }
+        runs
     }
-    runs.push(run);
+}
+
+/// See [`Fs::each_run`].
+pub(super) struct Runs<'a> {
+    fs: Fs<'a>,
+    /// It is a tree of extents, and no list of blocks.
+    extents: bool,
+    /// Of a list of blocks, the block of the file that comes next.
+    logical: u64,
+    /// Nodes that wait, the first one at the end, each with the levels below it: those of one node
+    /// of each level.
+    waiting: Vec<(Block, u32)>,
+    /// Runs of the last leaf, the first one at the end.
+    found: Vec<Run>,
+    /// What came behind the run that was given last.
+    ahead: Option<Result<Run, ReadError>>,
+    /// The node that was read last.
+    block: Vec<u8>,
+}
+
+impl Runs<'_> {
+    fn extent_node(&mut self, bytes: &[u8], depth: Option<u32>) {
+        let Some(node) = ExtentNode::new(bytes) else { return };
+        let found = node.header.eh_depth.get().min(MAX_EXTENT_DEPTH);
+        match depth.unwrap_or(found.into()) {
+            0 => {
+                self.found.extend(node.runs());
+                self.found.reverse();
+            }
+            depth => {
+                let first = self.waiting.len();
+                self.waiting.extend(node.slots().map(|slot| (slot.child, depth - 1)));
+                self.waiting[first..].reverse();
+            }
+        }
+    }
+
+    /// Follows what waits, until there is a run.
+    fn step(&mut self) -> Result<Option<Run>, ReadError> {
+        let block_size = self.fs.geometry.block_size;
+        // Bounded: the depth falls with each step down, and who judged saw each node once.
+        loop {
+            if let Some(run) = self.found.pop() {
+                return Ok(Some(run));
+            }
+            let Some((child, depth)) = self.waiting.pop() else { return Ok(None) };
+            if !self.extents && (child.0 == 0 || depth == 0) {
+                let logical = self.logical;
+                let len = u64::from(block_size / 4).pow(depth);
+                self.logical = logical.saturating_add(len);
+                if child.0 != 0 {
+                    return Ok(Some(Run { logical, block: child, len: 1, unwritten: false }));
+                }
+                continue;
+            }
+            let mut block = std::mem::take(&mut self.block);
+            block.resize(block_size as usize, 0);
+            let what = if self.extents { "ext4 extent block" } else { "ext4 indirect block" };
+            self.fs.read(what, child, &mut block)?;
+            if self.extents {
+                self.extent_node(&block, Some(depth));
+            } else {
+                let first = self.waiting.len();
+                let children = IndirectNode(&block).blocks();
+                self.waiting.extend(children.map(|child| (child, depth - 1)));
+                self.waiting[first..].reverse();
+            }
+            self.block = block;
+        }
+    }
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Result<Run, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut run = match self.ahead.take().or_else(|| self.step().transpose())? {
+            Ok(run) => run,
+            Err(error) => {
+                // Nobody knows what would follow.
+                self.waiting.clear();
+                return Some(Err(error));
+            }
+        };
+        loop {
+            match self.step().transpose() {
+                Some(Ok(next)) if continues(&mut run, next) => {}
+                ahead => {
+                    self.ahead = ahead;
+                    return Some(Ok(run));
+                }
+            }
+        }
+    }
+}
+
+/// Makes a run longer by the next one, where that continues it.
+fn continues(run: &mut Run, next: Run) -> bool {
+    let len = u64::from(run.len);
+    let joined = run.len.checked_add(next.len).filter(|_| {
+        run.logical + len == next.logical
+            && run.block.0 + len == next.block.0
+            && run.unwritten == next.unwritten
+    });
+    run.len = joined.unwrap_or(run.len);
+    joined.is_some()
 }
 
 /// Each block of a file, with its number from the start of the file.

@@ -11,7 +11,7 @@ use image_formats::{
 use super::{
     Sound,
     checks::*,
-    files,
+    files::Ext4Files,
     fs::{Fs, blocks},
     superblock,
 };
@@ -36,25 +36,24 @@ pub(super) fn open(
         tree: Tree::of_volume(format!("{name}, ext4 inode"), u64::from(geometry.inode_size)),
         linked: HashMap::new(),
         waiting: Vec::new(),
-        opaque: Vec::new(),
+        encrypted: 0,
     };
     walk.root()?;
     walk.directories()?;
-    let Walk { tree, opaque, .. } = walk;
+    let Walk { tree, encrypted, .. } = walk;
     let at = superblock::location(region, name, Superblock::OFFSET);
-    let files = if tree.is_complete() {
-        files::open(region, trouble, files::opaque(&opaque, &tree))
-    } else {
-        Err("more names than are kept".to_owned())
-    };
-    let files = match files {
-        Ok(files) => files,
-        Err(reason) => {
-            out.expect(&UNREADABLE, false, || (at, reason));
-            return Ok(None);
-        }
-    };
-    out.expect(&UNREADABLE, true, || (at.clone(), String::new()));
+    let complete = tree.is_complete();
+    out.expect(&UNREADABLE, complete && encrypted == 0, || {
+        let message = match complete {
+            true => format!("{encrypted} files or directories are encrypted"),
+            false => "more names than are kept".to_owned(),
+        };
+        (at.clone(), message)
+    });
+    if !complete {
+        return Ok(None);
+    }
+    let files = Ext4Files { region: region.clone(), geometry: *geometry, trouble: trouble.clone() };
     let free_blocks = superblock.free_blocks_count();
     Ok(Some(Volume {
         name: name.to_owned(),
@@ -96,8 +95,8 @@ struct Walk<'a> {
     linked: HashMap<Ino, NodeId>,
     /// Directories whose entries are to be read.
     waiting: Vec<(Ino, NodeId)>,
-    /// Files that the reader of files would read wrongly.
-    opaque: Vec<NodeId>,
+    /// How many files nobody can read who has no key.
+    encrypted: u64,
 }
 
 impl Walk<'_> {
@@ -150,19 +149,11 @@ impl Walk<'_> {
             let inode = Inode::new(&bytes);
             let metadata = self.metadata(ino, &inode)?;
             let Some(node) = self.tree.add_child(parent, entry.name, metadata) else { continue };
-            match inode.file_type() {
-                Some(FileType::Directory) => self.waiting.push((ino, node)),
-                file_type => {
-                    if inode.raw.i_links_count.get() > 1 {
-                        self.linked.insert(ino, node);
-                    }
-                    let unread = inode.has(Inode::ENCRYPT)
-                        || file_type == Some(FileType::File)
-                            && self.fs.runs(&inode)?.iter().any(|run| run.unwritten);
-                    if unread {
-                        self.opaque.push(node);
-                    }
-                }
+            self.encrypted += u64::from(inode.has(Inode::ENCRYPT));
+            if inode.file_type() == Some(FileType::Directory) {
+                self.waiting.push((ino, node));
+            } else if inode.raw.i_links_count.get() > 1 {
+                self.linked.insert(ino, node);
             }
         }
         Ok(())

@@ -9,7 +9,10 @@ use image_formats::{
 };
 use zerocopy::transmute;
 
-use crate::volume::{Files, RegionReader, Trouble};
+use crate::{
+    tree::{NodeId, Tree},
+    volume::{ContentReader, Contents, Files, RegionReader, Trouble, opening},
+};
 
 /// A volume whose chains were found to have ends.
 pub(super) struct FatFiles {
@@ -21,8 +24,8 @@ pub(super) struct FatFiles {
 }
 
 impl Files for FatFiles {
-    fn open<'a>(&'a self, _: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
-        let at = entry.and_then(|entry| entry.checked_sub(self.region.start().0));
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
+        let at = tree.node(id).offset.and_then(|entry| entry.checked_sub(self.region.start().0));
         let at = at.ok_or(io::ErrorKind::NotFound)?;
         let bytes = self.region.array::<{ DirEntry::SIZE }>("FAT directory entry", at);
         let entry: DirEntry = transmute!(bytes.map_err(|error| self.trouble.io_error(error))?);
@@ -34,6 +37,16 @@ impl Files for FatFiles {
             taken: 0,
             left: entry.file_size.get().into(),
         }))
+    }
+
+    fn contents(&self) -> &dyn Contents {
+        self
+    }
+}
+
+impl Contents for FatFiles {
+    fn reader(&self) -> Box<dyn ContentReader + '_> {
+        opening(self)
     }
 }
 

@@ -8,7 +8,10 @@ use image_formats::{
 };
 
 use super::sections::MAX_SECTIONS;
-use crate::volume::{Files, RegionReader, Trouble};
+use crate::{
+    tree::{NodeId, Tree},
+    volume::{ContentReader, Contents, Files, RegionReader, Trouble, opening},
+};
 
 /// A piece of a file: bytes of the volume.
 #[derive(Clone, Copy, Debug)]
@@ -92,20 +95,30 @@ impl Files for IsoFiles {
         self.ignores_case
     }
 
-    fn open<'a>(&'a self, _: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
-        let mut pieces = self.of_entry(entry)?;
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
+        let mut pieces = self.of_entry(tree.node(id).offset)?;
         pieces.reverse();
         let reader = RegionReader::new(self.region.clone(), self.trouble.clone());
         Ok(Box::new(Content { reader, pieces }))
     }
 
-    fn region(&self, _: &[u8], entry: Option<u64>) -> Option<Region> {
-        let pieces = self.of_entry(entry).ok()?;
+    fn contents(&self) -> &dyn Contents {
+        self
+    }
+
+    fn region(&self, tree: &Tree, id: NodeId) -> Option<Region> {
+        let pieces = self.of_entry(tree.node(id).offset).ok()?;
         let first = *pieces.first()?;
         let end = pieces.iter().try_fold(first.start, |end, piece| {
             (piece.start == end || piece.len == 0).then_some(end + piece.len)
         })?;
         self.region.sub("content", first.start, end - first.start).ok()
+    }
+}
+
+impl Contents for IsoFiles {
+    fn reader(&self) -> Box<dyn ContentReader + '_> {
+        opening(self)
     }
 }
 

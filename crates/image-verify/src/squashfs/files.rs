@@ -16,7 +16,10 @@ use image_formats::{
 use zerocopy::little_endian::U32;
 
 use super::{Fs, volume::names};
-use crate::volume::{Files, Trouble};
+use crate::{
+    tree::{NodeId, Tree},
+    volume::{ContentReader, Contents, Files, Trouble, opening},
+};
 
 /// The most bytes of a list whose names are kept.
 const MAX_KEPT: u32 = 1 << 20;
@@ -155,8 +158,8 @@ impl Shared {
 }
 
 impl Files for SquashFiles {
-    fn open<'a>(&'a self, path: &[u8], _: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
-        let place = self.find(path)?;
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
+        let place = self.find(&tree.path(id))?;
         let mut shared = self.shared();
         let Fs { layout, reader } = &mut shared.fs;
         let (start, end) = (layout.tables.inodes.start, layout.tables.inodes.end);
@@ -181,6 +184,16 @@ impl Files for SquashFiles {
             block: Vec::new(),
             taken: 0,
         }))
+    }
+
+    fn contents(&self) -> &dyn Contents {
+        self
+    }
+}
+
+impl Contents for SquashFiles {
+    fn reader(&self) -> Box<dyn ContentReader + '_> {
+        opening(self)
     }
 }
 

@@ -10,8 +10,8 @@ use image_formats::{
 
 use crate::{
     container::raw_at,
-    tree::{NodeId, Tree},
-    volume::{ContentError, ContentReader, Contents, Family, Files, RegionReader, Trouble, Volume},
+    tree::{MAX_NODES, NodeId, Tree},
+    volume::{ContentReader, Contents, Family, Files, RegionReader, Trouble, Volume, opening},
 };
 
 /// How much of a content is read at once.
@@ -21,12 +21,16 @@ const PIECE: usize = 256 << 10;
 /// it; whether it is sound is the question of others. An error is the machine's.
 pub fn open(region: &Region, trouble: &Trouble) -> Result<Volume, ReadError> {
     let mut tree = Tree::default();
+    let mut sparse = Vec::new();
     let stream = RegionReader::new(region.clone(), trouble.clone()).stream();
     let mut reader = Reader::new(io::BufReader::with_capacity(PIECE, stream));
     // Whatever fails is the machine, which is told below, or the end.
     while let Ok(Some(item)) = reader.next_item() {
         if let Item::Member(member) = item {
             tree.add(&member);
+            if member.sparse.is_some() && sparse.len() < MAX_NODES {
+                sparse.push(member.header_offset.0);
+            }
         }
     }
     drop(reader);
@@ -42,71 +46,48 @@ pub fn open(region: &Region, trouble: &Trouble) -> Result<Volume, ReadError> {
         random_seed: None,
         at: raw_at("archive", 0, region.len()),
         tree,
-        files: Box::new(TarFiles { region: region.clone(), trouble: trouble.clone() }),
+        files: Box::new(TarFiles { region: region.clone(), sparse, trouble: trouble.clone() }),
     })
 }
 
 /// The raw bytes of an archive.
 struct TarFiles {
     region: Region,
+    /// Headers of members that are stored without their holes.
+    sparse: Vec<u64>,
     trouble: Trouble,
 }
 
 impl TarFiles {
-    /// The content of the member whose header is at `entry`, as far as there are bytes.
-    fn content(&self, entry: Option<u64>) -> io::Result<Region> {
-        let start = entry.and_then(|entry| entry.checked_sub(self.region.start().0));
+    /// The content of the member whose header is at `entry`.
+    fn content(&self, entry: Option<u64>, len: u64) -> io::Result<Region> {
+        let entry = entry.ok_or(io::ErrorKind::NotFound)?;
+        if self.sparse.binary_search(&entry).is_ok() {
+            let message = "stored without its holes";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
+        let start = entry.checked_sub(self.region.start().0);
         let start = start.and_then(|start| start.checked_add(BLOCK as u64));
         let start = start.ok_or(io::ErrorKind::NotFound)?;
-        let len = self.region.len().saturating_sub(start);
         let content = self.region.sub("content of a member", start, len);
         content.map_err(|error| self.trouble.io_error(error))
     }
 }
 
 impl Files for TarFiles {
-    fn open<'a>(&'a self, _: &[u8], entry: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
-        Ok(Box::new(RegionReader::new(self.content(entry)?, self.trouble.clone()).stream()))
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
+        let node = tree.node(id);
+        let content = self.content(node.offset, node.size)?;
+        Ok(Box::new(RegionReader::new(content, self.trouble.clone()).stream()))
     }
 
-    fn contents(&self) -> Option<&dyn Contents> {
-        Some(self)
+    fn contents(&self) -> &dyn Contents {
+        self
     }
 }
 
 impl Contents for TarFiles {
     fn reader(&self) -> Box<dyn ContentReader + '_> {
-        Box::new(TarReader { files: self, piece: vec![0; PIECE] })
-    }
-}
-
-/// What one thread reads with.
-struct TarReader<'a> {
-    files: &'a TarFiles,
-    piece: Vec<u8>,
-}
-
-impl ContentReader for TarReader<'_> {
-    fn read(
-        &mut self,
-        tree: &Tree,
-        id: NodeId,
-        sink: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), ContentError> {
-        let Self { files, piece } = self;
-        let node = tree.node(id);
-        let read = files.content(node.offset).and_then(|content| {
-            let content = RegionReader::new(content, files.trouble.clone());
-            let (mut at, mut left) = (0, node.size);
-            while left > 0 {
-                let len = left.min(piece.len() as u64);
-                let piece = &mut piece[..len as usize];
-                content.fill(at, piece)?;
-                sink(piece);
-                (at, left) = (at + len, left - len);
-            }
-            Ok(())
-        });
-        read.map_err(ContentError::Broken)
+        opening(self)
     }
 }

@@ -20,8 +20,8 @@ const fn recipe(name: &'static str, args: &'static [&'static str]) -> Recipe {
     Recipe { name, args, mib: 24, debugfs: &[], index: false }
 }
 
-/// All that mke2fs makes and `ext4-view` reads.
-pub(crate) const READABLE: &[Recipe] = &[
+/// All that mke2fs makes.
+pub(crate) const RECIPES: &[Recipe] = &[
     recipe("ext4, 1 KiB", &["-t", "ext4", "-b", "1024"]),
     recipe("ext4, 4 KiB", &["-t", "ext4", "-b", "4096"]),
     Recipe { index: true, ..recipe("index, 1 KiB", &["-t", "ext4", "-b", "1024"]) },
@@ -53,10 +53,7 @@ pub(crate) const READABLE: &[Recipe] = &[
         debugfs: &["mknod dev-null c 1 3", "mknod dev-disk b 8 0", "mknod fifo p"],
         ..recipe("devices", &["-t", "ext4"])
     },
-];
-
-/// What `ext4-view` does not read: nothing is wrong, and no file is looked at.
-pub(crate) const UNREADABLE: &[Recipe] = &[
+    // What `ext4-view` refuses follows.
     recipe("inline_data", &["-t", "ext4", "-O", "inline_data"]),
     recipe("inline_data, large inodes", &["-t", "ext4", "-O", "inline_data", "-I", "512"]),
     recipe("meta_bg", &["-t", "ext4", "-O", "meta_bg,^resize_inode", "-b", "1024", "-g", "1024"]),
@@ -128,7 +125,7 @@ fn list_volume(volume: &Volume) -> Listing {
 #[test]
 fn good_file_systems_are_silent() {
     let expected = list(source());
-    for recipe in READABLE {
+    for recipe in RECIPES {
         let disk = recipe.make();
         let bytes = disk.bytes();
         let (report, volume) = judge(&bytes);
@@ -145,17 +142,18 @@ fn good_file_systems_are_silent() {
         found.retain(|path, _| !added.contains(path));
         for (path, value) in &expected {
             let name = String::from_utf8_lossy(path);
+            let found = &found[path];
+            // mke2fs 1.47.0 forgets the hole at the end where it may put content into inodes.
+            let cut = name == "/boot/sparse" && found.2 < value.2 && recipe.is_inline();
+            let size = if cut { found.2 } else { value.2 };
             assert_eq!(
-                found.get(path).map(|v| (v.0, v.1, v.2)),
-                Some((value.0, value.1, value.2)),
+                (found.0, found.1, found.2),
+                (value.0, value.1, size),
                 "{}: {name}",
                 recipe.name
             );
-            // `ext4-view` cannot read a hole that has no block of pointers: it says so, and gives
-            // nothing wrong.
-            let hole = name == "/boot/sparse" && !recipe.extents();
-            let refused = hole && found[path].3.starts_with(b"corrupt filesystem");
-            assert!(refused || found[path].3 == value.3, "{}: the content of {name}", recipe.name);
+            let content = if cut { &value.3[..size as usize] } else { &value.3 };
+            assert!(found.3 == content, "{}: the content of {name}", recipe.name);
         }
         assert_eq!(found.len(), expected.len(), "{}", recipe.name);
         let (clean, text) = e2fsck(&bytes);
@@ -172,19 +170,6 @@ fn good_file_systems_are_silent() {
         };
         assert_eq!(volume.free_bytes, number("Free blocks:") * number("Block size:"));
         assert_eq!(volume.free_inodes, Some(number("Free inodes:")));
-    }
-}
-
-#[test]
-fn what_the_reader_of_files_does_not_know_is_told() {
-    for recipe in UNREADABLE {
-        let bytes = recipe.make().bytes();
-        let (report, volume) = judge(&bytes);
-        let found: Vec<_> = report.findings.iter().map(|f| (&*f.check, &*f.message)).collect();
-        assert!(matches!(found[..], [("ext4-unreadable", _)]), "{}: {found:#?}", recipe.name);
-        assert!(volume.is_none());
-        let (clean, text) = e2fsck(&bytes);
-        assert!(clean, "{}: {text}", recipe.name);
     }
 }
 

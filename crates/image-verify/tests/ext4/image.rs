@@ -1,8 +1,10 @@
 //! Makes file systems with the real tools, and edits them byte by byte, with their checksums.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::{
+        ffi::OsStrExt as _,
         fs::{FileExt as _, PermissionsExt as _, symlink},
         process::ExitStatusExt as _,
     },
@@ -139,9 +141,9 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// True if the files have extents.
-    pub(crate) fn extents(&self) -> bool {
-        self.args.contains(&"ext4")
+    /// True if contents may be in inodes.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.args.iter().any(|arg| arg.contains("inline_data"))
     }
 
     /// Makes it, with [`source`] inside.
@@ -181,6 +183,35 @@ pub(crate) fn judge_region(region: &Region) -> (Recorded, Option<Volume>) {
         path: None,
     };
     (out.finish(&[], &UNUSED_WAIVER, &whole), volume)
+}
+
+/// The regular files of a file system, as debugfs reads them.
+pub(crate) fn dumped(image: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let dir = tempfile::tempdir().unwrap();
+    let command = format!("rdump / {}", dir.path().display());
+    ok("e2fsprogs", &["debugfs", "-R", &command, image.to_str().unwrap()]);
+    let mut files = BTreeMap::new();
+    let mut waiting = vec![dir.path().to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            if metadata.is_dir() {
+                waiting.push(path);
+            } else if metadata.is_file() {
+                let name = path.strip_prefix(dir.path()).unwrap().as_os_str().as_bytes();
+                files.insert([b"/", name].concat(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// True if that is what debugfs makes of a content: of one in the inode it writes all that has room
+/// there.
+pub(crate) fn is_dump(dump: &[u8], content: &[u8]) -> bool {
+    let rest = dump.strip_prefix(content);
+    rest.is_some_and(|rest| rest.is_empty() || dump.len() == 60 && rest.iter().all(|b| *b == 0))
 }
 
 /// True if `e2fsck -fn` has nothing to say.

@@ -17,10 +17,7 @@ use image_formats::{
     ext4::{GroupIndex, Inode},
 };
 
-use super::{
-    good::{READABLE, UNREADABLE},
-    image::*,
-};
+use super::{good::RECIPES, image::*};
 
 /// What e2fsck says of a twin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +107,8 @@ impl Base {
     pub(crate) fn findings(self) -> &'static [&'static str] {
         match self {
             Self::Log => &["ext4-journal-replay"],
-            Self::Inline | Self::Names | Self::Metafiles | Self::MetaBg => &["ext4-unreadable"],
-            Self::Usual | Self::Bigalloc => &[],
+            Self::Inline | Self::Names => &["ext4-unreadable"],
+            Self::Usual | Self::Bigalloc | Self::Metafiles | Self::MetaBg => &[],
         }
     }
 
@@ -120,14 +117,12 @@ impl Base {
             [const { OnceLock::new() }; Base::ALL.len()];
         MADE[self as usize].get_or_init(|| match self {
             Self::Usual => usual(),
-            Self::Bigalloc => {
-                READABLE.iter().find(|r| r.name == "bigalloc").unwrap().make().bytes()
-            }
+            Self::Bigalloc => RECIPES.iter().find(|r| r.name == "bigalloc").unwrap().make().bytes(),
             Self::Inline => inline(),
             Self::Names => directories::names(),
             Self::Log => journal::log(),
             Self::Metafiles => metafiles::metafiles(),
-            Self::MetaBg => unreadable("meta_bg"),
+            Self::MetaBg => made("meta_bg"),
         })
     }
 }
@@ -154,7 +149,7 @@ impl ReadAt for Padded {
 }
 
 fn usual() -> Vec<u8> {
-    let indexed = &READABLE[2];
+    let indexed = &RECIPES[2];
     let value = format!("ea_set /etc/hostname user.note {}", "v".repeat(400));
     let recipe = Recipe { debugfs: &[], ..*indexed };
     let disk = recipe.make();
@@ -198,8 +193,8 @@ fn inline() -> Vec<u8> {
     image.bytes
 }
 
-fn unreadable(name: &str) -> Vec<u8> {
-    let recipe = UNREADABLE.iter().find(|recipe| recipe.name == name).unwrap();
+fn made(name: &str) -> Vec<u8> {
+    let recipe = RECIPES.iter().find(|recipe| recipe.name == name).unwrap();
     recipe.make().bytes()
 }
 

@@ -6,6 +6,9 @@
 #[expect(dead_code, reason = "this test needs only a part of it")]
 mod image;
 
+mod contents;
+#[path = "../support/contents.rs"]
+mod contents_of;
 mod corpus;
 mod matrix;
 mod mutation;

@@ -12,7 +12,7 @@ util-linux/jbd.img.xz the journal of another file system: e2fsck and we refuse i
 ";
 
 /// The images that have a name of ext2, ext3, ext4 or their journal.
-fn images() -> Vec<String> {
+pub(crate) fn images() -> Vec<String> {
     let mut images = Vec::new();
     for folder in ["e2fsprogs/blkid", "util-linux", "dissect"] {
         for name in names(&fetched(folder)) {

@@ -16,7 +16,7 @@ use image_verify::{
     kind::iso,
     squashfs,
     tree::{Kind, Metadata, NodeId, Tree},
-    volume::{Family, Files, Volume},
+    volume::{ContentReader, Contents, Family, Files, Volume, opening},
 };
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
@@ -78,13 +78,23 @@ pub(crate) struct Draft {
 struct InMemory(BTreeMap<Vec<u8>, Vec<u8>>, bool);
 
 impl Files for InMemory {
-    fn open<'a>(&'a self, path: &[u8], _: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
-        let content = self.0.get(path).ok_or(io::ErrorKind::NotFound)?;
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
+        let content = self.0.get(&tree.path(id)).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(content.as_slice()))
+    }
+
+    fn contents(&self) -> &dyn Contents {
+        self
     }
 
     fn ignores_case(&self) -> bool {
         self.1
+    }
+}
+
+impl Contents for InMemory {
+    fn reader(&self) -> Box<dyn ContentReader + '_> {
+        opening(self)
     }
 }
 

@@ -11,8 +11,8 @@ use image_verify::{
     Recorded, Recorder,
     disk::{Content, Disk, Partition, PartitionType, Table},
     kind::sd,
-    tree::{Kind, Metadata, Tree},
-    volume::{Family, Files, Volume},
+    tree::{Kind, Metadata, NodeId, Tree},
+    volume::{ContentReader, Contents, Family, Files, Volume, opening},
 };
 
 use crate::bytes::{AARCH64, archive, device_tree, efi, elf, gzip, kernel, u_boot};
@@ -56,9 +56,19 @@ pub(crate) struct Draft {
 struct InMemory(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Files for InMemory {
-    fn open<'a>(&'a self, path: &[u8], _: Option<u64>) -> io::Result<Box<dyn Read + 'a>> {
-        let content = self.0.get(path).ok_or(io::ErrorKind::NotFound)?;
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
+        let content = self.0.get(&tree.path(id)).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(content.as_slice()))
+    }
+
+    fn contents(&self) -> &dyn Contents {
+        self
+    }
+}
+
+impl Contents for InMemory {
+    fn reader(&self) -> Box<dyn ContentReader + '_> {
+        opening(self)
     }
 }
 
