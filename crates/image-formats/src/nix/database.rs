@@ -190,7 +190,7 @@ pub fn read(
         broken: Vec::new(),
         broken_count: 0,
     };
-    let connection = open(&database).map_err(|e| DatabaseError::Sqlite("the database", e))?;
+    let connection = open(&database)?;
     drop(database);
     let mut found = reader.paths(&connection)?;
     reader.references(&connection, &mut found)?;
@@ -269,8 +269,43 @@ const EMPTY_ROW: usize = 4;
 /// After so many steps, SQLite asks whether it may go on.
 const STEPS: i32 = 1000;
 
-/// Opens a copy of the database.
-fn open(database: &[u8]) -> rusqlite::Result<Connection> {
+/// Opens a copy of the database for its two tables.
+fn open(database: &[u8]) -> Result<Connection, DatabaseError> {
+    let mut connection = connect(database).map_err(|e| DatabaseError::Sqlite("the database", e))?;
+    for table in [PATHS, REFERENCES] {
+        let computes = computes(&connection, table).map_err(|e| failed(table, e))?;
+        if computes {
+            return Err(DatabaseError::NotPlain(table));
+        }
+    }
+    let authorizer = |context: AuthContext<'_>| authorize(&context);
+    let set = connection.authorizer(Some(authorizer));
+    set.map_err(|e| DatabaseError::Sqlite("the database", e))?;
+    Ok(connection)
+}
+
+/// What SQLite says of a table. It goes on no longer where there is more than there can be.
+fn failed(table: &'static str, error: rusqlite::Error) -> DatabaseError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => DatabaseError::Contradicts(table),
+        _ => DatabaseError::Sqlite(table, error),
+    }
+}
+
+/// True if a column is computed when it is read: functions run for it, as long as they like.
+fn computes(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare(&format!("PRAGMA main.table_xinfo({table})"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if row.get_ref("hidden")? != ValueRef::Integer(0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Opens a copy of the database, in which as little as possible is allowed.
+fn connect(database: &[u8]) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -297,7 +332,6 @@ fn open(database: &[u8]) -> rusqlite::Result<Connection> {
         connection.set_db_config(config, on)?;
     }
     connection.execute_batch("PRAGMA query_only=ON; PRAGMA cell_size_check=ON;")?;
-    connection.authorizer(Some(|context: AuthContext<'_>| authorize(&context)))?;
     // A row has four steps, and more bytes.
     let mut left = database.len().saturating_add(1 << 20) / 1000;
     let stop = move || {
@@ -391,10 +425,7 @@ impl Reader {
         columns: &[&'static str],
         mut each: impl FnMut(&mut Self, &Values<'_>) -> Result<(), DatabaseError>,
     ) -> Result<(), DatabaseError> {
-        let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
-            Some(ErrorCode::OperationInterrupted) => DatabaseError::Contradicts(table),
-            _ => DatabaseError::Sqlite(table, error),
-        };
+        let failed = |error| failed(table, error);
         // All columns: what lies between two that are asked for is read anyhow, and is counted.
         // No index: it might say something else than the table.
         let sql = format!("SELECT * FROM main.{table} NOT INDEXED");

@@ -1,5 +1,7 @@
 //! What Nix registers, from databases that SQLite makes, and that somebody has tampered with.
 
+mod hostile;
+
 use std::{fs, path::Path};
 
 use image_formats::nix::{
@@ -214,6 +216,7 @@ fn a_write_ahead_log_counts() {
     for page_size in [512, 4096, 65536] {
         let store = Store::with(&format!("pragma page_size = {page_size};"));
         store.run("pragma journal_mode = wal; pragma wal_autocheckpoint = 0;");
+        store.run("pragma synchronous = off;");
         store.run(&format!("begin; {SCHEMA} commit;"));
         for number in 0..200 {
             store.add(&format!("/nix/store/{number}"), None, &[]);
@@ -265,10 +268,11 @@ fn transactions(files: &Files) -> u32 {
 #[test]
 fn what_was_not_committed_does_not_count() {
     let store = Store::new();
-    store.run("pragma journal_mode = wal; pragma wal_autocheckpoint = 0;");
+    store.run("pragma journal_mode = wal; pragma wal_autocheckpoint = 0; begin;");
     for number in 0..2000 {
         store.add(&format!("/nix/store/{number}"), None, &[]);
     }
+    store.run("commit;");
     store.run("pragma wal_checkpoint(truncate); delete from ValidPaths where id > 10; vacuum;");
     let shorter = store.files();
     assert_eq!(transactions(&shorter), 2);
@@ -289,11 +293,11 @@ fn what_was_not_committed_does_not_count() {
 fn a_hot_journal_is_rolled_back() {
     for (page_size, synchronous) in [(512, "full"), (4096, "off"), (8192, "normal")] {
         let store = Store::with(&format!("pragma page_size = {page_size};"));
-        store.run(&format!("pragma synchronous = {synchronous};"));
-        store.run(SCHEMA);
+        store.run(&format!("pragma synchronous = {synchronous}; begin; {SCHEMA}"));
         for number in 0..500 {
             store.add(&format!("/nix/store/{number}"), None, &[]);
         }
+        store.run("commit;");
         let before = store.read().unwrap();
         store.run("pragma cache_size = 1; pragma cache_spill = 1; begin;");
         store.run("update ValidPaths set path = path || '-changed' where id > 100;");
