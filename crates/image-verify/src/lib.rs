@@ -82,6 +82,7 @@ pub use request::{
 };
 use structures::Wanted;
 use tree::Tree;
+use volume::Trouble;
 
 checks! {
     /// The checks of the verification itself.
@@ -171,7 +172,7 @@ pub fn verify(
     let wanted = Wanted { expected, system, boards, boots, limits };
     let job = Job { source: &source, file_len, limits, progress, wanted };
     let sinks = Sinks { raw: request.raw_sink.take(), scratch: request.scratch.take() };
-    let passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;
+    let mut passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;
 
     let compression = compression.unwrap_or(Compression::None);
     let (mut kind, mut format, mut ways) = (None, None, Vec::new());
@@ -186,8 +187,14 @@ pub fn verify(
                 out.announce(kind::wsl::CHECKS);
                 // Of a part of an image nobody knows what is missing in the whole.
                 if passed.raw.is_some() && tree.is_complete() && !tree.is_empty() {
+                    let trouble = Trouble::default();
+                    let volume = passed.archive.take();
+                    let volume =
+                        volume.map(|files| files.volume(std::mem::take(tree), trouble.clone()));
+                    let tree = volume.as_ref().map_or(&*tree, |volume| &volume.tree);
                     let image = kind::Image { tree, compression, file_name, system };
                     kind::wsl::verify(&image, &mut out);
+                    trouble.take().map_err(VerifyError::Raw)?;
                 }
             }
         }

@@ -4,7 +4,7 @@
 use std::{io, io::BufRead as _, sync::Arc, thread};
 
 use image_formats::{
-    bytes::{ReadAt, ReadError},
+    bytes::{ReadAt, ReadError, Region},
     units::ByteOffset,
 };
 use image_model::{Compression, Digests, Sha256};
@@ -16,7 +16,7 @@ use crate::{
     gzip,
     stream::{self, RawStream, Sink, Source},
     structures::{self, Structures, Wanted},
-    tar,
+    tar::{self, Spool},
     tree::Tree,
 };
 
@@ -48,6 +48,9 @@ pub(crate) struct Passed {
     /// What was found out about a disk or a disc; of a compressed one, only where all of it is
     /// there.
     pub(crate) structures: Option<Structures>,
+    /// The contents of an archive whose tree was made, as far as they are asked for: those of a Nix
+    /// store. `None` where it is compressed, and there was no place for them.
+    pub(crate) archive: Option<tar::TarFiles>,
 }
 
 /// What the reader of raw bytes found out about them.
@@ -61,6 +64,8 @@ struct Judged {
     empty: bool,
     /// All of them, where they were compressed and were kept.
     kept: Option<Arc<dyn ReadAt>>,
+    /// See [`Passed`].
+    archive: Option<tar::TarFiles>,
 }
 
 /// What a thread found out about a disk or a disc.
@@ -147,7 +152,7 @@ impl Job<'_> {
             let raw = whole.then_some(Digests { size: raw_len, sha256 });
             Ok::<_, VerifyError>((file, judged, raw, found))
         })?;
-        let Judged { format, kept, .. } = judged;
+        let Judged { format, kept, archive, .. } = judged;
         let found = match (found, kept, format) {
             (None, Some(kept), Some(format)) if raw.is_some() && self.wants_structures(format) => {
                 Some(self.structures(&kept, format))
@@ -161,7 +166,7 @@ impl Job<'_> {
             }
             None => None,
         };
-        Ok(Passed { file, raw, format, structures })
+        Ok(Passed { file, raw, format, structures, archive })
     }
 
     /// True if more is asked of these raw bytes than their digest.
@@ -189,7 +194,7 @@ impl Job<'_> {
         let head: Vec<u8> = first.iter().copied().take(container::HEAD_LEN).collect();
         if head.is_empty() {
             // Whether that is a defect of its own depends on why nothing came.
-            return Ok(Judged { format: None, whole: true, empty: true, kept: None });
+            return Ok(Judged { whole: true, empty: true, ..Judged::default() });
         }
         let (mut format, what) = match plain.map_or_else(|| container::sniff(&head), Head::Raw) {
             Head::Raw(format) => (Some(format), ""),
@@ -205,13 +210,27 @@ impl Job<'_> {
                 format!("inside the compression is {what}, not a tar archive, a disk or a disc");
             (container::raw_at("raw bytes", 0, 0), message)
         });
-        let mut kept = None;
+        let (mut kept, mut archive) = (None, None);
         let mut whole = true;
         match (format, self.wanted.expected, scratch) {
-            (Some(RawFormat::Tar), Expected::Guess | Expected::Kind(_) | Expected::AnyKind, _) => {
+            (
+                Some(RawFormat::Tar),
+                Expected::Guess | Expected::Kind(_) | Expected::AnyKind,
+                scratch,
+            ) => {
                 out.announce(tar::CHECKS);
-                let judged = tar::judge_stream(raw, &self.limits, tree, out);
+                let mut spool = match scratch {
+                    _ if tree.is_none() => Spool::Nowhere,
+                    _ if plain.is_some() => {
+                        let region = Region::whole(Arc::clone(self.source));
+                        Spool::InPlace(region.map_err(VerifyError::Sink)?, Vec::new())
+                    }
+                    Some(scratch) => Spool::into_scratch(scratch),
+                    None => Spool::Nowhere,
+                };
+                let judged = tar::judge_stream(raw, &self.limits, tree, &mut spool, out);
                 whole = judged.map_err(VerifyError::Sink)?;
+                archive = spool.finish().map_err(VerifyError::Sink)?;
             }
             // The file is what is asked for.
             (_, _, _) if plain.is_some() => drain(raw, None)?,
@@ -228,7 +247,7 @@ impl Job<'_> {
             }
             (_, _, _) => drain(raw, None)?,
         }
-        Ok(Judged { format, whole, empty: false, kept })
+        Ok(Judged { format, whole, empty: false, kept, archive })
     }
 
     /// Reads the file again as often as the tree wants more contents.

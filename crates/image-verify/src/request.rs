@@ -65,7 +65,8 @@ pub enum Expected {
 }
 
 /// Where the raw bytes of a compressed disk go: its structures refer to each other in all
-/// directions, so they cannot be judged as they pass by.
+/// directions, so they cannot be judged as they pass by. Of a compressed archive, the files of its
+/// Nix store go there: they are read in the order of their names, and by all processors.
 pub trait Scratch: io::Write {
     /// All that was written.
     fn finish(&mut self) -> io::Result<Arc<dyn ReadAt>>;
@@ -120,7 +121,7 @@ pub struct Request<'a> {
     /// Gets every raw byte.
     pub raw_sink: Option<&'a mut dyn io::Write>,
     /// Gets every raw byte of a disk that is compressed, and of everything where
-    /// [`Expected::AnyImage`] is asked for.
+    /// [`Expected::AnyImage`] is asked for; of a compressed archive, the files of its Nix store.
     pub scratch: Option<&'a mut dyn Scratch>,
     /// Is told how far the reading is, some thousand times a gigabyte.
     pub progress: &'a (dyn Fn(Progress) + Sync),

@@ -1,14 +1,18 @@
 //! Judges tar streams as WSL extracts them.
 
 mod checks;
+mod spool;
 mod volume;
 
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead};
 
 use image_formats::tar::{Anomaly, AnomalyKind, End, Item, Kind, Member, Reader};
 use image_model::{ImageSpace, Location};
 
 pub use checks::*;
+pub(crate) use spool::Spool;
+use spool::read_content;
+pub(crate) use volume::TarFiles;
 pub use volume::open;
 
 use crate::{
@@ -20,11 +24,13 @@ use crate::{
 };
 
 /// Judges a stream of raw bytes that starts like a tar. False if it was given up before its end. An
-/// error is that of the sink behind the stream.
+/// error is that of the sink behind the stream, or that of `spool`, which gets what the tree's files
+/// have and somebody asks for later.
 pub(crate) fn judge_stream(
     raw: &mut RawStream<'_, '_>,
     limits: &Limits,
     mut tree: Option<&mut Tree>,
+    spool: &mut Spool<'_>,
     out: &mut Recorder,
 ) -> io::Result<bool> {
     let mut reader = Reader::new(&mut *raw);
@@ -39,8 +45,9 @@ pub(crate) fn judge_stream(
                 }
                 if let Some(tree) = &mut tree {
                     let wanted = tree.add(&member);
+                    let kept = spool.member(&member).then_some(&mut *spool);
+                    read_content(&mut reader, wanted, &mut content, kept)?;
                     if wanted > 0 {
-                        read_content(&mut reader, wanted, &mut content)?;
                         tree.content(&content);
                     }
                 }
@@ -67,21 +74,10 @@ pub(crate) fn supply(raw: impl BufRead, tree: &mut Tree) -> io::Result<()> {
     {
         let Item::Member(member) = item else { continue };
         if missing.remove(&member.header_offset.0) {
-            read_content(&mut reader, MAX_CONTENT, &mut content)?;
+            read_content(&mut reader, MAX_CONTENT, &mut content, None)?;
             tree.supply(member.header_offset.0, &content);
         }
     }
-    Ok(())
-}
-
-/// Reads the first `wanted` bytes of a content, or all of a shorter one.
-fn read_content(
-    reader: &mut Reader<impl BufRead>,
-    wanted: u64,
-    content: &mut Vec<u8>,
-) -> io::Result<()> {
-    content.clear();
-    reader.by_ref().take(wanted).read_to_end(content)?;
     Ok(())
 }
 

@@ -38,7 +38,7 @@ pub const MAX_NODES: usize = 1 << 21;
 pub const MAX_TEXT: usize = 256 << 20;
 
 /// Linux's `PATH_MAX`: nobody can open a longer path.
-const MAX_PATH: usize = 4096;
+pub(crate) const MAX_PATH: usize = 4096;
 
 /// Linux's `NAME_MAX`.
 const MAX_NAME: usize = 255;

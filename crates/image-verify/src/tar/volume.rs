@@ -10,7 +10,7 @@ use image_formats::{
 
 use crate::{
     container::raw_at,
-    tree::{MAX_NODES, NodeId, Tree},
+    tree::{MAX_NODES, Node, NodeId, Tree},
     volume::{ContentReader, Contents, Family, Files, RegionReader, Trouble, Volume, opening},
 };
 
@@ -35,49 +35,78 @@ pub fn open(region: &Region, trouble: &Trouble) -> Result<Volume, ReadError> {
     }
     drop(reader);
     trouble.take()?;
-    Ok(Volume {
-        name: "archive".to_owned(),
-        family: Family::Tar,
-        format: "tar",
-        label: String::new(),
-        uuid: String::new(),
-        free_bytes: 0,
-        free_inodes: None,
-        random_seed: None,
-        at: raw_at("archive", 0, region.len()),
-        tree,
-        files: Box::new(TarFiles { region: region.clone(), sparse, trouble: trouble.clone() }),
-    })
+    Ok(TarFiles::new(region.clone(), Lies::Behind { sparse }).volume(tree, trouble.clone()))
 }
 
-/// The raw bytes of an archive.
-struct TarFiles {
+/// Contents of the files of an archive.
+pub(crate) struct TarFiles {
     region: Region,
-    /// Headers of members that are stored without their holes.
-    sparse: Vec<u64>,
+    lies: Lies,
     trouble: Trouble,
 }
 
+/// Where contents are in a region.
+pub(super) enum Lies {
+    /// Each behind its header: it is the archive. But for members that are stored without their
+    /// holes, by their headers.
+    Behind {
+        /// In order.
+        sparse: Vec<u64>,
+    },
+    /// Some of them, one after the other: by their headers, where each starts, in order.
+    Spooled(Vec<(u64, u64)>),
+}
+
 impl TarFiles {
-    /// The content of the member whose header is at `entry`.
-    fn content(&self, entry: Option<u64>, len: u64) -> io::Result<Region> {
-        let entry = entry.ok_or(io::ErrorKind::NotFound)?;
-        if self.sparse.binary_search(&entry).is_ok() {
-            let message = "stored without its holes";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    pub(super) fn new(region: Region, lies: Lies) -> Self {
+        Self { region, lies, trouble: Trouble::default() }
+    }
+
+    /// The archive as a file system: `tree` was made of the same members.
+    pub(crate) fn volume(self, tree: Tree, trouble: Trouble) -> Volume {
+        Volume {
+            name: "archive".to_owned(),
+            family: Family::Tar,
+            format: "tar",
+            label: String::new(),
+            uuid: String::new(),
+            free_bytes: 0,
+            free_inodes: None,
+            random_seed: None,
+            at: raw_at("archive", 0, 0),
+            tree,
+            files: Box::new(Self { trouble, ..self }),
         }
-        let start = entry.checked_sub(self.region.start().0);
-        let start = start.and_then(|start| start.checked_add(BLOCK as u64));
-        let start = start.ok_or(io::ErrorKind::NotFound)?;
-        let content = self.region.sub("content of a member", start, len);
+    }
+
+    /// The content of a member.
+    fn content(&self, node: &Node) -> io::Result<Region> {
+        let entry = node.offset.ok_or(io::ErrorKind::NotFound)?;
+        let unread = |message: &str| io::Error::new(io::ErrorKind::Unsupported, message);
+        let start = match &self.lies {
+            Lies::Behind { sparse } if sparse.binary_search(&entry).is_ok() => {
+                return Err(unread("stored without its holes"));
+            }
+            Lies::Behind { .. } => {
+                let start = entry.checked_sub(self.region.start().0);
+                let start = start.and_then(|start| start.checked_add(BLOCK as u64));
+                start.ok_or(io::ErrorKind::NotFound)?
+            }
+            Lies::Spooled(_) if node.size == 0 => 0,
+            Lies::Spooled(starts) => {
+                let found = starts.binary_search_by_key(&entry, |(entry, _)| *entry);
+                let found = found.ok().and_then(|index| starts.get(index));
+                found.ok_or_else(|| unread("not kept while the archive passed"))?.1
+            }
+        };
+        let content = self.region.sub("content of a member", start, node.size);
         content.map_err(|error| self.trouble.io_error(error))
     }
 }
 
 impl Files for TarFiles {
     fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
-        let node = tree.node(id);
-        let content = self.content(node.offset, node.size)?;
+        let content = self.content(tree.node(id))?;
         Ok(Box::new(RegionReader::new(content, self.trouble.clone()).stream()))
     }
 
