@@ -3,7 +3,7 @@
 
 pub mod raw;
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use zerocopy::FromBytes as _;
 
@@ -17,6 +17,9 @@ const MAX_INTERPRETER_BYTES: u64 = 4096;
 
 /// A dynamic section holds a few entries a library.
 const MAX_DYNAMIC_BYTES: u64 = 1 << 20;
+
+/// A run path names some folders; Nix's own limit of a path is shorter.
+const MAX_RUN_PATH_BYTES: u64 = 64 << 10;
 
 /// `e_machine`: who runs the instructions. A newtype, as new ones are assigned every year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +103,43 @@ impl Header {
         entries.filter_map(|e| raw::ProgramHeader::read_from_prefix(e).ok().map(|(h, _)| h))
     }
 
+    /// Where the dynamic section lies in the file, where there is one.
+    pub fn dynamic(&self, file: &Region) -> Result<Option<Range<u64>>, ReadError> {
+        let table = self.program_headers(file)?;
+        let mut headers = self.each(&table);
+        let found = headers.find(|h| h.p_type.get() == raw::ProgramHeader::PT_DYNAMIC);
+        Ok(found.map(|header| {
+            let start = header.p_offset.get();
+            start..start.saturating_add(header.p_filesz.get().min(MAX_DYNAMIC_BYTES))
+        }))
+    }
+
+    /// Where the loader looks for libraries, folders with `:` between them: `DT_RUNPATH`, or else
+    /// `DT_RPATH`. It has a meaning only where [`is_elf64_le`](Self::is_elf64_le) holds.
+    pub fn run_path(&self, file: &Region) -> Result<Option<Vec<u8>>, ReadError> {
+        let Some(dynamic) = self.dynamic(file)? else { return Ok(None) };
+        let len = dynamic.end.saturating_sub(dynamic.start);
+        let section = file.bytes("ELF dynamic section", dynamic.start, len, MAX_DYNAMIC_BYTES)?;
+        let value = |tag| entries(&section).find(|e| e.d_tag.get() == tag).map(|e| e.d_un.get());
+        let path = value(raw::Dynamic::DT_RUNPATH).or_else(|| value(raw::Dynamic::DT_RPATH));
+        let strings = (value(raw::Dynamic::DT_STRTAB), value(raw::Dynamic::DT_STRSZ));
+        let (Some(path), (Some(address), Some(size))) = (path, strings) else { return Ok(None) };
+        // The table of strings is told by its address in memory.
+        let table = self.program_headers(file)?;
+        let at = self.each(&table).filter(|h| h.p_type.get() == raw::ProgramHeader::PT_LOAD);
+        let at = at.filter_map(|header| {
+            let inside = address.checked_sub(header.p_vaddr.get())?;
+            let inside = Some(inside).filter(|inside| *inside < header.p_filesz.get())?;
+            header.p_offset.get().checked_add(inside)?.checked_add(path)
+        });
+        let Some(at) = at.take(1).next() else { return Ok(None) };
+        let len = size.saturating_sub(path).min(file.len().saturating_sub(at));
+        let len = len.min(MAX_RUN_PATH_BYTES);
+        let mut text = file.bytes("ELF run path", at, len, MAX_RUN_PATH_BYTES)?;
+        text.truncate(text.iter().take_while(|byte| **byte != 0).count());
+        Ok(Some(text))
+    }
+
     /// What the program needs at run time. It has a meaning only where
     /// [`is_elf64_le`](Self::is_elf64_le) holds.
     pub fn linkage(&self, file: &Region) -> Result<Linkage, ReadError> {
@@ -127,12 +167,15 @@ pub struct Linkage {
 }
 
 fn needed(section: &[u8]) -> usize {
+    entries(section).filter(|entry| entry.d_tag.get() == raw::Dynamic::DT_NEEDED).count()
+}
+
+/// The entries of a dynamic section, as far as the loader reads them.
+fn entries(section: &[u8]) -> impl Iterator<Item = raw::Dynamic> {
     section
         .chunks_exact(raw::Dynamic::SIZE)
         .filter_map(|entry| raw::Dynamic::read_from_bytes(entry).ok())
         .take_while(|entry| entry.d_tag.get() != raw::Dynamic::DT_NULL)
-        .filter(|entry| entry.d_tag.get() == raw::Dynamic::DT_NEEDED)
-        .count()
 }
 
 #[cfg(test)]
@@ -196,6 +239,36 @@ mod tests {
         assert_eq!(linkage.libraries, 2);
     }
 
+    /// The strings lie in a part of the file that is mapped elsewhere.
+    #[test]
+    fn run_paths_are_told() {
+        let strings = b"\0libc.so\0$ORIGIN/../lib:/nix/store/a/lib\0";
+        let place = (raw::Header::SIZE + 2 * raw::ProgramHeader::SIZE) as u64;
+        let of = |tag: u64| {
+            let dynamic = [[1, 1], [5, 0x1000], [tag, 9], [10, strings.len() as u64], [0, 0]]
+                .map(|entry| entry.map(u64::to_le_bytes));
+            let parts: [(u32, &[u8]); 2] = [
+                (raw::ProgramHeader::PT_LOAD, strings),
+                (raw::ProgramHeader::PT_DYNAMIC, dynamic.as_bytes()),
+            ];
+            let mut bytes = program(&parts);
+            // `p_vaddr` of the first one.
+            bytes[raw::Header::SIZE + 16..][..8].copy_from_slice(&0x1000_u64.to_le_bytes());
+            let file = Region::from(bytes.clone());
+            let header = Header::read(&file).unwrap();
+            let start = place + strings.len() as u64;
+            assert_eq!(header.dynamic(&file).unwrap(), Some(start..start + 80));
+            for len in raw::Header::SIZE..bytes.len() {
+                let _ = header.run_path(&Region::from(bytes[..len].to_vec()));
+            }
+            header.run_path(&file).unwrap()
+        };
+        let path = b"$ORIGIN/../lib:/nix/store/a/lib".to_vec();
+        assert_eq!(of(raw::Dynamic::DT_RUNPATH), Some(path.clone()));
+        assert_eq!(of(raw::Dynamic::DT_RPATH), Some(path));
+        assert_eq!(of(14), None);
+    }
+
     /// Every cut and every flipped bit of the tables gives facts or an error, and no panic.
     #[test]
     fn damage_is_an_error_or_a_fact() {
@@ -207,7 +280,8 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let file = Region::from(bytes.to_vec());
-            let _ = Header::read(&file).unwrap().linkage(&file);
+            let header = Header::read(&file).unwrap();
+            let _ = (header.linkage(&file), header.run_path(&file));
         }
     }
 }

@@ -11,7 +11,16 @@ pub mod wsl;
 
 use image_model::Compression;
 
-use crate::tree::Tree;
+use crate::{store, tree::Tree};
+
+/// What the checks of a kind found out about an image, but for the findings.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    /// The ways in which it boots.
+    pub boots: Vec<String>,
+    /// The Nix stores in it.
+    pub stores: Vec<store::Judged>,
+}
 
 /// An archive, as the checks of its kind see it.
 #[derive(Clone, Copy, Debug)]

@@ -57,6 +57,7 @@ pub mod qcow2;
 mod record;
 mod request;
 pub mod squashfs;
+pub mod store;
 mod stream;
 mod structures;
 pub mod tar;
@@ -124,6 +125,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         kind::virtualbox::CHECKS,
         docker::CHECKS,
         kind::docker::CHECKS,
+        store::CHECKS,
         CHECKS,
     ];
     tables.into_iter().flatten().copied()
@@ -176,10 +178,11 @@ pub fn verify(
 
     let compression = compression.unwrap_or(Compression::None);
     let (mut kind, mut format, mut ways) = (None, None, Vec::new());
-    let mut not_verified = &[][..];
+    let (mut stores, mut not_verified) = (Vec::new(), Vec::new());
     match passed.format {
         Some(RawFormat::Tar) => {
             format = Some("tar");
+            let mut checks = store::Checks::OWN;
             if let Some(tree) = &mut tree {
                 kind = Some(ImageKind::Wsl);
                 job.supply_missing(tree)?;
@@ -196,6 +199,22 @@ pub fn verify(
                     kind::wsl::verify(&image, &mut out);
                     trouble.take().map_err(VerifyError::Raw)?;
                 }
+                checks = kind::wsl::store_checks(tree);
+            }
+            if passed.raw.is_some() && expected != Expected::AnyImage {
+                let has_store = tree.is_some_and(|tree| tree.at(b"/nix/store").is_some());
+                let judged = match compression {
+                    Compression::None => archive_store(&source, checks, &mut out)?,
+                    _ => None,
+                };
+                match judged {
+                    Some(store) => {
+                        stores.push(store.report);
+                        not_verified.extend(store.not_verified);
+                    }
+                    None if has_store => not_verified.push(NO_CONTENTS.to_owned()),
+                    None => {}
+                }
             }
         }
         Some(other) if expected == Expected::AnyImage => format = Some(other.as_str()),
@@ -203,7 +222,7 @@ pub fn verify(
     }
     if let Some(found) = passed.structures {
         (kind, format, ways) = (found.kind, Some(found.format), found.boots);
-        not_verified = found.not_verified;
+        (stores, not_verified) = (found.stores, found.not_verified);
     }
     if let (Expected::Kind(wanted), Some(format)) = (expected, format) {
         out.expect(&container::KIND, kind == Some(wanted), || {
@@ -247,8 +266,26 @@ pub fn verify(
     if report.passed() {
         report.boots = ways;
     }
-    report.not_verified = not_verified.iter().map(|&what| what.to_owned()).collect();
+    (report.stores, report.not_verified) = (stores, not_verified);
     Ok(report)
+}
+
+/// What a report says of a store of which only the names were seen.
+const NO_CONTENTS: &str = "the contents of the Nix store, and what Nix registered of them";
+
+/// Judges the Nix store in an archive that can be read anywhere.
+fn archive_store(
+    source: &Arc<dyn ReadAt>,
+    checks: store::Checks,
+    out: &mut Recorder,
+) -> Result<Option<store::Judged>, VerifyError> {
+    let trouble = Trouble::default();
+    let whole = structures::whole(source).map_err(VerifyError::Raw)?;
+    let volume = tar::open(&whole, &trouble).map_err(VerifyError::Raw)?;
+    let asked = store::Asked { checks, ..store::Asked::default() };
+    let judged = store::verify(&volume, &asked, out);
+    trouble.take().map_err(VerifyError::Raw)?;
+    Ok(judged)
 }
 
 /// The report on a part of an image that was judged alone.

@@ -7,10 +7,11 @@ use image_formats::{
     bytes::{ReadAt, ReadError, Region},
     units::ByteOffset,
 };
-use image_model::{Board, Boot, ImageKind};
+use image_model::{Board, Boot, ImageKind, StoreReport};
 
 use crate::{
-    Expected, Limits, Recorder, container::RawFormat, disc, disk, docker, kind, ova, qcow2, vhd,
+    Expected, Limits, Recorder, container::RawFormat, disc, disk, docker, kind, ova, qcow2, store,
+    vhd, volume::Volume,
 };
 
 /// What an image is expected to be.
@@ -31,11 +32,24 @@ pub(crate) struct Structures {
     pub(crate) kind: Option<ImageKind>,
     /// The ways in which it boots.
     pub(crate) boots: Vec<String>,
+    /// The Nix stores in it.
+    pub(crate) stores: Vec<StoreReport>,
     /// What of it no check looks at, for the report.
-    pub(crate) not_verified: &'static [&'static str],
+    pub(crate) not_verified: Vec<String>,
 }
 
 impl Structures {
+    /// What is told of a disk or a disc.
+    fn judged(format: &'static str, kind: Option<ImageKind>, judged: kind::Judged) -> Self {
+        let kind::Judged { boots, stores } = judged;
+        let mut found = Self { format, kind, boots, stores: Vec::new(), not_verified: Vec::new() };
+        for store in stores {
+            found.stores.push(store.report);
+            found.not_verified.extend(store.not_verified);
+        }
+        found
+    }
+
     /// What is told of an image in a format that is for one kind alone.
     fn of_kind(
         format: RawFormat,
@@ -49,8 +63,16 @@ impl Structures {
             Expected::AnyKind | Expected::AnyImage => false,
         };
         let (format, kind) = (format.as_str(), is_it.then_some(kind));
-        Self { format, kind, boots: Vec::new(), not_verified }
+        let not_verified = not_verified.iter().map(|&what| what.to_owned()).collect();
+        Self { format, kind, boots: Vec::new(), stores: Vec::new(), not_verified }
     }
+}
+
+/// Judges the Nix stores in what is for no kind.
+fn stores<'a>(volumes: impl Iterator<Item = &'a Volume>, out: &mut Recorder) -> kind::Judged {
+    let asked = store::Asked::default();
+    let stores = volumes.filter_map(|volume| store::verify(volume, &asked, out)).collect();
+    kind::Judged { boots: Vec::new(), stores }
 }
 
 /// Judges an image, and what it is for. An error is the machine's.
@@ -96,7 +118,7 @@ pub(crate) fn judge(
 }
 
 /// All bytes of an image.
-fn whole(bytes: &Arc<dyn ReadAt>) -> Result<Region, ReadError> {
+pub(crate) fn whole(bytes: &Arc<dyn ReadAt>) -> Result<Region, ReadError> {
     let region = Region::whole(Arc::clone(bytes));
     region.map_err(|cause| ReadError {
         what: "image",
@@ -117,18 +139,13 @@ fn disk(
         Expected::Guess => disk.table.is_some(),
         Expected::AnyKind | Expected::AnyImage => false,
     };
-    let boots = if is_sd {
+    let judged = if is_sd {
         kind::sd::verify(&disk, kind::sd::Promise { boards: wanted.boards }, out)
     } else {
-        Vec::new()
+        stores(disk.volumes().map(|(_, volume)| volume), out)
     };
     disk.trouble()?;
-    Ok(Structures {
-        format: disk.format(),
-        kind: is_sd.then_some(ImageKind::Sd),
-        boots,
-        not_verified: &[],
-    })
+    Ok(Structures::judged(disk.format(), is_sd.then_some(ImageKind::Sd), judged))
 }
 
 fn disc(
@@ -142,18 +159,14 @@ fn disc(
         Expected::Guess => !disc.boot.is_empty(),
         Expected::AnyKind | Expected::AnyImage => false,
     };
-    let boots = if is_iso {
+    let judged = if is_iso {
         kind::iso::verify(&disc, kind::iso::Promise { boots: wanted.boots }, out)
     } else {
-        Vec::new()
+        let inner = disc.squashfs.iter().map(|(_, volume)| volume);
+        stores(disc.volume.iter().chain(inner), out)
     };
     disc.trouble()?;
-    Ok(Structures {
-        format: "iso9660",
-        kind: is_iso.then_some(ImageKind::Iso),
-        boots,
-        not_verified: &[],
-    })
+    Ok(Structures::judged("iso9660", is_iso.then_some(ImageKind::Iso), judged))
 }
 
 fn appliance(

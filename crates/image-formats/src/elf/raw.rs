@@ -90,6 +90,8 @@ pub struct ProgramHeader {
 }
 
 impl ProgramHeader {
+    /// `p_type` of what is mapped into memory.
+    pub const PT_LOAD: u32 = 1;
     /// `p_type` of the dynamic section.
     pub const PT_DYNAMIC: u32 = 2;
     /// `p_type` of the path of the interpreter.
@@ -119,6 +121,15 @@ impl Dynamic {
     pub const DT_NULL: u64 = 0;
     /// `d_tag` of an entry that names a library.
     pub const DT_NEEDED: u64 = 1;
+    /// `d_tag` of the address of the table of strings.
+    pub const DT_STRTAB: u64 = 5;
+    /// `d_tag` of the size of that table.
+    pub const DT_STRSZ: u64 = 10;
+    /// `d_tag` of where to look for libraries, of which [`DT_RUNPATH`](Self::DT_RUNPATH) took the
+    /// place.
+    pub const DT_RPATH: u64 = 15;
+    /// `d_tag` of where to look for libraries.
+    pub const DT_RUNPATH: u64 = 29;
     /// Size in bytes.
     pub const SIZE: usize = size_of::<Self>();
 }

@@ -8,7 +8,6 @@ pub(crate) mod initrd;
 pub(crate) mod kernel;
 pub(crate) mod loader;
 pub(crate) mod paths;
-pub(crate) mod registration;
 
 use std::fmt;
 

@@ -28,15 +28,19 @@ use std::{
 
 use image_model::{Boot, Check, Location};
 
-use super::boot::{
-    Processor,
-    initrd::{self, Initrd},
-    paths::lexical,
+use super::{
+    Judged,
+    boot::{
+        Processor,
+        initrd::{self, Initrd},
+        paths::lexical,
+    },
 };
 use crate::{
     Recorder,
     container::raw_at,
     disc::Disc,
+    store::Entry,
     tree::{Kind, NodeId, Tree, display},
     volume::{Family, MAX_TEXT, Volume},
 };
@@ -48,9 +52,9 @@ pub struct Promise<'a> {
     pub boots: &'a [Boot],
 }
 
-/// Judges what a disc boots. Returns the ways in which firmware and boot loaders find what they
-/// want, such as `bios from disc`.
-pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<String> {
+/// Judges what a disc boots. The ways in which it does are those in which firmware and boot loaders
+/// find what they want, such as `bios from disc`.
+pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Judged {
     out.announce(CHECKS);
     let mut judge = Judge {
         disc,
@@ -72,14 +76,15 @@ pub fn verify(disc: &Disc, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         isolinux: BTreeMap::new(),
         modules: BTreeMap::new(),
         lines: BTreeSet::new(),
+        entries: Vec::new(),
         lookups: grub::MAX_LOOKUPS,
         names: MAX_NAMES,
         text: grub::MAX_TOTAL,
     };
     judge.firmware();
-    judge.stores();
+    let stores = judge.stores();
     judge.labels();
-    judge.verdict()
+    Judged { boots: judge.verdict(), stores }
 }
 
 /// A file of one of the volumes.
@@ -182,6 +187,8 @@ struct Judge<'a, 'o> {
     modules: BTreeMap<NodeId, Vec<&'static str>>,
     /// Command lines that were judged, at most [`MAX_LINES`].
     lines: BTreeSet<String>,
+    /// What these lines start, each with the file system it is on.
+    entries: Vec<(&'a Volume, Entry)>,
     /// How many files GRUB may still look for.
     lookups: u32,
     /// How many names of files may still be looked at.

@@ -24,15 +24,19 @@ use std::{
 
 use image_model::{Board, Check, Location};
 
-use super::boot::{
-    Processor,
-    initrd::{self, Initrd},
-    kernel,
+use super::{
+    Judged,
+    boot::{
+        Processor,
+        initrd::{self, Initrd},
+        kernel,
+    },
 };
 use crate::{
     Recorder,
     container::raw_at,
     disk::{Disk, Partition},
+    store::Entry,
     tree::NodeId,
     volume::{MAX_TEXT, Volume},
 };
@@ -44,8 +48,8 @@ pub struct Promise<'a> {
     pub boards: &'a [Board],
 }
 
-/// Judges a disk as an SD card. Returns the boards that find what they want.
-pub fn verify(disk: &Disk, promise: Promise<'_>, out: &mut Recorder) -> Vec<String> {
+/// Judges a disk as an SD card. The ways in which it boots are the boards that find what they want.
+pub fn verify(disk: &Disk, promise: Promise<'_>, out: &mut Recorder) -> Judged {
     out.announce(CHECKS);
     let mut judge = Judge {
         disk,
@@ -58,14 +62,15 @@ pub fn verify(disk: &Disk, promise: Promise<'_>, out: &mut Recorder) -> Vec<Stri
         initrd_budget: initrd::Budget::default(),
         efi: BTreeSet::new(),
         lines: BTreeSet::new(),
+        entries: Vec::new(),
     };
     judge.u_boot();
     judge.uefi();
     judge.firmware();
-    let boards = judge.boards();
-    judge.first_boot();
+    let boots = judge.boards();
+    let stores = judge.first_boot();
     judge.leaks();
-    boards
+    Judged { boots, stores }
 }
 
 /// A file of one of the volumes.
@@ -87,6 +92,8 @@ struct Judge<'a, 'o> {
     efi: BTreeSet<FileId>,
     /// Command lines that were judged, each with the partition it comes from.
     lines: BTreeSet<(u32, String)>,
+    /// What these lines start, each with the partition it is on.
+    entries: Vec<(u32, Entry)>,
 }
 
 /// A partition with a file system that can be read.

@@ -24,6 +24,7 @@ use super::Image;
 use crate::{
     Recorder,
     container::raw_at,
+    store,
     tree::{Interests, Kind, NodeId, Tree, display},
 };
 use grammar::Reading;
@@ -85,6 +86,17 @@ pub fn verify(image: &Image<'_>, out: &mut Recorder) {
     judge.units();
     if judge.nixos {
         judge.nixos();
+    }
+}
+
+/// What is recorded of the store of an image that [`verify`] judged: there are checks of this kind
+/// for what names and metadata tell of that of NixOS.
+pub fn store_checks(tree: &Tree) -> store::Checks {
+    match nixos::is_nixos(tree) {
+        true => {
+            store::Checks { registration: &NIXOS_DATABASE, by_names: false, ..store::Checks::OWN }
+        }
+        false => store::Checks::OWN,
     }
 }
 

@@ -170,6 +170,7 @@ fn ids_are_well_formed() {
             "sd",
             "iso",
             "vm",
+            "store",
             "verify",
         ];
         assert!(formats.contains(&format), "{}", check.id);

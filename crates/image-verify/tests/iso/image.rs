@@ -20,12 +20,17 @@ use image_verify::{
 };
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
-use crate::bytes::{AARCH64, X86_64, archive, efi, elf, gzip};
+use crate::{
+    bytes::{AARCH64, X86_64, archive, efi, elf, gzip},
+    registration::{Node, fill},
+};
 
 /// A file of a file system.
 #[derive(Clone)]
 pub(crate) enum Entry {
     Directory,
+    /// One of a store path.
+    StoreDirectory,
     File(u32, Vec<u8>),
     Link(String),
 }
@@ -155,15 +160,41 @@ impl Part {
         *content = text.replace(from, to).into_bytes();
     }
 
+    /// The same, with modes of a store, and hashes in the list of it.
+    pub(crate) fn finished(&self) -> Self {
+        let mut part = self.clone();
+        let files = self.entries.iter().map(|(path, entry)| {
+            let node = match entry {
+                Entry::Directory | Entry::StoreDirectory => Node::Directory,
+                Entry::File(mode, content) => Node::File { executable: mode & 0o100 != 0, content },
+                Entry::Link(target) => Node::Link(target),
+            };
+            (path.clone(), node)
+        });
+        let files: BTreeMap<String, Node<'_>> = files.collect();
+        if let Some(Entry::File(_, list)) = part.entries.get_mut("/nix-path-registration") {
+            let store = if files.contains_key("/nix/store") { "/nix/store" } else { "" };
+            *list = fill(&String::from_utf8_lossy(list), store, &files).into_bytes();
+        }
+        for (_, entry) in part.entries.iter_mut().filter(|(path, _)| is_store_path(path)) {
+            if matches!(entry, Entry::Directory) {
+                *entry = Entry::StoreDirectory;
+            }
+        }
+        part
+    }
+
     fn volume(&self) -> Volume {
+        let part = self.finished();
         let mut tree = Tree::of_volume(format!("{}, file", self.name), 256);
         let mut files = BTreeMap::new();
         let mut inode = 0;
-        for (path, entry) in &self.entries {
+        for (path, entry) in &part.entries {
             let (parent, name) = path.rsplit_once('/').unwrap();
             let parent = tree.at(parent.as_bytes()).unwrap_or_else(|| panic!("{path}"));
             let (kind, mode, size) = match entry {
                 Entry::Directory => (Kind::Directory(BTreeMap::new()), 0o755, 0),
+                Entry::StoreDirectory => (Kind::Directory(BTreeMap::new()), 0o555, 0),
                 Entry::File(mode, content) => (Kind::File(None), *mode, content.len()),
                 Entry::Link(target) => (Kind::Symlink(target.as_bytes().into()), 0o777, 0),
             };
@@ -262,8 +293,13 @@ impl Draft {
         let ways = iso::verify(&disc, iso::Promise { boots: &self.boots }, &mut out);
         static UNUSED: Check =
             Check { id: "unused", severity: Severity::Warning, reads: "", spec: "", explain: "" };
-        (out.finish(&[], &UNUSED, &whole), ways)
+        (out.finish(&[], &UNUSED, &whole), ways.boots)
     }
+}
+
+/// True in a store path, of the disc or of the SquashFS.
+fn is_store_path(path: &str) -> bool {
+    path.strip_prefix("/nix/store").unwrap_or(path).starts_with("/0123456789")
 }
 
 /// The name of a store path, as long as a real one: the first name in the SquashFS.

@@ -6,5 +6,7 @@ mod bytes;
 
 mod image;
 mod real;
+#[path = "../support/registration.rs"]
+mod registration;
 mod twins;
 mod ways;

@@ -43,10 +43,11 @@ fn text(path: &Path) -> &str {
 /// Writes the files of a part into a folder.
 fn lay_out(part: &Part, folder: &Path) {
     fs::create_dir(folder).unwrap();
+    let part = &part.finished();
     for (path, entry) in &part.entries {
         let path = folder.join(path.trim_start_matches('/'));
         match entry {
-            Entry::Directory => fs::create_dir(&path).unwrap(),
+            Entry::Directory | Entry::StoreDirectory => fs::create_dir(&path).unwrap(),
             Entry::Link(target) => symlink(target, &path).unwrap(),
             Entry::File(mode, content) => {
                 fs::write(&path, content).unwrap();
@@ -54,6 +55,14 @@ fn lay_out(part: &Part, folder: &Path) {
             }
         }
     }
+    // As Nix leaves its store.
+    let of_store = |(_, entry): &(&String, &Entry)| matches!(entry, Entry::StoreDirectory);
+    for (path, _) in part.entries.iter().filter(of_store) {
+        let path = folder.join(path.trim_start_matches('/'));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    let touch = ["-exec", "touch", "-h", "-d", "@1", "{}", "+"];
+    tool("findutils", &[&["find", text(folder)][..], &touch].concat());
 }
 
 /// Makes a disc by the steps of nixpkgs: make-squashfs.nix, iso-image.nix, make-iso9660-image.sh.

@@ -10,8 +10,8 @@ use crate::{
     bytes::{AARCH64, X86_64, archive, efi, elf, gzip},
     image::{
         BASH, Draft, Entry, GRUB, IMAGE, INIT, INITRD, ISOLINUX, KERNEL, LABEL, LOOPBACK, MARKER,
-        STORE, TOPLEVEL, X64, aarch64, base, bzimage, grub_modules, scripted, store, systemd,
-        systemd_boot, systemd_initrd,
+        REGISTRATION, STORE, TOPLEVEL, X64, aarch64, base, bzimage, grub_modules, scripted, store,
+        systemd, systemd_boot, systemd_initrd,
     },
     twins::{PROMISE, UNPROVEN, failed, grub, messages, set},
 };
@@ -296,7 +296,11 @@ fn the_first_program_is_in_the_store() {
     assert_eq!(failed(&init(relative)), BTreeSet::new());
     let own = format!("{TOPLEVEL}/init");
     for target in [&own, store!("gone/init"), "/run/current-system/init", "../../../etc"] {
-        assert_eq!(failed(&init(target)), set(["iso-init"]), "{target}");
+        let mut expected = set(["iso-init"]);
+        if target.contains("-gone") {
+            expected.insert("store-symlink".to_owned());
+        }
+        assert_eq!(failed(&init(target)), expected, "{target}");
     }
     // What is started is there, and what runs it is not.
     let mut draft = scripted();
@@ -306,7 +310,7 @@ fn the_first_program_is_in_the_store() {
     let mut draft = scripted();
     grub(&mut draft, "nixos-26.05/init", "nixos-25.11/init");
     draft.disc.edit(ISOLINUX, "nixos-26.05/init", "nixos-25.11/init");
-    assert_eq!(failed(&draft), set(["iso-init"]));
+    assert_eq!(failed(&draft), set(["iso-init", "store-entry"]));
     assert!(messages(&draft, "iso-init")[0].ends_with("-nixos-system-nixos-25.11/init: not there"));
 }
 
@@ -338,6 +342,8 @@ fn stores_of_the_disc_are_judged() {
     *draft.disc.content(INITRD) = archive(&[("init", 0o100_755, "#!/bin/sh")]);
     draft.disc.program(&format!("{TOPLEVEL}/init"), elf(X86_64));
     draft.disc.program(concat!(store!("bash"), "/bin/bash"), elf(X86_64));
+    let list = draft.store.content(REGISTRATION).clone();
+    draft.disc.file(REGISTRATION, list);
     assert_eq!(failed(&draft), BTreeSet::new());
     draft.disc.mode(&format!("{TOPLEVEL}/init"), 0o444);
     assert_eq!(failed(&draft), set(["iso-init"]));
@@ -748,12 +754,12 @@ fn hostile_values_are_judged() {
     }
     // Each reference has the path that it is of.
     let mut draft = scripted();
-    let list = format!("/nix/store/{}\nsha256:0\n1\n\n250000\n", "x".repeat(4000));
-    let list = list + &"y\n".repeat(250_000);
+    let list = format!("{}{}\nsha256:0abc\n1\n\n250000\n", store!("x"), "x".repeat(210));
+    let list = list + &concat!(store!("y"), "\n").repeat(250_000);
     draft.store.file("/nix-path-registration", list);
     assert!(failed(&draft).contains("iso-registration-references"));
     // More than is judged is no defect.
-    let many = (0..1 << 18).map(|n| format!("/nix/store/{n}\nsha256:0\n1\n\n0\n"));
+    let many = (0..1 << 18).map(|n| format!("/nix/store/{n:032}-x\nsha256:0abc\n1\n\n0\n"));
     draft.store.content("/nix-path-registration").extend(many.collect::<String>().bytes());
     assert_eq!(failed(&draft), set(["iso-limits"]));
     let mut draft = scripted();

@@ -15,12 +15,17 @@ use image_verify::{
     volume::{ContentReader, Contents, Family, Files, Volume, opening},
 };
 
-use crate::bytes::{AARCH64, archive, device_tree, efi, elf, gzip, kernel, u_boot};
+use crate::{
+    bytes::{AARCH64, archive, device_tree, efi, elf, gzip, kernel, u_boot},
+    registration::{Node, fill},
+};
 
 /// A file of a file system.
 #[derive(Clone)]
 pub(crate) enum Entry {
     Directory,
+    /// One of a store path.
+    StoreDirectory,
     File(u32, Vec<u8>),
     Link(String),
 }
@@ -118,16 +123,43 @@ impl Part {
         *content = text.replacen(from, to, 1).into_bytes();
     }
 
+    /// The same, with modes of a store, and hashes in the list of it.
+    pub(crate) fn finished(&self) -> Self {
+        let mut part = self.clone();
+        let files = self.entries.iter().map(|(path, entry)| {
+            let node = match entry {
+                Entry::Directory | Entry::StoreDirectory => Node::Directory,
+                Entry::File(mode, content) => Node::File { executable: mode & 0o100 != 0, content },
+                Entry::Link(target) => Node::Link(target),
+            };
+            (path.clone(), node)
+        });
+        let files: BTreeMap<String, Node<'_>> = files.collect();
+        if let Some(Entry::File(_, list)) = part.entries.get_mut("/nix-path-registration") {
+            *list = fill(&String::from_utf8_lossy(list), "/nix/store", &files).into_bytes();
+        }
+        for (_, entry) in
+            part.entries.iter_mut().filter(|(path, _)| path.starts_with("/nix/store/"))
+        {
+            if matches!(entry, Entry::Directory) {
+                *entry = Entry::StoreDirectory;
+            }
+        }
+        part
+    }
+
     fn volume(&self) -> Volume {
+        let part = self.finished();
         let name = format!("partition {}", self.number);
         let mut tree = Tree::of_volume(format!("{name}, inode"), 256);
         let mut files = BTreeMap::new();
         let mut inode = 0;
-        for (path, entry) in &self.entries {
+        for (path, entry) in &part.entries {
             let (parent, name) = path.rsplit_once('/').unwrap();
             let parent = tree.at(parent.as_bytes()).unwrap_or_else(|| panic!("{path}"));
             let (kind, mode, size) = match entry {
                 Entry::Directory => (Kind::Directory(BTreeMap::new()), 0o755, 0),
+                Entry::StoreDirectory => (Kind::Directory(BTreeMap::new()), 0o555, 0),
                 Entry::File(mode, content) => (Kind::File(None), *mode, content.len()),
                 Entry::Link(target) => (Kind::Symlink(target.as_bytes().into()), 0o777, 0),
             };

@@ -3,4 +3,6 @@
 mod bytes;
 mod image;
 mod real;
+#[path = "../support/registration.rs"]
+mod registration;
 mod twins;

@@ -45,14 +45,26 @@ fn inside(folder: &Path, path: &str) -> PathBuf {
     folder.join(path.trim_start_matches('/'))
 }
 
+/// Gives files the time that Nix gives them, and directories of store paths their mode.
+fn as_in_a_store(folder: &Path, is_of_store: impl Fn(&str) -> bool) {
+    let name = folder.to_str().unwrap();
+    let listed = tool("findutils", "find", &[name, "-type", "d"], b"");
+    for path in listed.lines().filter(|path| is_of_store(path.strip_prefix(name).unwrap())) {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    let touch = ["-exec", "touch", "-h", "-d", "@1", "{}", "+"];
+    tool("findutils", "find", &[&[name][..], &touch].concat(), b"");
+}
+
 /// Makes the file system of a partition.
 fn make(part: &Part, work: &Path) -> PathBuf {
     let folder = work.join(format!("files-{}", part.number));
     fs::create_dir(&folder).unwrap();
+    let part = &part.finished();
     for (path, entry) in &part.entries {
         let path = inside(&folder, path);
         match entry {
-            Entry::Directory => fs::create_dir(&path).unwrap(),
+            Entry::Directory | Entry::StoreDirectory => fs::create_dir(&path).unwrap(),
             Entry::Link(target) => symlink(target, &path).unwrap(),
             Entry::File(mode, content) => {
                 fs::write(&path, content).unwrap();
@@ -60,6 +72,7 @@ fn make(part: &Part, work: &Path) -> PathBuf {
             }
         }
     }
+    as_in_a_store(&folder, |path| matches!(part.entries.get(path), Some(Entry::StoreDirectory)));
     let image = work.join(format!("part-{}.img", part.number));
     File::create(&image).unwrap().set_len(part.len << 20).unwrap();
     let name = image.to_str().unwrap();

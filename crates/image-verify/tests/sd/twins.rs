@@ -250,7 +250,7 @@ fn every_board_has_a_verdict() {
 #[test]
 fn limits_of_the_store_are_no_verdict() {
     let mut draft = pi();
-    let many = (0..1 << 18).map(|n| format!("/nix/store/{n}\nsha256:0\n1\n\n0\n"));
+    let many = (0..1 << 18).map(|n| format!("/nix/store/{n:032}-x\nsha256:0abc\n1\n\n0\n"));
     let list = draft.part(2).content("/nix-path-registration");
     list.extend(many.collect::<String>().bytes());
     let outcomes = draft.verify().outcomes;

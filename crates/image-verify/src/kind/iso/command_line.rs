@@ -17,6 +17,7 @@ use crate::{
         initrd::Initrd,
     },
     squashfs,
+    store::Entry,
     tree::display,
     volume::{MAX_TEXT, Volume},
 };
@@ -197,6 +198,8 @@ impl<'a> Judge<'a, '_> {
     }
 
     fn init(&mut self, at: &Location, mounted: Mounted<'a>, path: &str, kernel: Kernel) {
+        let (what, named) = ("init=".to_owned(), path.as_bytes().to_vec());
+        self.entries.push((mounted.volume, Entry { what, path: named, at: at.clone() }));
         let found = mounted.program(path.as_bytes());
         self.expect(
             &INIT,

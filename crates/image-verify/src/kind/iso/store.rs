@@ -3,14 +3,13 @@
 use image_model::Location;
 
 use super::{
-    Judge, REGISTRATION, REGISTRATION_COMPLETE, REGISTRATION_PRESENT, REGISTRATION_REFERENCES,
+    Judge, LIMITS, REGISTRATION, REGISTRATION_COMPLETE, REGISTRATION_PRESENT,
+    REGISTRATION_REFERENCES,
 };
 use crate::{
-    kind::boot::{
-        init,
-        registration::{self, Checks, Registration, Unread},
-    },
-    tree::{NodeId, Tree, Unresolved, display},
+    kind::boot::init,
+    store,
+    tree::{NodeId, Unresolved, display},
     volume::Volume,
 };
 
@@ -20,61 +19,36 @@ const MAX_TURNS: usize = 40;
 /// Where it is mounted.
 pub(super) const STORE: &str = "/nix/store";
 
-/// The list of what is in it, beside it.
-const REGISTRATION_NAME: &[u8] = b"nix-path-registration";
-
-/// The names of store paths begin with so many characters of a hash.
-const HASH: usize = 32;
-
 impl Judge<'_, '_> {
     /// Judges each store, whether something boots it or not.
-    pub(super) fn stores(&mut self) {
-        for (_, volume) in &self.disc.squashfs {
-            if is_store(volume) {
-                self.store(volume);
-            }
+    pub(super) fn stores(&mut self) -> Vec<store::Judged> {
+        let disc = self.disc;
+        let inner = disc.squashfs.iter().map(|(_, volume)| volume);
+        let mut stores = Vec::new();
+        for volume in disc.volume.iter().chain(inner) {
+            let checks = match is_store(volume) {
+                true => store::Checks {
+                    registration: &REGISTRATION,
+                    complete: &REGISTRATION_COMPLETE,
+                    present: &REGISTRATION_PRESENT,
+                    references: &REGISTRATION_REFERENCES,
+                    limits: &LIMITS,
+                    ..store::Checks::OWN
+                },
+                false => store::Checks::OWN,
+            };
+            let here = self.entries.iter().filter(|(other, _)| std::ptr::eq(*other, volume));
+            let entries: Vec<_> = here.map(|(_, entry)| entry.clone()).collect();
+            let asked = store::Asked { checks, entries: &entries, ..store::Asked::default() };
+            stores.extend(store::verify(volume, &asked, self.out));
         }
-    }
-
-    fn store(&mut self, volume: &Volume) {
-        let tree = &volume.tree;
-        let found = volume.find_file(&[b"/", REGISTRATION_NAME].concat());
-        let at = || found.map_or_else(|| volume.at.clone(), |id| tree.location(id));
-        let content = match found {
-            None => {
-                Err(Unread::Broken("no nix-path-registration beside the store paths".to_owned()))
-            }
-            Some(id) => registration::read(volume, id),
-        };
-        let parsed = content.as_deref().map_err(Unread::clone).and_then(registration::parse);
-        let (list, error) = match parsed {
-            Ok(list) => (list, None),
-            Err(Unread::Limit(what)) => return self.limit(&what),
-            Err(Unread::Broken(why)) => (Registration::default(), Some(why)),
-        };
-        if !self.expect(&REGISTRATION, error.is_none(), at, || error.unwrap_or_default()) {
-            return;
-        }
-        let names = tree.children(Tree::ROOT).map(|(name, _)| name);
-        let names = names.filter(|name| *name != REGISTRATION_NAME);
-        let is_there = |name: &[u8]| tree.at(name).is_some();
-        let checks = Checks {
-            complete: &REGISTRATION_COMPLETE,
-            present: &REGISTRATION_PRESENT,
-            references: &REGISTRATION_REFERENCES,
-        };
-        registration::compare(&list, names, is_there, &checks, self.out, at);
+        stores
     }
 }
 
 /// True if a file system has store paths in its root, as that of NixOS has.
 pub(super) fn is_store(volume: &Volume) -> bool {
-    let is_path = |name: &[u8]| {
-        let hash = name.get(..HASH).unwrap_or_default();
-        name.get(HASH) == Some(&b'-')
-            && hash.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    };
-    volume.tree.children(Tree::ROOT).any(|(name, _)| name == REGISTRATION_NAME || is_path(name))
+    store::find(volume).is_some_and(|store| store.is_root())
 }
 
 /// A file system, and where it is mounted.

@@ -13,6 +13,7 @@ use crate::{
         init,
         initrd::Initrd,
     },
+    store::Entry,
     tree::display,
     volume::{Family, MAX_TEXT, Volume},
 };
@@ -56,6 +57,10 @@ impl<'a> Judge<'a, '_> {
         // Which of the file systems then has it is not followed.
         if path.starts_with("/nix/") && initrds.iter().any(|initrd| initrd.mounts_store()) {
             return;
+        }
+        if init.is_some() {
+            let (what, path) = ("init=".to_owned(), path.as_bytes().to_vec());
+            self.entries.push((root.0.number, Entry { what, path, at: at.clone() }));
         }
         self.init(&at, root.1, path);
         if let Some(toplevel) = init.and_then(|init| init.strip_suffix("/init")) {

@@ -6,10 +6,7 @@ use super::{
     REGISTRATION_COMPLETE, REGISTRATION_PRESENT, REGISTRATION_REFERENCES, RESIZE, ROOT_LAST,
 };
 use crate::{
-    kind::boot::{
-        paths::at,
-        registration::{self, Checks, Registration, Unread},
-    },
+    store,
     tree::{Kind, NodeId, display},
     volume::{Family, MAX_TEXT, Volume},
 };
@@ -29,11 +26,9 @@ const FIRMWARE_FREE_PART: u64 = 16;
 const MAX_SCRIPTS: usize = 16;
 
 const STORE: &[u8] = b"/nix/store";
-const REGISTRATION_PATH: &str = "/nix-path-registration";
-const DATABASE: &str = "/nix/var/nix/db/db.sqlite";
 
 impl<'a> Judge<'a, '_> {
-    pub(super) fn first_boot(&mut self) {
+    pub(super) fn first_boot(&mut self) -> Vec<store::Judged> {
         self.firmware_room();
         let nixos = |place: &Place<'a>| {
             let (_, volume) = place;
@@ -41,10 +36,12 @@ impl<'a> Judge<'a, '_> {
             volume.family == Family::Ext
                 && store.is_some_and(|id| matches!(volume.tree.node(id).kind, Kind::Directory(_)))
         };
-        let Some(root) = self.disk.volumes().find(nixos) else { return };
-        self.room(root);
-        self.growth(root);
-        self.store(root);
+        let root = self.disk.volumes().find(nixos);
+        if let Some(root) = root {
+            self.room(root);
+            self.growth(root);
+        }
+        self.stores(root)
     }
 
     /// Updates write the new firmware beside the old.
@@ -114,42 +111,27 @@ impl<'a> Judge<'a, '_> {
         );
     }
 
-    fn store(&mut self, (_, volume): Place<'a>) {
-        let Some(id) = volume.find_file(REGISTRATION_PATH.as_bytes()) else {
-            // An image that was booted, or made with its database, has used up the list.
-            let database = volume.find_file(DATABASE.as_bytes()).is_some();
-            self.expect(
-                &REGISTRATION,
-                database,
-                || at(volume, REGISTRATION_PATH),
-                || format!("not there, and neither is {DATABASE}"),
-            );
-            return;
-        };
-        let at = || volume.tree.location(id);
-        let content = registration::read(volume, id);
-        let parsed = content.as_deref().map_err(Unread::clone).and_then(registration::parse);
-        let (list, error) = match parsed {
-            Ok(list) => (list, None),
-            // Nobody knows whether Nix can read it.
-            Err(Unread::Limit(_)) => return,
-            Err(Unread::Broken(why)) => (Registration::default(), Some(why)),
-        };
-        if !self.expect(&REGISTRATION, error.is_none(), at, || error.unwrap_or_default()) {
-            return;
+    /// Judges the store of the root, and those of others that have one.
+    fn stores(&mut self, root: Option<Place<'a>>) -> Vec<store::Judged> {
+        let mut stores = Vec::new();
+        for (partition, volume) in self.disk.volumes() {
+            let is_root = root.is_some_and(|(root, _)| root.number == partition.number);
+            let checks = match is_root {
+                true => store::Checks {
+                    registration: &REGISTRATION,
+                    complete: &REGISTRATION_COMPLETE,
+                    present: &REGISTRATION_PRESENT,
+                    references: &REGISTRATION_REFERENCES,
+                    ..store::Checks::OWN
+                },
+                false => store::Checks::OWN,
+            };
+            let here = self.entries.iter().filter(|(number, _)| *number == partition.number);
+            let entries: Vec<_> = here.map(|(_, entry)| entry.clone()).collect();
+            let asked = store::Asked { checks, entries: &entries, ..store::Asked::default() };
+            stores.extend(store::verify(volume, &asked, self.out));
         }
-        let Some(store) = volume.tree.at(STORE) else { return };
-        // Hard links of the optimizer are no store paths, and locks stay behind.
-        let is_path = |name: &[u8]| name != b".links" && !name.ends_with(b".lock");
-        let names = volume.tree.children(store).map(|(name, _)| name).filter(|name| is_path(name));
-        let is_there =
-            |name: &[u8]| is_path(name) && volume.tree.at(&[STORE, b"/", name].concat()).is_some();
-        let checks = Checks {
-            complete: &REGISTRATION_COMPLETE,
-            present: &REGISTRATION_PRESENT,
-            references: &REGISTRATION_REFERENCES,
-        };
-        registration::compare(&list, names, is_there, &checks, self.out, at);
+        stores
     }
 }
 

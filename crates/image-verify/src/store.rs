@@ -1,0 +1,163 @@
+//! The Nix store in an image: whether each path is what Nix registered, whether all of them are
+//! there and nothing else is, and whether anything leads to what is missing.
+//!
+//! What Nix registered is read from the image itself, and so is every file: each path is
+//! serialized as Nix does it, and its hash compared. So a path is proven to be what somebody
+//! signed, or built, and not merely to be there.
+
+mod attributes;
+mod checks;
+mod closure;
+mod elf;
+mod find;
+mod hash;
+mod registration;
+mod report;
+mod scan;
+
+use image_formats::nix::PathInfo;
+use image_model::{Check, Location, StoreReport};
+
+pub use checks::*;
+pub use find::{Store, find};
+pub use hash::{Fault, FaultKind, hash};
+pub use registration::{Registered, Unread, list};
+
+use crate::{Recorder, tree::NodeId, volume::Volume};
+
+/// The checks that are recorded: an image of some kind may have its own for the same defect.
+#[derive(Clone, Copy, Debug)]
+pub struct Checks {
+    /// What is registered can be read.
+    pub registration: &'static Check,
+    /// All that is in the store is registered.
+    pub complete: &'static Check,
+    /// All that is registered is in the store.
+    pub present: &'static Check,
+    /// All that is referred to is registered.
+    pub references: &'static Check,
+    /// There is no more than is judged.
+    pub limits: &'static Check,
+    /// Owners, modes, times, symlinks and interpreters are judged here, and not by somebody else.
+    pub by_names: bool,
+}
+
+impl Checks {
+    /// Those that are nobody else's.
+    pub const OWN: Self = Self {
+        registration: &REGISTRATION,
+        complete: &COMPLETE,
+        present: &PRESENT,
+        references: &REFERENCES,
+        limits: &LIMITS,
+        by_names: true,
+    };
+
+    /// True if this check is asked of a store.
+    fn is_asked(&self, check: &'static Check, store: &Store<'_>) -> bool {
+        let has_both = store.list.is_some() && store.database.is_some();
+        self.has(check) && (check.id != AGREE.id || has_both)
+    }
+
+    /// True if this check is recorded.
+    fn has(&self, check: &'static Check) -> bool {
+        let theirs = [
+            (&REGISTRATION, self.registration),
+            (&COMPLETE, self.complete),
+            (&PRESENT, self.present),
+            (&REFERENCES, self.references),
+            (&LIMITS, self.limits),
+        ];
+        let replaced = theirs.iter().any(|(own, used)| own.id == check.id && used.id != own.id);
+        let by_names = [&SYMLINK, &INTERPRETER, &OWNER, &WRITABLE, &MODE, &MTIME];
+        let is_theirs = !self.by_names && by_names.iter().any(|other| other.id == check.id);
+        !replaced && !is_theirs
+    }
+}
+
+/// Something that starts a system, and leads into its store.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it is, for people: `init=`.
+    pub what: String,
+    /// The path that it names.
+    pub path: Vec<u8>,
+    /// Where it stands.
+    pub at: Location,
+}
+
+/// What is asked of a store.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The checks that are recorded.
+    pub checks: Checks,
+    /// What leads into the store from elsewhere.
+    pub entries: &'a [Entry],
+    /// Is told how many bytes of files were read since the last time.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Default for Asked<'_> {
+    fn default() -> Self {
+        Self { checks: Checks::OWN, entries: &[], progress: &|_| {} }
+    }
+}
+
+/// What was found out about a store, but for the findings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Its paths.
+    pub report: StoreReport,
+    /// What was not judged, because there is more of it than is.
+    pub not_verified: Vec<String>,
+}
+
+/// A path that is registered, or in the store.
+#[derive(Debug)]
+struct Path {
+    /// All of it.
+    path: Box<[u8]>,
+    /// Where it is.
+    node: Option<NodeId>,
+    /// What Nix registered.
+    info: Option<PathInfo>,
+}
+
+/// Judges the store of a file system, if it has one. Where the machine fails, whoever made the
+/// volume knows of it.
+pub fn verify(volume: &Volume, asked: &Asked<'_>, out: &mut Recorder) -> Option<Judged> {
+    let store = find(volume)?;
+    let checks = &asked.checks;
+    let announced: Vec<&'static Check> =
+        CHECKS.iter().copied().filter(|check| checks.is_asked(check, &store)).collect();
+    out.announce(&announced);
+    let read = registration::read(&store, checks, out);
+    let is_registered = read.registered.is_some();
+    let paths = closure::paths(&store, read.registered.unwrap_or_default());
+    let mut judge = closure::Judge { store, checks, paths: &paths, is_registered, out };
+    judge.names();
+    let known = scan::Known::new(paths.iter().map(|path| closure::base_name(&path.path)));
+    let (numbers, nodes): (Vec<usize>, Vec<NodeId>) =
+        paths.iter().enumerate().filter_map(|(at, path)| Some((at, path.node?))).unzip();
+    let what = hash::What { scans: true, mount: if store.is_root() { find::MOUNT } else { b"" } };
+    let done = hash::work(volume, &nodes, &known, what, asked.progress);
+    let mut hashed: Vec<Option<hash::Hashed>> = paths.iter().map(|_| None).collect();
+    for (number, done) in numbers.into_iter().zip(done) {
+        hashed[number] = Some(done);
+    }
+    judge.contents(&hashed, &known);
+    judge.symlinks();
+    judge.entries(asked.entries);
+    if checks.by_names {
+        attributes::judge(&store, judge.out);
+    }
+    let mut limits = read.limits;
+    if hashed.iter().flatten().any(hash::Hashed::is_over_limit) {
+        limits.push("more bytes of files than are hashed".to_owned());
+    }
+    judge.limits(&limits);
+    let not_verified =
+        limits.iter().map(|what| format!("the Nix store in {}: {what}", volume.name)).collect();
+    let report = report::report(&store, &read.files, paths, &hashed);
+    Some(Judged { report, not_verified })
+}

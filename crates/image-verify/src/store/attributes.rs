@@ -1,0 +1,37 @@
+//! Owners, modes and times of what is in a store. Nix, `src/libstore/posix-fs-canonicalise.cc`.
+
+use super::{MODE, MTIME, OWNER, Store, WRITABLE};
+use crate::{Recorder, tree::Kind};
+
+/// The time that Nix gives to all files: `mtimeStore`.
+const MTIME_STORE: i64 = 1;
+
+/// Judges everything in a store.
+pub(super) fn judge(store: &Store<'_>, out: &mut Recorder) {
+    let tree = &store.volume.tree;
+    let all = store.names().flat_map(|(_, id)| std::iter::once(id).chain(tree.below(id)));
+    for id in all {
+        let node = tree.node(id);
+        // Of a directory that only names of others imply, nothing is known.
+        if node.offset.is_none() {
+            continue;
+        }
+        let (uid, gid, mode, mtime) = (node.uid, node.gid, node.mode, node.mtime);
+        out.expect(&OWNER, (uid, gid) == (0, 0), || {
+            (tree.location(id), format!("owner {uid}, group {gid}, not 0 and 0"))
+        });
+        if !matches!(node.kind, Kind::Symlink(_)) {
+            let writable = mode & 0o022 != 0;
+            out.expect(&WRITABLE, !writable, || {
+                (tree.location(id), format!("mode {mode:04o}: not only root may write it"))
+            });
+            // One defect is told once.
+            out.expect(&MODE, writable || matches!(mode, 0o444 | 0o555), || {
+                (tree.location(id), format!("mode {mode:04o}, not 0444 or 0555"))
+            });
+        }
+        out.expect(&MTIME, mtime == MTIME_STORE, || {
+            (tree.location(id), format!("mtime {mtime}, not {MTIME_STORE}"))
+        });
+    }
+}

@@ -1,0 +1,310 @@
+//! Looks for store paths in contents, as Nix does when it registers a path: 32 digits in a row that
+//! are the hash of one. Nix, `RefScanSink` in `src/libstore/path-references.cc`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
+
+use image_formats::nix::{
+    base32,
+    store_path::{BaseName, HASH_DIGITS, MAX_NAME, STORE_DIR},
+};
+
+use crate::tree::NodeId;
+
+/// Digits of a hash.
+type Hash = [u8; HASH_DIGITS];
+
+/// What is looked at before a hash, and behind its first digit.
+const BEFORE: usize = STORE_DIR.len() + 1;
+const AHEAD: usize = HASH_DIGITS + 1 + MAX_NAME;
+
+/// So many digits of a hash are looked up in a table that fits into the cache.
+const FIRST_DIGITS: usize = 4;
+
+/// How many paths that nobody has are remembered of one path.
+const MAX_UNKNOWN: usize = 16;
+
+/// The value of each byte that is a digit; others have 255.
+static VALUES: [u8; 256] = {
+    let mut values = [255; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(value) = base32::value(byte as u8) {
+            values[byte] = value;
+        }
+        byte += 1;
+    }
+    values
+};
+
+/// The hashes of all paths that are known.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// For the first digits of a hash, whether any begins so: a bit each.
+    first: Vec<u64>,
+    /// Each hash, and the first path that has it.
+    hashes: HashMap<Hash, usize>,
+}
+
+impl Known {
+    /// Of the names of paths, in their order.
+    pub(super) fn new<'n>(names: impl Iterator<Item = &'n [u8]>) -> Self {
+        let mut known =
+            Self { first: vec![0; 1 << (5 * FIRST_DIGITS - 6)], hashes: HashMap::new() };
+        for (index, name) in names.enumerate() {
+            let Some(hash) = BaseName::parse(name).and_then(|name| hash_at(name.hash(), 0)) else {
+                continue;
+            };
+            let bit = first(&hash);
+            known.first[bit / 64] |= 1 << (bit % 64);
+            known.hashes.entry(hash).or_insert(index);
+        }
+        known
+    }
+
+    fn get(&self, hash: &Hash) -> Option<usize> {
+        let bit = first(hash);
+        let may_be = self.first[bit / 64] >> (bit % 64) & 1 == 1;
+        if may_be { self.hashes.get(hash).copied() } else { None }
+    }
+
+    /// The first path that has the same hash as this one.
+    pub(super) fn of_path(&self, path: &[u8]) -> Option<usize> {
+        let (name, _) = BaseName::within(path)?;
+        self.get(&hash_at(name.hash(), 0)?)
+    }
+}
+
+fn first(hash: &Hash) -> usize {
+    let digits = hash.iter().take(FIRST_DIGITS);
+    digits.fold(0, |bits, digit| bits << 5 | usize::from(VALUES[usize::from(*digit)] & 31))
+}
+
+fn hash_at(bytes: &[u8], at: usize) -> Option<Hash> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+/// Where something was seen first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) file: NodeId,
+    pub(super) place: Place,
+}
+
+/// Which part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Content(u64),
+    Name,
+    Target,
+}
+
+/// What was seen in one path.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Paths that are known, by their number.
+    pub(super) known: BTreeMap<usize, Seen>,
+    /// Text that looks like a path and is none that is known, in the order of the text.
+    pub(super) unknown: BTreeMap<Box<[u8]>, Seen>,
+}
+
+/// Looks at the files of one path after the other.
+#[derive(Debug)]
+pub(super) struct Scanner<'k> {
+    known: &'k Known,
+    found: Found,
+    file: NodeId,
+    /// The end of what was seen of a content, of which the first bytes were looked at.
+    tail: Vec<u8>,
+    done: usize,
+    /// Where in the content the tail starts.
+    offset: u64,
+}
+
+impl<'k> Scanner<'k> {
+    pub(super) fn new(known: &'k Known) -> Self {
+        let file = crate::tree::Tree::ROOT;
+        Self { known, found: Found::default(), file, tail: Vec::new(), done: 0, offset: 0 }
+    }
+
+    /// What was seen since the last time.
+    pub(super) fn take(&mut self) -> Found {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Looks at the name of a file.
+    pub(super) fn name(&mut self, file: NodeId, name: &[u8]) {
+        self.file = file;
+        self.range(name, 0..name.len(), |_| Place::Name);
+    }
+
+    /// Looks at the target of a symlink. One that nobody has is somebody else's question.
+    pub(super) fn target(&mut self, file: NodeId, target: &[u8]) {
+        self.file = file;
+        self.range(target, 0..target.len(), |_| Place::Target);
+    }
+
+    /// A content begins.
+    pub(super) fn start(&mut self, file: NodeId) {
+        self.file = file;
+        (self.done, self.offset) = (0, 0);
+        self.tail.clear();
+    }
+
+    /// The next piece of a content. What lies across two pieces is found as well.
+    pub(super) fn content(&mut self, piece: &[u8]) {
+        let mut tail = std::mem::take(&mut self.tail);
+        let offset = self.offset;
+        let place = |at: usize| Place::Content(offset + at as u64);
+        let across = piece.len().min(BEFORE + AHEAD);
+        let len = tail.len();
+        tail.extend_from_slice(&piece[..across]);
+        let end = tail.len().saturating_sub(AHEAD);
+        if piece.len() <= BEFORE + AHEAD {
+            if end > self.done {
+                self.range(&tail, self.done..end, place);
+                self.done = end;
+            }
+            let behind = self.done.saturating_sub(BEFORE);
+            tail.drain(..behind);
+            self.done -= behind;
+            self.offset += behind as u64;
+        } else {
+            // Here `end` is behind the first bytes of the piece, whose own start is looked at now.
+            self.range(&tail, self.done..end, place);
+            let (start, from) = (offset + len as u64, end - len);
+            let until = piece.len() - AHEAD;
+            self.range(piece, from..until, |at| Place::Content(start + at as u64));
+            let behind = until - BEFORE;
+            tail.clear();
+            tail.extend_from_slice(&piece[behind..]);
+            self.done = BEFORE;
+            self.offset = start + behind as u64;
+        }
+        self.tail = tail;
+    }
+
+    /// A content ends.
+    pub(super) fn end(&mut self) {
+        let tail = std::mem::take(&mut self.tail);
+        let offset = self.offset;
+        self.range(&tail, self.done..tail.len(), |at| Place::Content(offset + at as u64));
+        self.start(self.file);
+        self.tail = tail;
+        self.tail.clear();
+    }
+
+    /// Looks for hashes that start in this range.
+    fn range(&mut self, bytes: &[u8], starts: Range<usize>, place: impl Fn(usize) -> Place) {
+        let mut at = starts.start;
+        // All bytes from `at` to here are digits.
+        let mut clean = at;
+        while at < starts.end
+            && let Some(rest) = bytes.get(clean..at + HASH_DIGITS)
+        {
+            // From the last one back, so that most bytes are never looked at.
+            match rest.iter().rposition(|byte| VALUES[usize::from(*byte)] == 255) {
+                Some(other) => {
+                    at = clean + other + 1;
+                    clean += rest.len();
+                }
+                None => {
+                    clean = at + HASH_DIGITS;
+                    self.candidate(bytes, at, &place);
+                    at += 1;
+                }
+            }
+        }
+    }
+
+    fn candidate(&mut self, bytes: &[u8], at: usize, place: impl Fn(usize) -> Place) {
+        let Some(hash) = hash_at(bytes, at) else { return };
+        if let Some(index) = self.known.get(&hash) {
+            let seen = Seen { file: self.file, place: place(at) };
+            self.found.known.entry(index).or_insert(seen);
+            return;
+        }
+        let is_path = bytes[..at].strip_suffix(b"/").is_some_and(|b| b.ends_with(STORE_DIR))
+            && bytes.get(at + HASH_DIGITS) == Some(&b'-');
+        let place = place(at);
+        if !is_path || place == Place::Target || self.found.unknown.len() >= MAX_UNKNOWN {
+            return;
+        }
+        let known = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(byte);
+        let len = bytes[at..].iter().take(AHEAD).take_while(known).count();
+        let name = bytes[at..at + len].into();
+        self.found.unknown.entry(name).or_insert(Seen { file: self.file, place });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz-a";
+    const B: &[u8] = b"zyxwvsrqpnmlkjihgfdcba9876543210-b";
+
+    fn scan(content: &[u8], pieces: &[usize]) -> Found {
+        let known = Known::new([A, B].into_iter());
+        let mut scanner = Scanner::new(&known);
+        scanner.start(crate::tree::Tree::ROOT);
+        let mut rest = content;
+        for len in pieces.iter().cycle() {
+            let (piece, more) = rest.split_at((*len).min(rest.len()));
+            scanner.content(piece);
+            rest = more;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        scanner.end();
+        scanner.take()
+    }
+
+    fn places(found: &Found) -> Vec<(usize, Place)> {
+        found.known.iter().map(|(index, seen)| (*index, seen.place)).collect()
+    }
+
+    /// What is found does not depend on how the content was cut.
+    #[test]
+    fn pieces_do_not_matter() {
+        let unknown = b"/nix/store/1123456789abcdfghijklmnpqrsvwxyz-other-1.0/bin";
+        for at in [0, 1, 40, 243, 244, 245, 300, 511, 700, 1000] {
+            let mut content = vec![b' '; at];
+            content.extend_from_slice(unknown);
+            content.extend_from_slice(b" xx");
+            content.extend_from_slice(&A[..32]);
+            content.extend_from_slice(&B[..32]);
+            content.resize(content.len() + at, b'a');
+            let whole = scan(&content, &[usize::MAX]);
+            let first = (at + unknown.len() + 3) as u64;
+            let expected = [(0, Place::Content(first)), (1, Place::Content(first + 32))];
+            assert_eq!(places(&whole), expected, "{at}");
+            let text = b"1123456789abcdfghijklmnpqrsvwxyz-other-1.0";
+            let place = whole.unknown.get(&text[..]).map(|seen| seen.place);
+            assert_eq!(place, Some(Place::Content(at as u64 + 11)), "{at}");
+            for pieces in [&[1][..], &[7, 300, 1], &[255], &[256], &[254, 257], &[31, 33], &[600]] {
+                let found = scan(&content, pieces);
+                assert_eq!(places(&found), expected, "{at} {pieces:?}");
+                assert_eq!(found.unknown, whole.unknown, "{at} {pieces:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_passed_over() {
+        for text in [
+            &b"0123456789abcdfghijklmnpqrsvwxy"[..],
+            b"0123456789abcdfghijklmnpqrsvwxye-a",
+            b"/nix/store/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-gone",
+            b"/nix/store/1123456789abcdfghijklmnpqrsvwxyz.drv",
+            b"/gnu/store/1123456789abcdfghijklmnpqrsvwxyz-a",
+        ] {
+            let found = scan(text, &[8]);
+            assert!(found.known.is_empty() && found.unknown.is_empty(), "{found:?}");
+        }
+        assert_eq!(places(&scan(&[b"xyz", A].concat(), &[5])), [(0, Place::Content(3))]);
+    }
+}

@@ -1,0 +1,116 @@
+//! The Nix store in an image: one that is as Nix registered it gives no finding, in an archive and
+//! in a folder that is mounted at `/nix/store`; every check has a broken twin.
+
+#[path = "../support/findings.rs"]
+mod findings;
+mod image;
+#[path = "../support/registration.rs"]
+mod registration;
+mod twins;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use findings::{Judged, assert_twins_of, failed, reports, told};
+use image::{Draft, good};
+use image_model::{Outcome, PathVerdict, StorePath, Trust, VerificationReport};
+use image_verify::{Expected, Request, store};
+use twins::TWINS;
+
+/// Judges an archive for nothing.
+fn judge(archive: Vec<u8>) -> VerificationReport {
+    let request = Request { expected: Expected::AnyKind, ..Request::default() };
+    image_verify::verify(Arc::new(archive), request).unwrap()
+}
+
+fn row<'r>(report: &'r VerificationReport, name: &str) -> &'r StorePath {
+    let [store] = &report.stores[..] else { panic!("{:?}", report.stores) };
+    store.paths.iter().find(|path| path.path.ends_with(name)).unwrap_or_else(|| panic!("{name}"))
+}
+
+#[test]
+fn a_good_store_has_no_findings() {
+    let draft = good();
+    let report = judge(draft.archive());
+    assert_eq!(told(&report.findings), [""; 0]);
+    for check in store::CHECKS.iter().filter(|check| check.id != "store-registrations-agree") {
+        assert_eq!(report.outcomes[check.id], Outcome::Held, "{}", check.id);
+    }
+    assert_eq!(report.not_verified, [""; 0]);
+    let [store] = &report.stores[..] else { panic!("{:?}", report.stores) };
+    assert_eq!(
+        (&store.volume[..], &store.registrations[..]),
+        ("archive", &draft.registrations()[..])
+    );
+    assert!(store.paths.is_sorted_by_key(|path| &path.path));
+    for path in &store.paths {
+        assert_eq!((path.verdict, &path.registered), (PathVerdict::Intact, &None), "{}", path.path);
+        let (hash, size) = draft.digest(&path.path);
+        let nar = path.nar.unwrap();
+        assert_eq!(image_formats::nix::base32::encode(&nar.nar_hash.0), hash, "{}", path.path);
+        assert_eq!((nar.nar_size, &path.trust), (size, &Trust::Unknown), "{}", path.path);
+    }
+    assert_eq!(row(&report, "-app").references.len(), 3);
+}
+
+#[test]
+fn every_check_has_a_twin_that_only_it_reports() {
+    // A list alone agrees with itself.
+    let alone = std::iter::once("store-registrations-agree");
+    assert_twins_of(store::CHECKS, TWINS.iter().map(|(check, ..)| *check).chain(alone));
+    let judged = TWINS.iter().map(|(check, edit, also)| {
+        let mut draft = good();
+        edit(&mut draft);
+        let report = judge(draft.archive());
+        Judged { check, also, findings: report.findings, totals: report.totals }
+    });
+    let reports: BTreeMap<_, _> = reports(store::CHECKS, judged).into_iter().collect();
+    insta::assert_json_snapshot!(reports);
+}
+
+/// What a table says of a path, whatever is wrong with it.
+#[test]
+fn every_verdict_is_given() {
+    type Edit = fn(&mut Draft);
+    let cases: [(PathVerdict, Edit); 5] = [
+        (PathVerdict::Intact, |_| {}),
+        (PathVerdict::Changed, |d| d.content("data", "/share/text").push(b'x')),
+        (PathVerdict::Missing, |d| d.remove("data", "")),
+        (PathVerdict::Unregistered, |d| d.unregister("data")),
+        (PathVerdict::Unreadable, |d| d.fifo("data", "/share/pipe")),
+    ];
+    for (verdict, edit) in cases {
+        let mut draft = good();
+        draft.register();
+        edit(&mut draft);
+        let report = judge(draft.archive());
+        let path = row(&report, "-data");
+        assert_eq!(path.verdict, verdict);
+        let is_read = !matches!(verdict, PathVerdict::Missing | PathVerdict::Unreadable);
+        assert_eq!(path.nar.is_some(), is_read, "{verdict:?}");
+        let is_told = !matches!(verdict, PathVerdict::Intact | PathVerdict::Unregistered);
+        assert_eq!(path.registered.is_some(), is_told, "{verdict:?}");
+        let expected = if verdict == PathVerdict::Intact { 0 } else { 1 };
+        assert!(failed(&report.findings).len() >= expected, "{:?}", told(&report.findings));
+    }
+}
+
+/// A report is the same however many threads there are, and however often it is made.
+#[test]
+fn reports_are_the_same_twice() {
+    let archive = good().archive();
+    assert_eq!(judge(archive.clone()), judge(archive));
+}
+
+/// Without any registration, nobody vouches for anything, and all is hashed.
+#[test]
+fn nothing_is_registered() {
+    let mut draft = good();
+    draft.forget();
+    let report = judge(draft.archive());
+    assert_eq!(failed(&report.findings), ["store-registration".to_owned()].into());
+    assert_eq!(report.outcomes["store-complete"], Outcome::NotReached);
+    let [store] = &report.stores[..] else { panic!("{:?}", report.stores) };
+    for path in &store.paths {
+        assert!(path.verdict == PathVerdict::Unregistered && path.nar.is_some(), "{path:?}");
+    }
+}
