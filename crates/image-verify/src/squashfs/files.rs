@@ -1,60 +1,78 @@
 //! Contents of files, by their blocks.
 
 use std::{
-    collections::HashMap,
     io::{self, Read},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use image_formats::{
-    bytes::Region,
+    bytes::{ReadCause, ReadError, Region},
     squashfs::{
-        Body, DataSize, Decoder, Directory, File, Inode, MetadataError, MetadataRef,
+        Body, DataSize, Decoder, File, Inode, MetadataError, MetadataReader, MetadataRef,
         raw::FragmentEntry,
     },
 };
 use zerocopy::little_endian::U32;
 
-use super::{Fs, volume::names};
+use super::{Fs, Layout};
 use crate::{
-    tree::{NodeId, Tree},
-    volume::{ContentReader, Contents, Files, Trouble, opening},
+    tree::{Kind, NodeId, Tree},
+    volume::{ContentError, ContentReader, Contents, Files, Trouble},
 };
 
-/// The most bytes of a list whose names are kept.
-const MAX_KEPT: u32 = 1 << 20;
+/// How many metadata blocks who reads files keeps: there may be many who do.
+const KEPT: usize = 32;
 
-/// The names in a directory, each with the place of its inode.
-type Names = HashMap<Vec<u8>, MetadataRef>;
+/// How many fragment blocks a thread keeps that reads one file after the other: tails lie side by
+/// side, but for those that are the same as one before.
+const FRAGMENTS: usize = 2;
 
 /// A file system that was found sound.
 pub(super) struct SquashFiles {
     region: Region,
-    block_size: u32,
+    layout: Layout,
     trouble: Trouble,
-    shared: Mutex<Shared>,
+    /// For each node of the tree, the byte of its inode in the metadata block. The node itself
+    /// tells where that is.
+    offsets: Vec<u16>,
+    /// What all files read with that are opened alone.
+    shared: Mutex<Cache>,
 }
 
-/// What all open files share.
-struct Shared {
-    fs: Fs,
+/// What files have in common: decompressed blocks, and what decompresses them.
+struct Cache {
+    reader: MetadataReader,
     decoder: Decoder,
-    /// The last directory, by its path: who reads all files goes through one after the other.
-    directory: Option<(Vec<u8>, Names)>,
-    /// The last fragment block: tails of files lie side by side.
-    fragment: Option<(u32, Vec<u8>)>,
+    /// The last fragment blocks, with their numbers: the one that was used last at the end.
+    fragments: Vec<(u32, Vec<u8>)>,
+    /// How many there may be.
+    most_fragments: usize,
+    /// The bytes of a block as they are in the image.
+    stored: Vec<u8>,
+    /// A block of a file.
+    block: Vec<u8>,
+}
+
+impl Cache {
+    fn new(mut reader: MetadataReader, most_fragments: usize) -> Self {
+        reader.keep(KEPT);
+        reader.allow(u64::MAX);
+        let decoder = Decoder::new(reader.compressor());
+        let fragments = Vec::new();
+        Self { reader, decoder, fragments, most_fragments, stored: Vec::new(), block: Vec::new() }
+    }
 }
 
 impl SquashFiles {
-    pub(super) fn new(fs: Fs, trouble: Trouble) -> Self {
-        let region = fs.reader.region().clone();
-        let decoder = Decoder::new(fs.reader.compressor());
-        let block_size = fs.layout.block_size;
-        let shared = Mutex::new(Shared { fs, decoder, directory: None, fragment: None });
-        Self { region, block_size, trouble, shared }
+    /// `offsets`: see there.
+    pub(super) fn new(fs: Fs, offsets: Vec<u16>, trouble: Trouble) -> Self {
+        let Fs { layout, reader } = fs;
+        let region = reader.region().clone();
+        let shared = Mutex::new(Cache::new(reader, 1));
+        Self { region, layout, trouble, offsets, shared }
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    fn shared(&self) -> MutexGuard<'_, Cache> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,144 +83,91 @@ impl SquashFiles {
         }
     }
 
-    fn find(&self, path: &[u8]) -> io::Result<MetadataRef> {
-        let slash = path.iter().rposition(|byte| *byte == b'/').ok_or(io::ErrorKind::NotFound)?;
-        let (parent, name) = (&path[..slash], &path[slash + 1..]);
-        let found = self.shared().find(parent, name).map_err(|error| self.error(error))?;
-        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    /// Where the inode of a node is.
+    fn place(&self, tree: &Tree, id: NodeId) -> Option<MetadataRef> {
+        let offset = *self.offsets.get(id.index())?;
+        let start = self.region.absolute(self.layout.tables.inodes.start).0;
+        let block = tree.node(id).offset?.checked_sub(start)?;
+        Some(MetadataRef { block, offset })
     }
 
-    /// The bytes of a data block, of which there are at most `most`.
-    fn block(
-        &self,
-        decoder: &mut Decoder,
-        at: u64,
-        size: DataSize,
-        most: usize,
-    ) -> io::Result<Vec<u8>> {
-        let limit = u64::from(self.block_size);
-        let bytes = self.region.bytes("SquashFS data block", at, size.stored_len().into(), limit);
-        let bytes = bytes.map_err(|error| self.trouble.io_error(error))?;
-        if !size.is_compressed() {
-            return Ok(bytes);
-        }
-        let mut block = vec![0; most];
-        let len = decoder.decompress(&bytes, &mut block).map_err(io::Error::other)?;
-        block.truncate(len);
-        Ok(block)
-    }
-
-    /// The tail of a file.
-    fn tail(&self, number: u32, offset: usize, len: usize) -> io::Result<Vec<u8>> {
-        let mut shared = self.shared();
-        let Shared { fs, decoder, fragment, .. } = &mut *shared;
-        if fragment.as_ref().is_none_or(|(last, _)| *last != number) {
-            let table = fs.layout.tables.fragments.as_ref().ok_or(io::ErrorKind::InvalidData)?;
-            let entry = table.table.entry::<FragmentEntry>(&mut fs.reader, number);
-            let entry = entry.map_err(|error| self.error(error))?;
-            let (start, size) = (entry.start_block.get(), DataSize(entry.size.get()));
-            let block = self.block(decoder, start, size, self.block_size as usize)?;
-            *fragment = Some((number, block));
-        }
-        let block = fragment.as_ref().map(|(_, block)| &block[..]).unwrap_or_default();
-        let tail = block.get(offset..).and_then(|tail| tail.get(..len));
-        Ok(tail.ok_or(io::ErrorKind::UnexpectedEof)?.to_vec())
-    }
-}
-
-impl Shared {
-    fn find(&mut self, parent: &[u8], name: &[u8]) -> Result<Option<MetadataRef>, MetadataError> {
-        if let Some((last, names)) = &self.directory
-            && last == parent
-        {
-            return Ok(names.get(name).copied());
-        }
-        let mut at = MetadataRef::of(self.fs.layout.superblock.root_inode.get());
-        for name in parent.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
-            let Some(directory) = self.list(at)? else { return Ok(None) };
-            let Some(found) = self.name(&directory, name)? else { return Ok(None) };
-            at = found;
-        }
-        let Some(directory) = self.list(at)? else { return Ok(None) };
-        if directory.list_len() > MAX_KEPT {
-            return self.name(&directory, name);
-        }
-        let Fs { layout, reader } = &mut self.fs;
-        let all: Names = names(layout, reader, &directory).collect::<Result<_, _>>()?;
-        let found = all.get(name).copied();
-        self.directory = Some((parent.to_vec(), all));
-        Ok(found)
-    }
-
-    fn list(&mut self, place: MetadataRef) -> Result<Option<Directory>, MetadataError> {
-        Ok(match self.fs.inode(place)? {
-            Some(Inode { body: Body::Directory(directory), .. }) => Some(directory),
-            _ => None,
-        })
-    }
-
-    fn name(
-        &mut self,
-        directory: &Directory,
-        name: &[u8],
-    ) -> Result<Option<MetadataRef>, MetadataError> {
-        let Fs { layout, reader } = &mut self.fs;
-        for found in names(layout, reader, directory) {
-            let (other, place) = found?;
-            if other == name {
-                return Ok(Some(place));
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl Files for SquashFiles {
-    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
-        let place = self.find(&tree.path(id))?;
-        let mut shared = self.shared();
-        let Fs { layout, reader } = &mut shared.fs;
-        let (start, end) = (layout.tables.inodes.start, layout.tables.inodes.end);
-        let mut cursor = reader.cursor(start, end, place);
+    /// The start of a file.
+    fn start(&self, tree: &Tree, id: NodeId, cache: &mut Cache) -> io::Result<Position> {
+        let place = self.place(tree, id).ok_or(io::ErrorKind::NotFound)?;
+        let (start, end) = (self.layout.tables.inodes.start, self.layout.tables.inodes.end);
+        let mut cursor = cache.reader.cursor(start, end, place);
         let read = Inode::read(&mut cursor).map_err(|error| self.error(error))?;
         let (_, Some(Inode { body: Body::File(file), .. })) = read else {
             return Err(io::ErrorKind::InvalidData.into());
         };
-        let unread = file.blocks(self.block_size);
+        let unread = file.blocks(self.layout.block_size);
         let sizes_at = match unread {
             0 => (0, 0),
             _ => cursor.place().map_err(|error| self.error(error))?,
         };
-        Ok(Box::new(Content {
-            files: self,
-            file,
-            sizes: Vec::new(),
-            sizes_at,
-            unread,
-            at: file.start_block,
-            left: file.size,
-            block: Vec::new(),
-            taken: 0,
-        }))
+        let (at, left) = (file.start_block, file.size);
+        Ok(Position { file, sizes: Vec::new(), sizes_at, unread, at, left })
     }
 
-    fn contents(&self) -> &dyn Contents {
-        self
+    /// Decompresses a block into `out`, and returns how many bytes there were.
+    fn block(
+        &self,
+        decoder: &mut Decoder,
+        stored: &mut Vec<u8>,
+        (at, size): (u64, DataSize),
+        out: &mut [u8],
+    ) -> io::Result<usize> {
+        let (what, len) = ("SquashFS data block", size.stored_len());
+        let most = if size.is_compressed() { self.layout.block_size as usize } else { out.len() };
+        if len as usize > most {
+            let (at, limit) = (self.region.absolute(at), most as u64);
+            let cause = ReadCause::OverLimit { limit };
+            return Err(self.trouble.io_error(ReadError { what, at, len: len.into(), cause }));
+        }
+        let read = |buf: &mut [u8]| {
+            let read = self.region.fill(what, at, buf);
+            read.map_err(|error| self.trouble.io_error(error))
+        };
+        if !size.is_compressed() {
+            read(&mut out[..len as usize])?;
+            return Ok(len as usize);
+        }
+        stored.resize(len as usize, 0);
+        read(stored)?;
+        decoder.decompress(stored, out).map_err(io::Error::other)
     }
-}
 
-impl Contents for SquashFiles {
-    fn reader(&self) -> Box<dyn ContentReader + '_> {
-        opening(self)
+    /// A fragment block.
+    fn fragment<'c>(&self, cache: &'c mut Cache, number: u32) -> io::Result<&'c [u8]> {
+        let Cache { reader, decoder, fragments, most_fragments, stored, .. } = cache;
+        let found = match fragments.iter().position(|(known, _)| *known == number) {
+            Some(index) => fragments.remove(index),
+            None => {
+                let mut block = match fragments.len() < *most_fragments {
+                    true => Vec::new(),
+                    false => fragments.remove(0).1,
+                };
+                let table = self.layout.tables.fragments.as_ref();
+                let table = &table.ok_or(io::ErrorKind::InvalidData)?.table;
+                let entry = table.entry::<FragmentEntry>(reader, number);
+                let entry = entry.map_err(|error| self.error(error))?;
+                let place = (entry.start_block.get(), DataSize(entry.size.get()));
+                block.resize(self.layout.block_size as usize, 0);
+                let len = self.block(decoder, stored, place, &mut block)?;
+                block.truncate(len);
+                (number, block)
+            }
+        };
+        fragments.push(found);
+        Ok(fragments.last().map(|(_, block)| &block[..]).unwrap_or_default())
     }
 }
 
 /// How many sizes of blocks are read at once.
 const SIZES: u64 = 1024;
 
-/// A file that is being read.
-struct Content<'a> {
-    files: &'a SquashFiles,
+/// How far a file was read.
+struct Position {
     file: File,
     /// Sizes of the next blocks, the first one at the end.
     sizes: Vec<DataSize>,
@@ -212,21 +177,16 @@ struct Content<'a> {
     unread: u64,
     /// Where the next block is.
     at: u64,
-    /// Bytes of the file that were not put into `block`.
+    /// Bytes of the file that were not given.
     left: u64,
-    block: Vec<u8>,
-    /// Bytes of the block that were read.
-    taken: usize,
 }
 
-impl Content<'_> {
+impl Position {
     /// Reads the next sizes of blocks.
-    fn sizes(&mut self) -> Result<(), MetadataError> {
-        let mut shared = self.files.shared();
-        let Fs { layout, reader } = &mut shared.fs;
+    fn sizes(&mut self, files: &SquashFiles, cache: &mut Cache) -> Result<(), MetadataError> {
         let (block, offset) = self.sizes_at;
         let at = MetadataRef { block: 0, offset };
-        let mut cursor = reader.cursor(block, layout.tables.inodes.end, at);
+        let mut cursor = cache.reader.cursor(block, files.layout.tables.inodes.end, at);
         let count = self.unread.min(SIZES);
         for _ in 0..count {
             self.sizes.push(DataSize(cursor.read::<U32>()?.get()));
@@ -239,38 +199,108 @@ impl Content<'_> {
         Ok(())
     }
 
-    /// Reads the next block.
-    fn next(&mut self) -> io::Result<()> {
+    /// The next block, or the tail; nothing at the end.
+    fn next<'c>(&mut self, files: &SquashFiles, cache: &'c mut Cache) -> io::Result<&'c [u8]> {
         if self.sizes.is_empty() && self.unread > 0 {
-            self.sizes().map_err(|error| self.files.error(error))?;
+            self.sizes(files, cache).map_err(|error| files.error(error))?;
         }
-        let want = self.left.min(self.files.block_size.into()) as usize;
-        let block = match (self.sizes.pop(), self.file.fragment) {
-            (Some(size), _) if size.is_sparse() => vec![0; want],
-            (Some(size), _) => {
-                let decoder = &mut self.files.shared().decoder;
-                let block = self.files.block(decoder, self.at, size, want)?;
-                self.at = self.at.saturating_add(size.stored_len().into());
-                block
-            }
-            (None, Some(number)) => self.files.tail(number, self.file.offset as usize, want)?,
-            (None, None) => Vec::new(),
-        };
-        if block.len() != want {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let block_size = files.layout.block_size;
+        let want = self.left.min(block_size.into()) as usize;
+        if want == 0 {
+            return Ok(&[]);
         }
         self.left -= want as u64;
-        (self.block, self.taken) = (block, 0);
+        let found = match (self.sizes.pop(), self.file.fragment) {
+            (Some(size), _) => {
+                let Cache { decoder, stored, block, .. } = cache;
+                block.resize(block_size as usize, 0);
+                let block = &mut block[..want];
+                if size.is_sparse() {
+                    block.fill(0);
+                    return Ok(block);
+                }
+                let len = files.block(decoder, stored, (self.at, size), block)?;
+                self.at = self.at.saturating_add(size.stored_len().into());
+                block.get(..want).filter(|_| len == want)
+            }
+            (None, Some(number)) => {
+                let tails = files.fragment(cache, number)?;
+                tails.get(self.file.offset as usize..).and_then(|tail| tail.get(..want))
+            }
+            (None, None) => None,
+        };
+        found.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+impl Files for SquashFiles {
+    fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
+        let position = self.start(tree, id, &mut self.shared())?;
+        Ok(Box::new(Content { files: self, position, block: Vec::new(), taken: 0 }))
+    }
+
+    fn contents(&self) -> &dyn Contents {
+        self
+    }
+}
+
+impl Contents for SquashFiles {
+    fn reader(&self) -> Box<dyn ContentReader + '_> {
+        let compressor = self.shared().reader.compressor();
+        let reader = MetadataReader::new(self.region.clone(), Decoder::new(compressor));
+        Box::new(Reader { files: self, cache: Cache::new(reader, FRAGMENTS) })
+    }
+}
+
+/// What one thread reads with.
+struct Reader<'a> {
+    files: &'a SquashFiles,
+    cache: Cache,
+}
+
+impl ContentReader for Reader<'_> {
+    fn read(
+        &mut self,
+        tree: &Tree,
+        id: NodeId,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ContentError> {
+        let Self { files, cache } = self;
+        let kind = &tree.node(id).kind;
+        if !matches!(kind, Kind::File(_)) {
+            return Err(ContentError::NotAFile(kind.as_str()));
+        }
+        let mut position = files.start(tree, id, cache).map_err(ContentError::Broken)?;
+        while position.left > 0 {
+            sink(position.next(files, cache).map_err(ContentError::Broken)?);
+        }
+        Ok(())
+    }
+}
+
+/// A file that is being read.
+struct Content<'a> {
+    files: &'a SquashFiles,
+    position: Position,
+    block: Vec<u8>,
+    /// Bytes of the block that were read.
+    taken: usize,
+}
+
+impl Content<'_> {
+    /// Reads the next block. Buffers are not kept for others: there may be many file systems.
+    fn next(&mut self) -> io::Result<()> {
+        let mut cache = self.files.shared();
+        let block = self.position.next(self.files, &mut cache).map(<[u8]>::to_vec);
+        (cache.block, cache.stored) = (Vec::new(), Vec::new());
+        (self.block, self.taken) = (block?, 0);
         Ok(())
     }
 }
 
 impl Read for Content<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.block.len() {
-            if self.left == 0 || buf.is_empty() {
-                return Ok(0);
-            }
+        if self.taken == self.block.len() && self.position.left > 0 && !buf.is_empty() {
             self.next()?;
         }
         let rest = &self.block[self.taken..];

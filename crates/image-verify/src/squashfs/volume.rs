@@ -27,13 +27,14 @@ const MAX_MEMORY: usize = 226 << 20;
 /// decompresses them.
 const OPEN: usize = 2 << 20;
 
-/// What a file takes: a node, its place in its directory, and a name of no bytes.
-const NODE: usize = 192;
+/// What a file takes: a node, its place in its directory, a name of no bytes, and the byte of its
+/// inode.
+const NODE: usize = 196;
 
 /// What it takes to know a file with several names again.
 const LINKED: usize = 64;
 
-/// How many metadata blocks an open file system keeps: there may be many.
+/// How many metadata blocks are kept while the lists are read.
 const KEPT: usize = 32;
 
 /// What is left of the memory for all file systems of an image, which are open at the same time.
@@ -67,10 +68,11 @@ pub(super) fn open(
         reader.allow(fs.layout.reads());
     }
     let left = memory.left.checked_sub(OPEN);
-    let mut walk = Walk { fs: &mut fs, lists, ids: &ids, tree, left, linked: HashMap::new() };
+    let (offsets, linked) = (Vec::new(), HashMap::new());
+    let mut walk = Walk { fs: &mut fs, lists, ids: &ids, tree, offsets, left, linked };
     let walked = walk.all();
     let left = walk.left.filter(|_| walk.is_complete());
-    let tree = walk.tree;
+    let Walk { tree, offsets, .. } = walk;
     let mut at = container::raw_at("", region.start().0, SuperBlock::SIZE as u64);
     at.structure = format!("{name}, SquashFS superblock").into();
     if let Err(error) = walked {
@@ -86,8 +88,6 @@ pub(super) fn open(
     });
     let Some(left) = left else { return Ok(None) };
     memory.left = left;
-    fs.reader.keep(KEPT);
-    fs.reader.allow(u64::MAX);
     Ok(Some(Volume {
         name: name.to_owned(),
         family: Family::Squashfs,
@@ -99,7 +99,7 @@ pub(super) fn open(
         random_seed: None,
         at,
         tree,
-        files: Box::new(SquashFiles::new(fs, trouble.clone())),
+        files: Box::new(SquashFiles::new(fs, offsets, trouble.clone())),
     }))
 }
 
@@ -109,6 +109,8 @@ struct Walk<'a> {
     lists: MetadataReader,
     ids: &'a [u32],
     tree: Tree,
+    /// For each node, the byte of its inode in the metadata block.
+    offsets: Vec<u16>,
     /// Memory that the tree may still take; `None` where it wanted more.
     left: Option<usize>,
     /// Files with several names.
@@ -129,6 +131,7 @@ impl Walk<'_> {
             return Ok(());
         };
         self.tree.set_root(metadata);
+        self.offsets.push(root.offset);
         let mut waiting = vec![(Tree::ROOT, directory)];
         // Bounded: a directory has one name.
         while let Some((parent, directory)) = waiting.pop() {
@@ -146,7 +149,7 @@ impl Walk<'_> {
         directory: &Directory,
         waiting: &mut Vec<(NodeId, Directory)>,
     ) -> Result<(), MetadataError> {
-        let Self { fs, lists, ids, tree, left, linked } = self;
+        let Self { fs, lists, ids, tree, offsets, left, linked } = self;
         let Fs { layout, reader } = &mut **fs;
         for found in names(layout, lists, directory) {
             let (name, place) = found?;
@@ -173,6 +176,9 @@ impl Walk<'_> {
                 break;
             }
             let Some(node) = tree.add_child(parent, &name, metadata) else { continue };
+            // Nodes are counted as they are added.
+            offsets.resize(node.index(), 0);
+            offsets.push(place.offset);
             if let Some(directory) = directory {
                 waiting.push((node, directory));
             } else if several {

@@ -10,6 +10,13 @@ use super::Tree;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(super) u32);
 
+impl NodeId {
+    /// Its number: nodes are counted from 0, the root, as they are added.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// A file, directory, link or device.
 #[derive(Clone, Debug)]
 pub struct Node {

@@ -2,6 +2,9 @@
 //! reads it; every check has a broken twin; where unsquashfs fails, there is a finding; and no
 //! bytes make the verifier panic.
 
+mod contents;
+#[path = "../support/contents.rs"]
+mod contents_of;
 mod edit;
 #[path = "../support/findings.rs"]
 mod findings;
@@ -67,6 +70,10 @@ fn entries(volume: &Volume) -> BTreeMap<Vec<u8>, image::Entry> {
             waiting.push(([&path, slash, name].concat(), child));
         }
         add(path, id);
+    }
+    // Both ways to read files give the same.
+    for (path, content) in contents_of::contents(volume) {
+        assert_eq!(entries[&path].kind, image::Kind::File(content.unwrap()));
     }
     entries
 }
