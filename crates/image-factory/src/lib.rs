@@ -29,6 +29,7 @@ mod make;
 pub mod nix;
 mod plan;
 pub mod sbom;
+pub mod sizes;
 pub mod verify;
 
 pub use definition::{Definition, DefinitionError};

@@ -21,6 +21,7 @@ use sha1::Digest as _;
 
 use component::Name;
 
+pub(crate) use component::parse_drv_name;
 pub use cyclonedx::cyclonedx;
 pub use spdx::spdx;
 

@@ -48,7 +48,7 @@ fn name_of(path: &str) -> &str {
 /// Where Nix divides name and version: at the first dash that no letter follows. Nix,
 /// `src/libstore/names.cc`; its manual, `builtins.parseDrvName`. A name that begins with one stays
 /// whole, as who reads the document wants a name.
-pub(super) fn parse_drv_name(full: &str) -> (&str, Option<&str>) {
+pub(crate) fn parse_drv_name(full: &str) -> (&str, Option<&str>) {
     let bytes = full.as_bytes();
     let divides = |pair: &[u8]| pair[0] == b'-' && !pair[1].is_ascii_alphabetic();
     match bytes.windows(2).position(divides).and_then(|at| full.split_at_checked(at)) {

@@ -1,10 +1,7 @@
 use image_model::{NarDigest, NarHash, PathVerdict, StorePath, Trust};
 use serde_json::json;
 
-use super::{
-    component::{Components, parse_drv_name},
-    *,
-};
+use super::{component::Components, *};
 
 const HASHES: [&str; 6] = [
     "00000000000000000000000000000000",
