@@ -68,6 +68,16 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Print every structure of an image file as text.
     Inspect(InspectArgs),
+    /// Say where the bytes of an image are: partitions, store paths, directories, files.
+    ///
+    /// Contents count: a file counts with its size, also where it is compressed, and once if it has
+    /// several names. The parts of a part add up to it.
+    Sizes(SizesArgs),
+    /// List what software an image consists of: a bill of materials, from what Nix registered in it.
+    ///
+    /// The image is verified first. Without a file to write to, the document is printed: CycloneDX
+    /// 1.6, or what --standard says. Its time is $SOURCE_DATE_EPOCH.
+    Sbom(SbomArgs),
     /// Say what a check looks at and why; without an id, list all checks.
     Explain {
         /// Id of the check, as reports print it.
@@ -318,6 +328,68 @@ pub(crate) struct InspectArgs {
     /// /var/tmp.
     #[arg(long, value_name = "DIR")]
     pub(crate) work: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SizesArgs {
+    /// The image.
+    pub(crate) file: PathBuf,
+
+    /// How deep to go.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u8).range(..=64)
+    )]
+    pub(crate) depth: u8,
+
+    /// How many parts of each part to tell, the largest first; the others are told together. 8 by
+    /// default, and all with --format json.
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+
+    /// Draw a treemap into this file as well.
+    #[arg(long, value_name = "OUT")]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Where a compressed image is unpacked: a folder with room for it. $TMPDIR by default, else
+    /// /var/tmp.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SbomArgs {
+    /// The image.
+    pub(crate) file: PathBuf,
+
+    /// Write it as CycloneDX 1.6 into this file.
+    #[arg(long, value_name = "OUT")]
+    pub(crate) cyclonedx: Option<PathBuf>,
+
+    /// Write it as SPDX 2.3 into this file.
+    #[arg(long, value_name = "OUT")]
+    pub(crate) spdx: Option<PathBuf>,
+
+    /// What to print.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = SbomStandard::Cyclonedx)]
+    #[arg(conflicts_with_all = ["cyclonedx", "spdx"])]
+    pub(crate) standard: SbomStandard,
+
+    /// Where a compressed image is unpacked: a folder with room for it. $TMPDIR by default, else
+    /// /var/tmp.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+}
+
+/// A standard for bills of materials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SbomStandard {
+    /// CycloneDX 1.6.
+    Cyclonedx,
+    /// SPDX 2.3.
+    Spdx,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -12,6 +12,8 @@ mod image;
 mod inspect;
 mod list;
 mod lock;
+mod sbom;
+mod sizes;
 mod verify;
 
 use std::{
@@ -52,6 +54,8 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::Flake(FlakeCommand::Check(args)) => flake::check(context, args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
+        Command::Sizes(args) => sizes::run(context, &args),
+        Command::Sbom(args) => sbom::run(context, &args),
         Command::Explain { check } => explain::run(context, check.as_deref()),
         Command::Doctor { names } => doctor::run(context, &names),
         Command::Ci => ci::run(context),

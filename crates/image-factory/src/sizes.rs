@@ -6,6 +6,7 @@
 //! as free space, has a part of its own. So a compressed file system counts with more bytes than it
 //! takes, and says how many those are.
 
+mod measure;
 mod references;
 mod svg;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use image_verify::{
     volume::{Family, Volume},
 };
 
+pub use measure::{MeasureError, Measured, measure};
 pub use svg::svg;
 pub use tree::{Branch, Entry, EntryId, Kind, Sizes};
 pub use treemap::{Rect, squarify};

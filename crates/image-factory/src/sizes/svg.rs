@@ -28,6 +28,8 @@ const FRAME_HEIGHT: f64 = 44.0;
 const LEAST_AREA: f64 = 40.0;
 /// How many rectangles there are at most: few enough for a page, and more than anybody looks at.
 const MAX_RECTS: usize = 6000;
+/// How long a name of several directories becomes.
+const MAX_NAME: usize = 400;
 /// How deep frames are in each other.
 const MAX_DEPTH: usize = 12;
 
@@ -87,11 +89,17 @@ pub fn svg(sizes: &Sizes, about: &str) -> String {
     let whole = Rect { x: 0.0, y: 0.0, width: WIDTH, height: HEIGHT };
     let mut todo = Vec::new();
     let mut drawn = 0;
-    divide(sizes, Sizes::ROOT, whole.shrink(8.0, HEAD, 8.0, 8.0), 0, None, &mut todo);
+    let map = Todo {
+        what: What::Entry(Sizes::ROOT),
+        rect: whole.shrink(8.0, HEAD, 8.0, 8.0),
+        depth: 0,
+        color: None,
+    };
+    divide(sizes, Sizes::ROOT, &map, MAX_RECTS, &mut todo);
     while let Some(next) = todo.pop() {
         drawn += 1;
-        let may_divide = drawn + todo.len() < MAX_RECTS && next.depth < MAX_DEPTH;
-        draw(sizes, &next, may_divide, &mut svg, &mut todo);
+        let room = MAX_RECTS.saturating_sub(drawn + todo.len());
+        draw(sizes, &next, room, &mut svg, &mut todo);
     }
     svg.push_str("</svg>\n");
     svg
@@ -137,19 +145,13 @@ fn style(svg: &mut String) {
 
 /// Divides a rectangle among the parts of what it stands for. Those that cannot be seen are one
 /// part.
-fn divide(
-    sizes: &Sizes,
-    of: EntryId,
-    rect: Rect,
-    depth: usize,
-    color: Option<usize>,
-    todo: &mut Vec<Todo>,
-) {
+fn divide(sizes: &Sizes, of: EntryId, frame: &Todo, room: usize, todo: &mut Vec<Todo>) {
+    let Todo { rect, depth, color, .. } = *frame;
     let children = sizes.children(of);
     let bytes = |id: &EntryId| sizes.entry(*id).bytes;
     let total: f64 = children.iter().map(|id| bytes(id) as f64).sum();
     let is_seen = |id: &&EntryId| bytes(id) as f64 / total * rect.area() >= LEAST_AREA;
-    let mut seen = children.iter().take_while(is_seen).count();
+    let mut seen = children.iter().take(room).take_while(is_seen).count();
     // One alone is not called small.
     if children.len() == seen + 1 {
         seen += 1;
@@ -171,7 +173,7 @@ fn divide(
 }
 
 /// Draws a rectangle with its name, and divides it where there is room for that.
-fn draw(sizes: &Sizes, next: &Todo, may_divide: bool, svg: &mut String, todo: &mut Vec<Todo>) {
+fn draw(sizes: &Sizes, next: &Todo, room: usize, svg: &mut String, todo: &mut Vec<Todo>) {
     let Todo { what, rect, depth, color } = next;
     let all = sizes.entry(Sizes::ROOT).bytes.max(1);
     let percent = |bytes: u64| format!("{:.1} %", bytes as f64 / all as f64 * 100.0);
@@ -185,17 +187,18 @@ fn draw(sizes: &Sizes, next: &Todo, may_divide: bool, svg: &mut String, todo: &m
         }
     };
     let entry = sizes.entry(id);
-    let mut title = format!("{}: {}, {}", entry.name, human(entry.bytes), percent(entry.bytes));
+    let Only { last, name, path } = only(sizes, id);
+    let mut title = format!("{path}: {}, {}", human(entry.bytes), percent(entry.bytes));
     if let Some(stored) = entry.stored {
         let _ = write!(title, "; takes {}", human(stored));
     }
     if let Some(all) = entry.with_references {
         let _ = write!(title, "; {} with references", human(all));
     }
-    let name = short(entry.kind, &entry.name);
+    let short = short(entry.kind, &entry.name);
     let own = match entry.kind {
-        Kind::StorePath => Some(hue(package(name))),
-        Kind::Directory | Kind::File => color.or_else(|| Some(hue(name))),
+        Kind::StorePath => Some(hue(package(short))),
+        Kind::Directory | Kind::File => color.or_else(|| Some(hue(short))),
         Kind::Image | Kind::Partition | Kind::FileSystem | Kind::Store => None,
         Kind::Free | Kind::Rest => *color,
     };
@@ -205,19 +208,64 @@ fn draw(sizes: &Sizes, next: &Todo, may_divide: bool, svg: &mut String, todo: &m
         (_, Some(hue)) => format!("c{hue}"),
         (_, None) => "big".to_owned(),
     };
-    let has_room = rect.width >= FRAME_WIDTH && rect.height >= FRAME_HEIGHT;
-    if !may_divide || !has_room || sizes.children(id).is_empty() {
-        return leaf(svg, *rect, &class, &title, name, entry.bytes);
+    let may_divide =
+        room > 0 && *depth < MAX_DEPTH && rect.width >= FRAME_WIDTH && rect.height >= FRAME_HEIGHT;
+    if !may_divide || sizes.children(last).is_empty() {
+        return leaf(svg, *rect, &class, &title, &name, entry.bytes);
     }
-    let label = format!("{name}  {}", human(entry.bytes));
-    let label = fit(&label, rect.width - 10.0, 11.5).or_else(|| fit(name, rect.width - 10.0, 11.5));
+    let width = rect.width - 10.0;
+    let mut label = format!("{name}  {}", human(entry.bytes));
+    if let Some(stored) = entry.stored {
+        let _ = write!(label, ", takes {}", human(stored));
+    }
+    let whole = fit(&label, width, 11.5).filter(|fitted| fitted.text == label);
+    let label = whole.or_else(|| fit(&name, width, 11.5));
     open(svg, *rect, &format!("f {class}"), &title);
     if let Some(Fitted { text, .. }) = label {
         text_at(svg, "line", rect.x + 5.0, rect.y + 13.0, &text);
     }
     svg.push_str("</g>\n");
-    let inside = rect.shrink(INSIDE, LINE, INSIDE, INSIDE);
-    divide(sizes, id, inside, depth + 1, own, todo);
+    let frame = Todo {
+        what: What::Entry(id),
+        rect: rect.shrink(INSIDE, LINE, INSIDE, INSIDE),
+        depth: depth + 1,
+        color: own,
+    };
+    divide(sizes, last, &frame, room, todo);
+}
+
+/// What has nothing but one directory or file in it, with that.
+struct Only {
+    /// Where that leads to.
+    last: EntryId,
+    /// What all of it is called in the drawing.
+    name: String,
+    /// All of it.
+    path: String,
+}
+
+/// Goes into what has nothing but one directory or file in it. What is alone in a store path is
+/// called like that.
+fn only(sizes: &Sizes, id: EntryId) -> Only {
+    let entry = sizes.entry(id);
+    let mut last = id;
+    let mut path = entry.name.to_string();
+    while matches!(sizes.entry(last).kind, Kind::StorePath | Kind::Directory)
+        && let [first, others @ ..] = sizes.children(last)
+        && matches!(sizes.entry(*first).kind, Kind::Directory | Kind::File)
+        && others.first().is_none_or(|other| sizes.entry(*other).bytes == 0)
+    {
+        last = *first;
+        // Nobody reads a longer one.
+        if path.len() < MAX_NAME {
+            path = format!("{path}/{}", sizes.entry(last).name);
+        }
+    }
+    let name = match entry.kind {
+        Kind::StorePath => short(entry.kind, &entry.name).to_owned(),
+        _ => path.clone(),
+    };
+    Only { last, name, path }
 }
 
 /// A rectangle that nothing is drawn in.
@@ -271,6 +319,7 @@ fn hue(name: &str) -> usize {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    // The low bits of it are not well mixed.
-    ((hash ^ (hash >> 32)) % COLORS.len() as u64) as usize
+    // Its bits are not well mixed: those of names that differ at their ends.
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed >> 32) % COLORS.len() as u64) as usize
 }

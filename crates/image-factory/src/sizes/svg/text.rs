@@ -63,7 +63,8 @@ pub(super) fn human(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = "B";
     for larger in units {
-        if value < 1024.0 {
+        // What would be rounded to 1024 is one of the next.
+        if value < 1023.95 {
             break;
         }
         (value, unit) = (value / 1024.0, larger);
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn bytes_have_units() {
-        let told = [0, 1023, 1024, 1 << 20, 3 << 29, u64::MAX].map(human);
+        let told = [0, 1023, 1024, (1 << 20) - 1, 3 << 29, u64::MAX].map(human);
         assert_eq!(told, ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "1.5 GiB", "16.0 EiB"]);
     }
 }

@@ -1,0 +1,68 @@
+//! Sizes of a file.
+
+use std::{fs::File, io, path::Path};
+
+use image_formats::bytes::{ReadAt, ReadError};
+use image_model::Compression;
+use image_verify::{
+    Recorder,
+    container::{compression, raw_format, refine},
+    opened::{self, Opened},
+};
+
+use super::Sizes;
+
+/// How much of a file tells what is around its raw bytes.
+const HEAD: u64 = 512;
+
+/// What is known of the sizes of a file.
+#[derive(Debug)]
+pub struct Measured {
+    /// Bytes of the file.
+    pub file: u64,
+    /// What is around its raw bytes.
+    pub compression: Compression,
+    /// How those lie.
+    pub format: &'static str,
+    /// How many there are.
+    pub raw: u64,
+    /// What they are.
+    pub sizes: Sizes,
+}
+
+/// The sizes of a file cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    /// It is no image.
+    #[error("it is no image that the factory knows")]
+    NoImage,
+    /// It cannot be read, or its raw bytes cannot be kept.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It cannot be read where something of the image is.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Measures an image, which `name` is the name of. The raw bytes of a compressed one are kept in the
+/// folder `work` for as long as that takes. What is damaged is measured as far as it can be read.
+pub fn measure(file: File, name: &str, work: &Path) -> Result<Measured, MeasureError> {
+    let len = ReadAt::len(&file)?;
+    let mut head = vec![0; usize::try_from(len.min(HEAD)).unwrap_or_default()];
+    file.read_exact_at(0, &mut head)?;
+    let format = raw_format(&file)?.ok_or(MeasureError::NoImage)?;
+    let raw = crate::verify::raw(file, work)?;
+    let format = refine(format, &*raw)?;
+    let opened = opened::open(&raw, format, &mut Recorder::default())?;
+    let raw = raw.len()?;
+    Ok(Measured {
+        file: len,
+        compression: compression(&head).unwrap_or(Compression::None),
+        format: match &opened {
+            Opened::Disk(disk) => disk.format(),
+            _ => format.as_str(),
+        },
+        raw,
+        sizes: Sizes::of(&opened, name, raw),
+    })
+}
