@@ -16,10 +16,12 @@ mod treemap;
 
 use std::collections::{BTreeMap, HashSet};
 
+use image_formats::nix::store_path::BaseName;
 use image_verify::{
     disc::Disc,
     disk::{Disk, Partition},
     opened::Opened,
+    store,
     tree::{Kind as NodeKind, NodeId, Tree, display},
     volume::{Family, Volume},
 };
@@ -164,8 +166,8 @@ impl Builder {
         nested: &Nested<'v>,
     ) -> Vec<(EntryId, &'v Volume, u64)> {
         let tree = &volume.tree;
-        let store = store_root(volume);
-        let names = references::registered(volume);
+        let found = store::find(volume);
+        let store = found.map(|store| store.root);
         let mut paths = Vec::new();
         let mut seen = HashSet::new();
         let mut inside = Vec::new();
@@ -178,7 +180,7 @@ impl Builder {
                     continue;
                 }
                 let node = tree.node(id);
-                let is_store_path = store == Some(directory) && references::is_store_path(name);
+                let is_store_path = store == Some(directory) && BaseName::parse(name).is_some();
                 if is_store_path || store == Some(id) {
                     store_entry.get_or_insert_with(|| {
                         self.sizes.push(at, Kind::Store, "Nix store".into(), 0)
@@ -213,7 +215,7 @@ impl Builder {
                 }
             }
         }
-        self.sizes.links.push(references::links(&names, &paths));
+        self.sizes.links.push(references::links(found, &paths));
         inside
     }
 
@@ -222,15 +224,4 @@ impl Builder {
         sizes.sum(&rests);
         sizes
     }
-}
-
-/// The folder of a file system that has the store paths.
-fn store_root(volume: &Volume) -> Option<NodeId> {
-    let tree = &volume.tree;
-    let child =
-        |id, wanted: &[u8]| tree.children(id).find(|(name, _)| *name == wanted).map(|(_, id)| id);
-    let store = child(Tree::ROOT, b"nix").and_then(|nix| child(nix, b"store"));
-    let is_root = volume.family == Family::Squashfs
-        && tree.children(Tree::ROOT).any(|(name, _)| references::is_store_path(name));
-    store.or(is_root.then_some(Tree::ROOT))
 }

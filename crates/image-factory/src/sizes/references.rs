@@ -2,55 +2,27 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use image_formats::nix::{registration, store_path::BaseName};
-use image_verify::{
-    tree::{Kind, Tree},
-    volume::Volume,
-};
+use image_formats::nix::store_path::STORE_DIR;
+use image_verify::store::{self, Store};
 
 use super::{EntryId, Sizes};
-
-/// The longest list that is read: one path takes some 300 bytes, and as much for four references.
-const MAX_LIST: u64 = 64 << 20;
 
 /// How many steps from path to path are made for the sizes with references, all together: 5,000
 /// paths of a system take some 20 million.
 const MAX_STEPS: u64 = 1 << 28;
 
-/// Names of store paths, each with those it refers to.
-pub(super) type Registered = BTreeMap<Box<[u8]>, Vec<Box<[u8]>>>;
-
-/// The same by the entries of a tree.
+/// The store paths that others refer to, by the entries of a tree.
 pub(super) type Links = BTreeMap<EntryId, Vec<EntryId>>;
 
-/// True for the name of a store path.
-pub(super) fn is_store_path(name: &[u8]) -> bool {
-    BaseName::parse(name).is_some()
-}
-
-/// What Nix registered of references; nothing where nothing can be read.
-pub(super) fn registered(volume: &Volume) -> Registered {
-    let tree = &volume.tree;
-    let list = tree.children(Tree::ROOT).find(|(name, _)| *name == b"nix-path-registration");
-    let is_file = |id| matches!(tree.node(id).kind, Kind::File(_));
-    let list = list.map(|(_, id)| id).filter(|id| is_file(*id));
-    let Some(bytes) = list.and_then(|id| volume.content(id, MAX_LIST).ok()) else {
-        return Registered::new();
-    };
-    let name = |path: &[u8]| BaseName::of_path(path).map(|name| Box::from(name.as_bytes()));
-    let known = registration::read(&bytes).map_while(Result::ok).filter_map(|info| {
-        let references = info.references.iter().filter_map(|path| name(path));
-        Some((name(&info.path)?, references.collect()))
-    });
-    known.collect()
-}
-
-/// The references between paths that are there.
-pub(super) fn links(registered: &Registered, paths: &[(&[u8], EntryId)]) -> Links {
-    let entries: BTreeMap<&[u8], EntryId> = paths.iter().copied().collect();
-    let links = paths.iter().filter_map(|(name, entry)| {
-        let references = registered.get(*name)?;
-        let there = references.iter().filter_map(|name| entries.get(&**name).copied());
+/// The references that Nix registered between paths that are there; none where nothing can be read.
+pub(super) fn links(store: Option<Store<'_>>, paths: &[(&[u8], EntryId)]) -> Links {
+    let list = store.and_then(|store| store::list(store.volume, store.list?).ok());
+    let registered = list.unwrap_or_default();
+    let entries: BTreeMap<Vec<u8>, EntryId> =
+        paths.iter().map(|(name, entry)| ([STORE_DIR, b"/", name].concat(), *entry)).collect();
+    let links = entries.iter().filter_map(|(path, entry)| {
+        let references = &registered.get(&**path)?.references;
+        let there = references.iter().filter_map(|path| entries.get(&**path).copied());
         Some((*entry, there.collect()))
     });
     links.collect()
