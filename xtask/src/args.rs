@@ -68,6 +68,11 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Print every structure of an image file as text.
     Inspect(InspectArgs),
+    /// Say what differs between two images: compression, partitions, file systems, the Nix store,
+    /// files, and bytes that nothing of that explains.
+    ///
+    /// Exit code 0: nothing differs; 1: something does.
+    Diff(DiffArgs),
     /// Say where the bytes of an image are: partitions, store paths, directories, files.
     ///
     /// Contents count: a file counts with its size, also where it is compressed, and once if it has
@@ -325,6 +330,20 @@ pub(crate) struct InspectArgs {
     pub(crate) file: PathBuf,
 
     /// Where a compressed disk is unpacked: a folder with room for it. $TMPDIR by default, else
+    /// /var/tmp.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiffArgs {
+    /// The first image.
+    pub(crate) a: PathBuf,
+
+    /// The second image.
+    pub(crate) b: PathBuf,
+
+    /// Where compressed images are unpacked: a folder with room for both. $TMPDIR by default, else
     /// /var/tmp.
     #[arg(long, value_name = "DIR")]
     pub(crate) work: Option<PathBuf>,

@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod devcontainer;
+mod diff;
 mod doctor;
 mod explain;
 mod flake;
@@ -54,6 +55,7 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::Flake(FlakeCommand::Check(args)) => flake::check(context, args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Inspect(args) => inspect::run(context, &args),
+        Command::Diff(args) => diff::run(context, &args),
         Command::Sizes(args) => sizes::run(context, &args),
         Command::Sbom(args) => sbom::run(context, &args),
         Command::Explain { check } => explain::run(context, check.as_deref()),

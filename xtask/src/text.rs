@@ -5,7 +5,7 @@ use std::{
     io::{IsTerminal as _, stdout},
 };
 
-use image_model::{Check, Compression, Finding, Severity, VerificationReport};
+use image_model::{Check, Compression, DifferenceKind, Finding, Severity, VerificationReport};
 
 /// Paints words on a terminal, unless `NO_COLOR` is set. <https://no-color.org>
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +99,13 @@ pub(crate) fn check(check: &Check) -> String {
         check.reads,
         check.spec
     )
+}
+
+/// A way in which images differ, as `explain` prints it.
+pub(crate) fn difference(difference: &DifferenceKind) -> String {
+    let lines: Vec<_> = difference.explain.lines().map(str::trim).collect();
+    let (id, level) = (difference.id, difference.level.as_str());
+    format!("{id} (difference, {level})\n\n{}\n", lines.join("\n").trim())
 }
 
 /// The first sentence of what a check says about itself.

@@ -16,6 +16,7 @@
 //! It prints nothing and never exits: progress comes as [`Event`]s, and a run ends with [`Made`] or
 //! an error that says whose fault it is.
 
+pub mod compare;
 pub mod definition;
 pub mod devcontainer;
 mod dist;

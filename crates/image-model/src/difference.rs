@@ -109,7 +109,8 @@ pub struct Difference {
     /// How large it is, where that tells something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizes: Option<Sizes>,
-    /// How many bytes at the same place of both images differ because of it.
+    /// How many bytes at the same place of both images differ because of it; of several with the
+    /// same id in one file system, the first has those of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }

@@ -35,6 +35,7 @@ macro_rules! checks {
     };
 }
 
+pub mod compare;
 pub mod container;
 pub mod disc;
 pub mod disk;

@@ -370,6 +370,16 @@ impl Tree {
         children
     }
 
+    /// The directory that the first of its names is in; `None` for the root.
+    pub(crate) fn parent(&self, id: NodeId) -> Option<NodeId> {
+        (id != Self::ROOT).then(|| self.node(id).parent)
+    }
+
+    /// The first of its names.
+    pub(crate) fn name(&self, id: NodeId) -> &[u8] {
+        &self.node(id).name
+    }
+
     /// The absolute path of a node: the first of its names, where it has several.
     pub fn path(&self, id: NodeId) -> Vec<u8> {
         let mut names = Vec::new();

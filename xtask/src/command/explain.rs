@@ -1,7 +1,8 @@
 //! `explain [CHECK]`
 
 use image_factory::definition::nearest;
-use image_model::Check;
+use image_model::{Check, DifferenceKind};
+use image_verify::compare::differences;
 use serde_json::json;
 
 use super::{Context, print, print_json};
@@ -20,16 +21,33 @@ pub(super) fn run(context: Context, id: Option<&str>) -> Result<Verdict, Failure
             }
         };
     };
-    let Some(check) = image_verify::checks().find(|check| check.id == id) else {
-        let hint = nearest(id, image_verify::checks().map(|check| check.id))
-            .map(|name| format!("; did you mean {name:?}?"))
-            .unwrap_or_default();
-        return Err(Failure::usage(format!("no check is called {id:?}{hint}")));
-    };
-    match context.format {
-        Format::Json => print_json(&to_json(check)),
-        Format::Human => print(&text::check(check)),
+    let check = image_verify::checks().find(|check| check.id == id);
+    // A difference may be called as the check of the same field.
+    let difference = differences().find(|difference| difference.id == id);
+    if check.is_none() && difference.is_none() {
+        let ids = image_verify::checks().map(|check| check.id).chain(differences().map(|d| d.id));
+        let hint = nearest(id, ids).map(|name| format!("; did you mean {name:?}?"));
+        let hint = hint.unwrap_or_default();
+        return Err(Failure::usage(format!("no check and no difference is called {id:?}{hint}")));
     }
+    match context.format {
+        Format::Json => {
+            let found = check.map(to_json).or(difference.map(difference_to_json));
+            print_json(&found)
+        }
+        Format::Human => {
+            let found = check.map(text::check).into_iter().chain(difference.map(text::difference));
+            print(&found.collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+fn difference_to_json(difference: &DifferenceKind) -> serde_json::Value {
+    json!({
+        "id": difference.id,
+        "level": difference.level,
+        "explain": difference.explain.trim(),
+    })
 }
 
 fn to_json(check: &Check) -> serde_json::Value {
