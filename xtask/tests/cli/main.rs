@@ -12,4 +12,5 @@ mod lock;
 mod nix;
 mod profile;
 mod sd;
+mod store;
 mod vm;
