@@ -1,7 +1,7 @@
 //! Owners, modes and times of what is in a store. Nix, `src/libstore/posix-fs-canonicalise.cc`.
 
 use super::{MODE, MTIME, OWNER, Store, WRITABLE};
-use crate::{Recorder, tree::Kind};
+use crate::{Recorder, tree::Kind, volume::Family};
 
 /// The time that Nix gives to all files: `mtimeStore`.
 const MTIME_STORE: i64 = 1;
@@ -9,6 +9,8 @@ const MTIME_STORE: i64 = 1;
 /// Judges everything in a store.
 pub(super) fn judge(store: &Store<'_>, out: &mut Recorder) {
     let tree = &store.volume.tree;
+    // nixpkgs calls mksquashfs with SOURCE_DATE_EPOCH=0: no time is later than that.
+    let is_early = store.volume.family == Family::Squashfs;
     let all = store.names().flat_map(|(_, id)| std::iter::once(id).chain(tree.below(id)));
     for id in all {
         let node = tree.node(id);
@@ -30,7 +32,8 @@ pub(super) fn judge(store: &Store<'_>, out: &mut Recorder) {
                 (tree.location(id), format!("mode {mode:04o}, not 0444 or 0555"))
             });
         }
-        out.expect(&MTIME, mtime == MTIME_STORE, || {
+        let is_canonical = mtime == MTIME_STORE || is_early && mtime == 0;
+        out.expect(&MTIME, is_canonical, || {
             (tree.location(id), format!("mtime {mtime}, not {MTIME_STORE}"))
         });
     }

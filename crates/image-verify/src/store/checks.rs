@@ -112,8 +112,9 @@ checks! {
     reads "the mode of everything in the store";
     spec "Nix src/libstore/posix-fs-canonicalise.cc";
 
-    /// Nix gives all files of the store the time 1. Another time shows that something else touched
-    /// them, and makes two images of one system differ.
+    /// Nix gives all files of the store the time 1, and what nixpkgs makes a SquashFS with makes it
+    /// 0. Another time shows that something else touched them, and makes two images of one system
+    /// differ.
     MTIME = "store-mtime", Warning;
     reads "mtime of everything in the store";
     spec "Nix src/libstore/posix-fs-canonicalise.cc, mtimeStore";
