@@ -2,6 +2,7 @@
 //! built by real Nix, and laid into an image of each kind by the builders of the fixtures.
 
 mod agreement;
+mod bill;
 mod damage;
 mod tree;
 
