@@ -35,6 +35,7 @@ macro_rules! checks {
     };
 }
 
+mod archive;
 pub mod compare;
 pub mod container;
 pub mod disc;
@@ -84,7 +85,6 @@ pub use request::{
 };
 use structures::Wanted;
 use tree::Tree;
-use volume::Trouble;
 
 checks! {
     /// The checks of the verification itself.
@@ -169,13 +169,16 @@ pub fn verify(
         out.announce(tables(compression));
     }
 
-    let wants_tree = matches!(request.expected, Expected::Guess | Expected::Kind(ImageKind::Wsl));
-    let mut tree = wants_tree.then(|| Tree::new(&kind::wsl::INTERESTS));
+    let mut tree = match request.expected {
+        Expected::Guess | Expected::Kind(ImageKind::Wsl) => Some(Tree::new(&kind::wsl::INTERESTS)),
+        Expected::AnyKind => Some(Tree::default()),
+        Expected::Kind(_) | Expected::AnyImage => None,
+    };
     let Request { expected, system, boards, boots, limits, progress, .. } = request;
     let wanted = Wanted { expected, system, boards, boots, limits };
     let job = Job { source: &source, file_len, limits, progress, wanted };
     let sinks = Sinks { raw: request.raw_sink.take(), scratch: request.scratch.take() };
-    let mut passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;
+    let passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;
 
     let compression = compression.unwrap_or(Compression::None);
     let (mut kind, mut format, mut ways) = (None, None, Vec::new());
@@ -183,38 +186,28 @@ pub fn verify(
     match passed.format {
         Some(RawFormat::Tar) => {
             format = Some("tar");
-            let mut checks = store::Checks::OWN;
-            if let Some(tree) = &mut tree {
-                kind = Some(ImageKind::Wsl);
-                job.supply_missing(tree)?;
-                let Request { file_name, system, .. } = request;
-                out.announce(kind::wsl::CHECKS);
-                // Of a part of an image nobody knows what is missing in the whole.
-                if passed.raw.is_some() && tree.is_complete() && !tree.is_empty() {
-                    let trouble = Trouble::default();
-                    let volume = passed.archive.take();
-                    let volume =
-                        volume.map(|files| files.volume(std::mem::take(tree), trouble.clone()));
-                    let tree = volume.as_ref().map_or(&*tree, |volume| &volume.tree);
-                    let image = kind::Image { tree, compression, file_name, system };
-                    kind::wsl::verify(&image, &mut out);
-                    trouble.take().map_err(VerifyError::Raw)?;
+            if let Some(mut tree) = tree.take() {
+                let is_wsl = expected != Expected::AnyKind;
+                if is_wsl {
+                    kind = Some(ImageKind::Wsl);
+                    job.supply_missing(&mut tree)?;
+                    out.announce(kind::wsl::CHECKS);
                 }
-                checks = kind::wsl::store_checks(tree);
-            }
-            if passed.raw.is_some() && expected != Expected::AnyImage {
-                let has_store = tree.is_some_and(|tree| tree.at(b"/nix/store").is_some());
-                let judged = match compression {
-                    Compression::None => archive_store(&source, checks, &mut out)?,
-                    _ => None,
-                };
-                match judged {
-                    Some(store) => {
+                // Of a part of an image nobody knows what is missing in the whole.
+                if passed.raw.is_some() {
+                    let Request { file_name, system, .. } = request;
+                    let wsl = |tree: &Tree, out: &mut Recorder| {
+                        let image = kind::Image { tree, compression, file_name, system };
+                        kind::wsl::verify(&image, out);
+                    };
+                    let wsl = is_wsl.then_some(&wsl as &dyn Fn(&Tree, &mut Recorder));
+                    let judged = archive::judge(tree, passed.archive, wsl, &mut out);
+                    let judged = judged.map_err(VerifyError::Raw)?;
+                    not_verified = judged.not_verified;
+                    for store in judged.stores {
                         stores.push(store.report);
                         not_verified.extend(store.not_verified);
                     }
-                    None if has_store => not_verified.push(NO_CONTENTS.to_owned()),
-                    None => {}
                 }
             }
         }
@@ -269,24 +262,6 @@ pub fn verify(
     }
     (report.stores, report.not_verified) = (stores, not_verified);
     Ok(report)
-}
-
-/// What a report says of a store of which only the names were seen.
-const NO_CONTENTS: &str = "the contents of the Nix store, and what Nix registered of them";
-
-/// Judges the Nix store in an archive that can be read anywhere.
-fn archive_store(
-    source: &Arc<dyn ReadAt>,
-    checks: store::Checks,
-    out: &mut Recorder,
-) -> Result<Option<store::Judged>, VerifyError> {
-    let trouble = Trouble::default();
-    let whole = structures::whole(source).map_err(VerifyError::Raw)?;
-    let volume = tar::open(&whole, &trouble).map_err(VerifyError::Raw)?;
-    let asked = store::Asked { checks, ..store::Asked::default() };
-    let judged = store::verify(&volume, &asked, out);
-    trouble.take().map_err(VerifyError::Raw)?;
-    Ok(judged)
 }
 
 /// The report on a part of an image that was judged alone.

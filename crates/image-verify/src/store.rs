@@ -21,7 +21,7 @@ use image_model::{Check, Location, StoreReport};
 pub use checks::*;
 pub use find::{Store, find};
 pub use hash::{Fault, FaultKind, hash};
-pub use registration::{Registered, Unread, list};
+pub use registration::{Registered, Unread, database, list};
 
 use crate::{Recorder, tree::NodeId, volume::Volume};
 
@@ -55,8 +55,13 @@ impl Checks {
 
     /// True if this check is asked of a store.
     fn is_asked(&self, check: &'static Check, store: &Store<'_>) -> bool {
-        let has_both = store.list.is_some() && store.database.is_some();
-        self.has(check) && (check.id != AGREE.id || has_both)
+        let has_database = store.database.is_some();
+        let is_there = match check.id {
+            id if id == AGREE.id => has_database && store.list.is_some(),
+            id if id == DATABASE_CLOSED.id => has_database,
+            _ => true,
+        };
+        is_there && self.has(check)
     }
 
     /// True if this check is recorded.

@@ -12,6 +12,13 @@ checks! {
     reads "nix-path-registration, /nix/var/nix/db/db.sqlite";
     spec "Nix decodeValidPathInfo, src/libstore/schema.sql";
 
+    /// The database was not closed before the image was made: part of what Nix knows is in a file
+    /// beside it, or a transaction did not end. SQLite mends it when the database is opened for the
+    /// first time, unless somebody copied it without that file.
+    DATABASE_CLOSED = "store-database-closed", Warning;
+    reads "db.sqlite-wal and db.sqlite-journal beside /nix/var/nix/db/db.sqlite";
+    spec "SQLite, File Format, sections 3 and 4";
+
     /// The list and the database say different things of the same store. The first boot loads the
     /// list over the database, and what holds depends on who reads.
     AGREE = "store-registrations-agree", Error;

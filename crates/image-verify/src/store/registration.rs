@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, io::Read as _};
 
 use image_formats::nix::{
     PathInfo,
+    database::{self, DatabaseError, Limits, Note},
     registration::{self, Broken},
     store_path::BaseName,
 };
 
-use super::{Checks, Store, checks::AGREE};
+use super::{AGREE, Checks, DATABASE_CLOSED, Store};
 use crate::{
     Recorder,
     tree::{NodeId, display},
@@ -100,6 +101,52 @@ fn collect<E: Into<Unread>>(
     Ok(registered)
 }
 
+impl From<DatabaseError> for Unread {
+    fn from(error: DatabaseError) -> Self {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        let text = format!("{error}{}", cause.unwrap_or_default());
+        match error {
+            DatabaseError::TooLarge { .. } | DatabaseError::TooMuch { .. } => Self::Limit(text),
+            _ => Self::Broken(text),
+        }
+    }
+}
+
+/// The most bytes of a database, and of each file beside it.
+const MAX_DATABASE: u64 = 64 << 20;
+
+/// What the database in an image says, with what SQLite would do before it reads it.
+pub fn database(volume: &Volume, id: NodeId) -> Result<(Registered, Vec<Note>), Unread> {
+    let path = volume.tree.path(id);
+    let content = |id| {
+        let read = volume.content(id, MAX_DATABASE);
+        read.map_err(|error| match error {
+            ContentError::TooLarge { .. } => Unread::Limit(format!(
+                "more than {MAX_DATABASE} bytes of {}",
+                display(&volume.tree.path(id))
+            )),
+            error => error.into(),
+        })
+    };
+    let beside = |end: &str| {
+        let id = volume.find_file(&[&path, end.as_bytes()].concat());
+        id.map(content).transpose()
+    };
+    let (wal, journal) = (beside("-wal")?, beside("-journal")?);
+    let bytes = content(id)?;
+    let limits = Limits::default();
+    let found = database::read(bytes, wal.as_deref(), journal.as_deref(), &limits)?;
+    if let Some(first) = found.broken.first() {
+        let more = match found.broken_count {
+            1 => String::new(),
+            count => format!(", and {} more", count - 1),
+        };
+        return Err(Unread::Broken(format!("{first}{more}")));
+    }
+    let infos = found.paths.into_iter().map(Ok::<_, Unread>);
+    Ok((collect(infos)?, found.notes))
+}
+
 /// What the image says is registered.
 #[derive(Debug, Default)]
 pub(super) struct Read {
@@ -115,13 +162,22 @@ pub(super) struct Read {
 pub(super) fn read(store: &Store<'_>, checks: &Checks, out: &mut Recorder) -> Read {
     let mut read = Read::default();
     let tree = &store.volume.tree;
-    let sources = [(store.list, list as fn(&Volume, NodeId) -> _)];
     let mut found = Vec::new();
     let mut whole = true;
-    for (id, reader) in sources {
-        let Some(id) = id else { continue };
+    let listed = store.list.map(|id| (id, list(store.volume, id)));
+    let known = store.database.map(|id| {
+        let known = database(store.volume, id);
+        (
+            id,
+            known.map(|(registered, notes)| {
+                closed(store, id, &notes, out);
+                registered
+            }),
+        )
+    });
+    for (id, registered) in listed.into_iter().chain(known) {
         read.files.push(id);
-        match reader(store.volume, id) {
+        match registered {
             Ok(registered) => found.push((id, registered)),
             // Nobody knows whether Nix can read it.
             Err(Unread::Limit(what)) => {
@@ -157,6 +213,17 @@ pub(super) fn read(store: &Store<'_>, checks: &Checks, out: &mut Recorder) -> Re
         (first, _) => first.map(|(_, registered)| registered),
     };
     read
+}
+
+/// Tells what SQLite has to do before it reads the database.
+fn closed(store: &Store<'_>, id: NodeId, notes: &[Note], out: &mut Recorder) {
+    let open = notes
+        .iter()
+        .filter(|note| matches!(note, Note::RolledBack { .. } | Note::WalApplied { .. }));
+    let open: Vec<String> = open.map(ToString::to_string).collect();
+    out.expect(&DATABASE_CLOSED, open.is_empty(), || {
+        (store.volume.tree.location(id), open.join("; "))
+    });
 }
 
 /// Compares a list with a database.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::registration::{HASH, Node, digest, fill};
+use crate::{
+    database,
+    registration::{HASH, Node, digest, fill},
+};
 
 /// A member.
 #[derive(Clone)]
@@ -25,6 +28,8 @@ pub(crate) struct Draft {
     /// The list as it is, where it is no longer to be made of the above.
     pub(crate) list: Option<String>,
     has_list: bool,
+    /// What changes the database after it is made like the list; `None`: there is none.
+    pub(crate) database: Option<&'static str>,
 }
 
 /// A path of the store by the name that people call it: its hash has this digit in it.
@@ -39,7 +44,8 @@ pub(crate) fn path(name: &str) -> String {
     format!("/nix/store/{}xyzabcdf0123456789-{name}", digit.to_string().repeat(14))
 }
 
-pub(crate) const LIST: &str = "/nix-path-registration";
+const LIST: &str = "/nix-path-registration";
+const DATABASE: &str = "/nix/var/nix/db/db.sqlite";
 
 impl Draft {
     fn put(&mut self, path: &str, kind: tar::EntryType, mode: u32) -> &mut Member {
@@ -104,14 +110,16 @@ impl Draft {
         self.list = None;
     }
 
-    /// Nothing is registered.
-    pub(crate) fn forget(&mut self) {
+    /// There is no list.
+    pub(crate) fn without_list(&mut self) {
         self.has_list = false;
     }
 
     /// The files in which Nix registered the store.
     pub(crate) fn registrations(&self) -> Vec<String> {
-        vec![LIST.to_owned()]
+        let list = self.has_list.then_some(LIST);
+        let database = self.database.map(|_| DATABASE);
+        list.into_iter().chain(database).map(str::to_owned).collect()
     }
 
     fn nodes(&self) -> BTreeMap<String, Node<'_>> {
@@ -150,14 +158,19 @@ impl Draft {
 
     /// The archive.
     pub(crate) fn archive(&self) -> Vec<u8> {
-        let mut members = self.members.clone();
-        if self.has_list {
-            let list = self.list.clone().unwrap_or_else(|| self.listed());
-            let (mode, link) = (0o644, String::new());
-            let (kind, content) = (tar::EntryType::Regular, list.into_bytes());
-            let list = Member { kind, mode, uid: 0, mtime: 1, content, link };
-            members.insert(LIST.to_owned(), list);
+        let mut draft = self.clone();
+        let list = self.list.clone().unwrap_or_else(|| self.listed());
+        if let Some(changes) = self.database {
+            // One that nobody can read is not in the database.
+            let known = if list.contains("sha1:") { self.listed() } else { list.clone() };
+            for (name, bytes) in database::files(&known, changes) {
+                draft.file(&format!("/nix/var/nix/db/{name}"), bytes);
+            }
         }
+        if self.has_list {
+            draft.file(LIST, list);
+        }
+        let members = draft.members;
         let mut archive = tar::Builder::new(Vec::new());
         for (path, member) in &members {
             let mut header = tar::Header::new_gnu();
@@ -217,8 +230,13 @@ pub(crate) fn elf(interpreter: &str, run_path: &str) -> Vec<u8> {
 
 /// A store with a program, a library, some data and a system.
 pub(crate) fn good() -> Draft {
-    let mut draft =
-        Draft { members: BTreeMap::new(), references: BTreeMap::new(), list: None, has_list: true };
+    let mut draft = Draft {
+        members: BTreeMap::new(),
+        references: BTreeMap::new(),
+        list: None,
+        has_list: true,
+        database: Some(""),
+    };
     let [app, lib, data, system] = ["app", "lib", "data", "system"].map(path);
     draft.put("/nix/store", tar::EntryType::Directory, 0o1775);
     let (loader, folders) = (format!("{lib}/lib/ld.so"), format!("{lib}/lib:$ORIGIN/../lib"));

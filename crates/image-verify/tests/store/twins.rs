@@ -21,6 +21,26 @@ fn damaged(draft: &mut Draft, edit: impl FnOnce(&mut Draft)) {
 /// The check that must fail, the edit, and what must fail with it.
 pub(crate) const TWINS: &[Twin] = &[
     ("store-registration", |d| registered(d, "sha256:", "sha1:"), &[]),
+    (
+        "store-database-closed",
+        |d| {
+            d.database = Some(
+                "pragma journal_mode = wal; pragma wal_autocheckpoint = 0;
+                 update ValidPaths set ultimate = 1;",
+            );
+        },
+        &[],
+    ),
+    (
+        "store-registrations-agree",
+        |d| {
+            let changes = "update ValidPaths set narSize = narSize + 8 where path like '%-data';
+                 delete from Refs where referrer in
+                 (select id from ValidPaths where path like '%-system');";
+            d.database = Some(changes);
+        },
+        &["store-nar-size", "store-undeclared-reference"],
+    ),
     ("store-complete", |d| d.file(&path("more"), ""), &[]),
     (
         "store-present",
@@ -29,7 +49,15 @@ pub(crate) const TWINS: &[Twin] = &[
         },
         &[],
     ),
-    ("store-references", |d| d.references.get_mut(&path("lib")).unwrap().push(path("more")), &[]),
+    (
+        "store-references",
+        |d| {
+            d.references.get_mut(&path("lib")).unwrap().push(path("more"));
+            // A database has no such reference.
+            d.database = None;
+        },
+        &[],
+    ),
     ("store-readable", |d| d.fifo("data", "/share/pipe"), &["tar-device"]),
     ("store-name", |d| d.file(&(path("data") + "/share/x~nix~case~hack~1"), ""), &[]),
     ("store-content", |d| damaged(d, |d| d.content("data", "/share/text")[0] = b'T'), &[]),
@@ -74,6 +102,7 @@ pub(crate) const TWINS: &[Twin] = &[
             let more = (0..1 << 18)
                 .map(|n| format!("/nix/store/{n:032}-x\nsha256:{}\n1\n\n0\n", "0".repeat(52)));
             more.for_each(|block| *list += &block);
+            d.database = None;
         },
         &[],
     ),

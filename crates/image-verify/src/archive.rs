@@ -1,0 +1,57 @@
+//! Archives: what is judged of all of their files, once they have passed.
+
+use image_formats::bytes::ReadError;
+
+use crate::{
+    Recorder, kind, store,
+    tar::TarFiles,
+    tree::Tree,
+    volume::{Trouble, Volume},
+};
+
+/// What a report says of a store of which only the names were seen.
+const NO_CONTENTS: &str = "the contents of the Nix store, and what Nix registered of them";
+
+/// What was found out about an archive, but for the findings.
+#[derive(Default)]
+pub(crate) struct Judged {
+    /// The Nix stores in it.
+    pub(crate) stores: Vec<store::Judged>,
+    /// What of it no check looked at, for the report.
+    pub(crate) not_verified: Vec<String>,
+}
+
+/// Judges the files of an archive, as an image for WSL where there is one of those. `files` has the
+/// contents that were kept. An error is the machine's.
+pub(crate) fn judge(
+    tree: Tree,
+    files: Option<TarFiles>,
+    wsl: Option<&dyn Fn(&Tree, &mut Recorder)>,
+    out: &mut Recorder,
+) -> Result<Judged, ReadError> {
+    let mut judged = Judged::default();
+    // Of a part of an image nobody knows what is missing in the whole.
+    if !tree.is_complete() || tree.is_empty() {
+        return Ok(judged);
+    }
+    let trouble = Trouble::default();
+    let Some(files) = files else {
+        if let Some(wsl) = wsl {
+            wsl(&tree, out);
+        }
+        if tree.at(b"/nix/store").is_some() {
+            judged.not_verified.push(NO_CONTENTS.to_owned());
+        }
+        return Ok(judged);
+    };
+    let volume: Volume = files.volume(tree, trouble.clone());
+    let mut checks = store::Checks::OWN;
+    if let Some(wsl) = wsl {
+        wsl(&volume.tree, out);
+        checks = kind::wsl::store_checks(&volume.tree);
+    }
+    let asked = store::Asked { checks, ..store::Asked::default() };
+    judged.stores.extend(store::verify(&volume, &asked, out));
+    trouble.take()?;
+    Ok(judged)
+}
