@@ -54,6 +54,10 @@ pub(crate) enum ProgressStyle {
 pub(crate) enum Command {
     /// Build images, finish them, verify them, and publish them into dist/NAME/.
     Image(ImageArgs),
+    /// Make images twice, and say what differs.
+    ///
+    /// Exit code 1: something differs that the definition does not expect. Nothing is published.
+    Reproduce(ReproduceArgs),
     /// List the images: what they are, and whether this machine can build them.
     List,
     /// Say which revisions images are built with, and move those of one image.
@@ -143,6 +147,31 @@ pub(crate) struct ImageArgs {
     pub(crate) threads: Option<NonZero<usize>>,
 
     /// Publish into this folder instead of dist/.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dist: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReproduceArgs {
+    /// Names of image definitions: the files of images/ without .toml.
+    #[arg(required = true)]
+    pub(crate) names: Vec<String>,
+
+    /// Make the image once, and compare it with this file; `dist` is what is published of it.
+    #[arg(long, value_name = "FILE|dist")]
+    pub(crate) against: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    #[command(flatten)]
+    pub(crate) nix: NixArgs,
+
+    /// Compress on this many threads, and the second time on another number.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZero<usize>>,
+
+    /// The folder of what is published, beside which the work is done, instead of dist/.
     #[arg(long, value_name = "DIR")]
     pub(crate) dist: Option<PathBuf>,
 }

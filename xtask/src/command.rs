@@ -13,6 +13,7 @@ mod image;
 mod inspect;
 mod list;
 mod lock;
+mod reproduce;
 mod sbom;
 mod sizes;
 mod verify;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
     let context = Context { format: arguments.format, progress: arguments.progress };
     match arguments.command {
         Command::Image(args) => image::run(context, args),
+        Command::Reproduce(args) => reproduce::run(context, args),
         Command::List => list::run(context),
         Command::Lock(command) => lock::run(context, command),
         Command::Devcontainer(args) => devcontainer::run(context, &args),

@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use image_factory::{
     DefinitionError, Fault, MakeError, PlanError, devcontainer::DevContainerError,
-    flake_check::FlakeCheckError, lock::ImageLockError,
+    flake_check::FlakeCheckError, lock::ImageLockError, reproduce::ReproduceError,
 };
 use image_host::interrupt;
 
@@ -131,12 +131,21 @@ impl From<FlakeCheckError> for Failure {
 
 impl From<MakeError> for Failure {
     fn from(error: MakeError) -> Self {
-        let verdict = match error.fault() {
-            Fault::Usage => Verdict::Usage,
-            Fault::Image => Verdict::Defective,
-            Fault::Host => Verdict::Failed,
-        };
-        Self::new(verdict, error)
+        Self::new(verdict_of(error.fault()), error)
+    }
+}
+
+impl From<ReproduceError> for Failure {
+    fn from(error: ReproduceError) -> Self {
+        Self::new(verdict_of(error.fault()), error)
+    }
+}
+
+fn verdict_of(fault: Fault) -> Verdict {
+    match fault {
+        Fault::Usage => Verdict::Usage,
+        Fault::Image => Verdict::Defective,
+        Fault::Host => Verdict::Failed,
     }
 }
 

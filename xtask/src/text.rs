@@ -26,6 +26,21 @@ impl Paint {
         self.paint(color, severity.as_str())
     }
 
+    /// A word that is good news.
+    pub(crate) fn good(self, word: &str) -> String {
+        self.paint("32", word)
+    }
+
+    /// A word that is no news.
+    pub(crate) fn noted(self, word: &str) -> String {
+        self.paint("33", word)
+    }
+
+    /// A word that is bad news.
+    pub(crate) fn bad(self, word: &str) -> String {
+        self.paint("31", word)
+    }
+
     fn paint(self, color: &str, text: &str) -> String {
         if self.0 { format!("\x1b[1;{color}m{text}\x1b[0m") } else { text.to_owned() }
     }

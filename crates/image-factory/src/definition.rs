@@ -151,7 +151,8 @@ pub fn load<'a>(
     let path = root.join(IMAGES_DIR).join(format!("{name}.toml"));
     let text = fs::read_to_string(&path)
         .map_err(|cause| DefinitionError::Read { path: path.clone(), cause })?;
-    let spec = parse(&text, checks).map_err(|fault| fault.in_file(&path, &text))?;
+    let differences = image_verify::compare::differences().map(|kind| kind.id);
+    let spec = parse(&text, checks, differences).map_err(|fault| fault.in_file(&path, &text))?;
     Ok(Definition { name: name.to_owned(), spec, root: root.to_owned() })
 }
 
@@ -200,6 +201,8 @@ struct Places {
     finish: FinishPlaces,
     #[serde(default)]
     verify: VerifyPlaces,
+    #[serde(default)]
+    reproduce: ReproducePlaces,
 }
 
 #[derive(Deserialize)]
@@ -227,7 +230,24 @@ struct WaiverPlaces {
     reason: Spanned<String>,
 }
 
-fn parse<'a>(text: &str, checks: impl IntoIterator<Item = &'a str>) -> Result<ImageSpec, Fault> {
+#[derive(Default, Deserialize)]
+struct ReproducePlaces {
+    #[serde(default)]
+    expect: Vec<ExpectationPlaces>,
+}
+
+#[derive(Deserialize)]
+struct ExpectationPlaces {
+    difference: Spanned<String>,
+    path: Option<Spanned<String>>,
+    reason: Spanned<String>,
+}
+
+fn parse<'a>(
+    text: &str,
+    checks: impl IntoIterator<Item = &'a str>,
+    differences: impl IntoIterator<Item = &'a str>,
+) -> Result<ImageSpec, Fault> {
     let spec: ImageSpec = toml::from_str(text)?;
     let places: Places = toml::from_str(text)?;
 
@@ -276,17 +296,38 @@ fn parse<'a>(text: &str, checks: impl IntoIterator<Item = &'a str>) -> Result<Im
     }
     let checks: Vec<&str> = checks.into_iter().collect();
     for waiver in &places.verify.waive {
-        let id = waiver.check.get_ref().as_str();
-        if !checks.contains(&id) {
-            let nearest = nearest(id, checks.iter().copied());
-            let message = format!("no check is called {id:?}");
-            return Err(Fault { nearest, ..Fault::at(&waiver.check, message) });
-        }
-        if waiver.reason.get_ref().trim().is_empty() {
-            return Err(Fault::at(&waiver.reason, "a waiver needs a reason"));
+        known_with_reason("check", &waiver.check, &checks, ("a waiver", &waiver.reason))?;
+    }
+    let differences: Vec<&str> = differences.into_iter().collect();
+    for expectation in &places.reproduce.expect {
+        let reason = ("an expectation", &expectation.reason);
+        known_with_reason("difference", &expectation.difference, &differences, reason)?;
+        let relative = expectation.path.as_ref().filter(|path| !path.get_ref().starts_with('/'));
+        if let Some(path) = relative {
+            return Err(Fault::at(path, "a path in an image begins with a slash"));
         }
     }
     Ok(spec)
+}
+
+/// That `id` is one of those that are known, and that a reason is given with it. `what` is what has the
+/// id, and `whose` the reason is.
+fn known_with_reason(
+    what: &str,
+    id: &Spanned<String>,
+    known: &[&str],
+    (whose, reason): (&str, &Spanned<String>),
+) -> Result<(), Fault> {
+    let name = id.get_ref().as_str();
+    if !known.contains(&name) {
+        let nearest = nearest(name, known.iter().copied());
+        let message = format!("no {what} is called {name:?}");
+        return Err(Fault { nearest, ..Fault::at(id, message) });
+    }
+    if reason.get_ref().trim().is_empty() {
+        return Err(Fault::at(reason, format!("{whose} needs a reason")));
+    }
+    Ok(())
 }
 
 /// The known name that `name` is a typo of, if it looks like one: one edit of three letters.
@@ -318,26 +359,34 @@ compression = { format = "gzip", level = 6 }
 [[verify.waive]]
 check = "wsl-icon"
 reason = "the icon is a joke"
+
+[[reproduce.expect]]
+difference = "ext4-uuid"
+reason = "nobody looks at it"
 "#;
+
+    const DIFFERENCES: [&str; 2] = ["ext4-uuid", "fat-serial"];
 
     fn complaint(from: &str, to: &str) -> String {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD);
-        let fault = parse(&text, ["wsl-icon", "tar-order"]).expect_err("it is wrong");
+        let fault = parse(&text, ["wsl-icon", "tar-order"], DIFFERENCES).expect_err("it is wrong");
         fault.in_file(Path::new("images/wsl.toml"), &text).to_string()
     }
 
     #[test]
     fn a_good_definition_is_read() {
-        let spec = parse(GOOD, ["wsl-icon"]).expect("it is right");
+        let spec = parse(GOOD, ["wsl-icon"], DIFFERENCES).expect("it is right");
         assert_eq!(spec.verify.waive[0].reason, "the icon is a joke");
+        assert_eq!(spec.reproduce.expect[0].difference, "ext4-uuid");
     }
 
     #[test]
     fn the_route_is_told_in_a_few_words() {
         let route = |edits: &[(&str, &str)]| {
             let edit = |text: String, (from, to): &(&str, &str)| text.replacen(from, to, 1);
-            let spec = parse(&edits.iter().fold(GOOD.to_owned(), edit), ["wsl-icon"]).unwrap();
+            let text = edits.iter().fold(GOOD.to_owned(), edit);
+            let spec = parse(&text, ["wsl-icon"], DIFFERENCES).unwrap();
             Definition { name: "x".to_owned(), spec, root: PathBuf::new() }.route()
         };
         assert_eq!(route(&[]), "nixos-wsl");
@@ -363,6 +412,18 @@ reason = "the icon is a joke"
                 "\"wsl-icno\"",
                 "15:9: no check is called \"wsl-icno\"; did you mean \"wsl-icon\"?",
             ),
+            (
+                "\"ext4-uuid\"",
+                "\"ext4-uudi\"",
+                "19:14: no difference is called \"ext4-uudi\"; did you mean \"ext4-uuid\"?",
+            ),
+            ("nobody looks at it", "", "20:10: an expectation needs a reason"),
+            (
+                "reason = \"nobody",
+                "path = \"etc\"\nreason = \"nobody",
+                "20:8: a path in an image begins with a slash",
+            ),
+            ("difference =", "differs =", "19:1: unknown field `differs`, expected"),
             ("reason = \"the icon is a joke\"", "", "missing field `reason`"),
             ("the icon is a joke", " ", "16:10: a waiver needs a reason"),
             ("level = 6", "level = 13", "12:15: the gzip level 13 is not one of 1 to 12"),

@@ -13,6 +13,8 @@ pub enum Step {
     Verify,
     /// The folder is put into its place.
     Publish,
+    /// Two files are compared.
+    Compare,
 }
 
 impl Step {
@@ -23,6 +25,7 @@ impl Step {
             Self::Finish => "finish",
             Self::Verify => "verify",
             Self::Publish => "publish",
+            Self::Compare => "compare",
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod lock;
 mod make;
 pub mod nix;
 mod plan;
+pub mod reproduce;
 pub mod sbom;
 pub mod sizes;
 pub mod verify;
@@ -44,4 +45,5 @@ pub use nix::Options as NixOptions;
 pub use plan::{
     DIST_DIR, Input, NixImageInput, NixosWslInput, Options, Plan, PlanError, Target, plan,
 };
+pub use reproduce::{Against, Reproduction, reproduce, reproduce_against};
 pub use verify::Verification;

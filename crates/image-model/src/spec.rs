@@ -481,6 +481,10 @@ impl ReproduceSpec {
 pub struct Expectation {
     /// What differs, by its id: `ext4-hash-seed`.
     pub difference: String,
+    /// The file that it is expected of, or the folder above: an absolute path in its file system.
+    /// Without it, it is expected everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Why it does; not empty.
     pub reason: String,
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -75,7 +76,7 @@ impl Nix {
         // They are as large as the image, and nobody asked for them. Those of a daemon may be out of
         // our reach.
         for folder in kept {
-            let _ = fs::remove_dir_all(folder);
+            let _ = remove(&folder);
         }
         match ended {
             Ok(_) => Ok(Rebuilt::Same),
@@ -92,10 +93,10 @@ impl Nix {
     }
 
     /// The second output that Nix kept is of no use any more: true if it is gone. What stays is removed
-    /// by the next garbage collection.
+    /// by the next garbage collection. It also runs after an interrupt.
     pub fn forget_check(&self, output: &str, options: &Options) -> bool {
         let args = request::delete(&format!("{output}.check"), options);
-        self.run(&args, options, &mut |_| ()).is_ok()
+        self.tool.run(args).cleans_up().output().is_ok()
     }
 
     /// What a derivation is made of, as far as that is a single file which was built here: the file
@@ -141,6 +142,23 @@ impl Nix {
     }
 }
 
+/// Removes a folder, and what is in it, also where the builder made that read-only: of such a folder
+/// only root can remove anything.
+fn remove(folder: &Path) -> io::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let mode = fs::symlink_metadata(&folder)?.permissions().mode();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode | 0o700))?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    fs::remove_dir_all(folder)
+}
+
 /// `note: keeping build directory '/tmp/nix-build-card.drv-0'`, in double quotes from 2.3x on.
 fn kept_folder(text: &str) -> Option<PathBuf> {
     let (_, rest) = text.split_once("keeping build directory ")?;
@@ -155,6 +173,24 @@ fn kept_folder(text: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn read_only_folders_are_removed_and_links_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, other) = (dir.path().join("nix-build-x"), dir.path().join("other"));
+        fs::create_dir_all(kept.join("a/b")).unwrap();
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("file"), "").unwrap();
+        std::os::unix::fs::symlink(&other, kept.join("a/link")).unwrap();
+        for folder in [kept.join("a/b"), kept.join("a"), other.clone()] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+        }
+        remove(&kept).unwrap();
+        assert!(!kept.exists() && other.join("file").exists());
+        let mode = fs::metadata(&other).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o555);
+        fs::set_permissions(other, fs::Permissions::from_mode(0o755)).unwrap();
+    }
 
     #[test]
     fn kept_folders_are_known_by_their_name() {

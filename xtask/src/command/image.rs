@@ -6,47 +6,16 @@ use serde_json::json;
 use super::{Context, definitions, print, print_json};
 use crate::{
     Verdict,
-    args::{DriverName, Format, ImageArgs, NixArgs, RouteName},
+    args::{DriverName, Format, ImageArgs, NixArgs, RouteName, SourceArgs},
     failure::Failure,
     progress::Progress,
     text::{self, Paint},
 };
 
 pub(super) fn run(context: Context, args: ImageArgs) -> Result<Verdict, Failure> {
-    let options = Options {
-        driver: args.source.driver.map(|name| match name {
-            DriverName::NixosWsl => Driver::NixosWsl,
-            DriverName::NixImage => Driver::NixImage,
-            DriverName::NixosGenerators => Driver::NixosGenerators,
-            DriverName::Prebuilt => Driver::Prebuilt,
-            DriverName::Mini => Driver::Mini,
-        }),
-        from: args.source.from,
-        flake: args.source.flake,
-        attribute: args.source.attribute,
-        variant: args.source.variant,
-        route: args.source.route.map(|name| match name {
-            RouteName::Auto => Route::Auto,
-            RouteName::Variant => Route::Variant,
-            RouteName::Generators => Route::Generators,
-            RouteName::GeneratorsCli => Route::GeneratorsCli,
-            RouteName::Module => Route::Module,
-        }),
-        profiles: args.source.profiles,
-        nix: nix_options(args.nix),
-        busybox: args.source.busybox,
-        sudo: args.source.sudo,
-        threads: args.threads,
-        dist: args.dist,
-    };
-    if options.from.is_some() && args.names.len() > 1 {
-        return Err(Failure::usage("--from FILE makes one image, and several are named"));
-    }
-    // All plans before the first run: a typo in the last name costs no build of the first.
-    let plans: Vec<Plan> = definitions(&args.names)?
-        .iter()
-        .map(|definition| image_factory::plan(definition, &options))
-        .collect::<Result<_, _>>()?;
+    let options =
+        Options { threads: args.threads, dist: args.dist, ..options(args.source, args.nix) };
+    let plans = plans(&args.names, &options)?;
     if args.dry_run {
         return match context.format {
             Format::Human => print(&plans.iter().map(describe).collect::<String>()),
@@ -60,6 +29,45 @@ pub(super) fn run(context: Context, args: ImageArgs) -> Result<Verdict, Failure>
         }
     }
     Ok(verdict)
+}
+
+/// What the flags say of where the bytes come from.
+pub(super) fn options(source: SourceArgs, nix: NixArgs) -> Options {
+    Options {
+        driver: source.driver.map(|name| match name {
+            DriverName::NixosWsl => Driver::NixosWsl,
+            DriverName::NixImage => Driver::NixImage,
+            DriverName::NixosGenerators => Driver::NixosGenerators,
+            DriverName::Prebuilt => Driver::Prebuilt,
+            DriverName::Mini => Driver::Mini,
+        }),
+        from: source.from,
+        flake: source.flake,
+        attribute: source.attribute,
+        variant: source.variant,
+        route: source.route.map(|name| match name {
+            RouteName::Auto => Route::Auto,
+            RouteName::Variant => Route::Variant,
+            RouteName::Generators => Route::Generators,
+            RouteName::GeneratorsCli => Route::GeneratorsCli,
+            RouteName::Module => Route::Module,
+        }),
+        profiles: source.profiles,
+        nix: nix_options(nix),
+        busybox: source.busybox,
+        sudo: source.sudo,
+        ..Options::default()
+    }
+}
+
+/// All plans before the first run: a typo in the last name costs no build of the first.
+pub(super) fn plans(names: &[String], options: &Options) -> Result<Vec<Plan>, Failure> {
+    if options.from.is_some() && names.len() > 1 {
+        return Err(Failure::usage("--from FILE makes one image, and several are named"));
+    }
+    let definitions = definitions(names)?;
+    let plans = definitions.iter().map(|definition| image_factory::plan(definition, options));
+    Ok(plans.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn nix_options(args: NixArgs) -> NixOptions {

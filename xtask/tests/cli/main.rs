@@ -11,6 +11,7 @@ mod iso;
 mod lock;
 mod nix;
 mod profile;
+mod reproduce;
 mod sd;
 mod store;
 mod vm;
