@@ -138,10 +138,10 @@ pub enum Trust {
         /// Names of these keys, sorted.
         by: Vec<String>,
     },
-    /// Who made the image built it: Nix calls it ultimately trusted.
-    Built,
-    /// Its name follows from its content, and was not compared with it.
+    /// Its name follows from its content, as it is: nobody has to vouch for it.
     ContentAddressed,
+    /// The Nix of the machine that verified the image built it, and did not fetch it.
+    Built,
     /// Nobody whom we know.
     Unknown,
 }

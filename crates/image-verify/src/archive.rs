@@ -27,6 +27,7 @@ pub(crate) fn judge(
     tree: Tree,
     files: Option<TarFiles>,
     wsl: Option<&dyn Fn(&Tree, &mut Recorder)>,
+    vouchers: store::Vouchers<'_>,
     out: &mut Recorder,
 ) -> Result<Judged, ReadError> {
     let mut judged = Judged::default();
@@ -50,7 +51,7 @@ pub(crate) fn judge(
         wsl(&volume.tree, out);
         checks = kind::wsl::store_checks(&volume.tree);
     }
-    let asked = store::Asked { checks, ..store::Asked::default() };
+    let asked = store::Asked { checks, vouchers, ..store::Asked::default() };
     judged.stores.extend(store::verify(&volume, &asked, out));
     trouble.take()?;
     Ok(judged)

@@ -127,6 +127,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         docker::CHECKS,
         kind::docker::CHECKS,
         store::CHECKS,
+        store::trust::CHECKS,
         CHECKS,
     ];
     tables.into_iter().flatten().copied()
@@ -175,7 +176,8 @@ pub fn verify(
         Expected::Kind(_) | Expected::AnyImage => None,
     };
     let Request { expected, system, boards, boots, limits, progress, .. } = request;
-    let wanted = Wanted { expected, system, boards, boots, limits };
+    let vouchers = store::Vouchers { keys: request.trusted_keys, signatures: request.signatures };
+    let wanted = Wanted { expected, system, boards, boots, vouchers, limits };
     let job = Job { source: &source, file_len, limits, progress, wanted };
     let sinks = Sinks { raw: request.raw_sink.take(), scratch: request.scratch.take() };
     let passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;
@@ -201,7 +203,7 @@ pub fn verify(
                         kind::wsl::verify(&image, out);
                     };
                     let wsl = is_wsl.then_some(&wsl as &dyn Fn(&Tree, &mut Recorder));
-                    let judged = archive::judge(tree, passed.archive, wsl, &mut out);
+                    let judged = archive::judge(tree, passed.archive, wsl, vouchers, &mut out);
                     let judged = judged.map_err(VerifyError::Raw)?;
                     not_verified = judged.not_verified;
                     for store in judged.stores {

@@ -88,8 +88,8 @@ pub struct PathSignatures {
     pub nar_hash: NarHash,
     /// Signatures, as Nix writes them: the name of a key, `:`, and base64.
     pub signatures: Vec<String>,
-    /// Who is asked built it.
-    pub ultimate: bool,
+    /// Who is asked built it, and did not fetch it.
+    pub built_here: bool,
 }
 
 /// Tells what it knows of those store paths of which it knows anything. It is asked once for each

@@ -14,6 +14,7 @@ mod hash;
 mod registration;
 mod report;
 mod scan;
+pub mod trust;
 
 use image_formats::nix::PathInfo;
 use image_model::{Check, Location, StoreReport};
@@ -24,6 +25,7 @@ pub use hash::{Fault, FaultKind, hash};
 pub use registration::{Registered, Unread, database, list};
 
 use crate::{Recorder, tree::NodeId, volume::Volume};
+pub use trust::Vouchers;
 
 /// The checks that are recorded: an image of some kind may have its own for the same defect.
 #[derive(Clone, Copy, Debug)]
@@ -98,13 +100,15 @@ pub struct Asked<'a> {
     pub checks: Checks,
     /// What leads into the store from elsewhere.
     pub entries: &'a [Entry],
+    /// Who may vouch for its paths.
+    pub vouchers: Vouchers<'a>,
     /// Is told how many bytes of files were read since the last time.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Default for Asked<'_> {
     fn default() -> Self {
-        Self { checks: Checks::OWN, entries: &[], progress: &|_| {} }
+        Self { checks: Checks::OWN, entries: &[], vouchers: Vouchers::default(), progress: &|_| {} }
     }
 }
 
@@ -163,6 +167,8 @@ pub fn verify(volume: &Volume, asked: &Asked<'_>, out: &mut Recorder) -> Option<
     judge.limits(&limits);
     let not_verified =
         limits.iter().map(|what| format!("the Nix store in {}: {what}", volume.name)).collect();
-    let report = report::report(&store, &read.files, paths, &hashed);
+    let nodes: Vec<_> = paths.iter().map(|path| path.node).collect();
+    let mut report = report::report(&store, &read.files, paths, &hashed);
+    trust::judge(&store, &nodes, asked.vouchers, &mut report, out);
     Some(Judged { report, not_verified })
 }

@@ -22,14 +22,20 @@ pub const fn value(digit: u8) -> Option<u8> {
 
 /// A SHA-256 digest as text.
 pub fn encode(digest: &[u8; 32]) -> String {
-    let byte = |at: usize| u16::from(digest.get(at).copied().unwrap_or(0));
+    encode_bytes(digest)
+}
+
+/// Bytes as text: of a digest of any length.
+pub fn encode_bytes(bytes: &[u8]) -> String {
+    let byte = |at: usize| u16::from(bytes.get(at).copied().unwrap_or(0));
     let digit = |number: usize| {
         let bit = number.saturating_mul(5);
         let (at, shift) = (bit / 8, bit % 8);
         let bits = (byte(at) | byte(at.saturating_add(1)) << 8) >> shift & 31;
         DIGITS.get(usize::from(bits)).copied().map(char::from)
     };
-    (0..SHA256_DIGITS).rev().filter_map(digit).collect()
+    let digits = bytes.len().saturating_mul(8).div_ceil(5);
+    (0..digits).rev().filter_map(digit).collect()
 }
 
 /// A SHA-256 digest from text; `None` where it is none.
@@ -67,6 +73,12 @@ mod tests {
         let text = "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
         assert_eq!(encode(&digest), text);
         assert_eq!(decode(text.as_bytes()), Some(digest));
+        // `nix hash to-base32 --type sha1 da39a3ee5e6b4b0d3255bfef95601890afd80709`.
+        let digest = [
+            0xda, 0x39, 0xa3, 0xee, 0x5e, 0x6b, 0x4b, 0x0d, 0x32, 0x55, 0xbf, 0xef, 0x95, 0x60,
+            0x18, 0x90, 0xaf, 0xd8, 0x07, 0x09,
+        ];
+        assert_eq!(encode_bytes(&digest), "143xibwh31h9bvxzalr0sjvbbvpa6ffs");
     }
 
     #[test]

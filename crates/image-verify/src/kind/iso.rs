@@ -40,16 +40,18 @@ use crate::{
     Recorder,
     container::raw_at,
     disc::Disc,
-    store::Entry,
+    store::{Entry, Vouchers},
     tree::{Kind, NodeId, Tree, display},
     volume::{Family, MAX_TEXT, Volume},
 };
 
 /// What an image promises.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Promise<'a> {
     /// The ways in which it boots; none where nobody promised anything.
     pub boots: &'a [Boot],
+    /// Who may vouch for what is in its Nix store.
+    pub vouchers: Vouchers<'a>,
 }
 
 /// Judges what a disc boots. The ways in which it does are those in which firmware and boot loaders

@@ -36,16 +36,18 @@ use crate::{
     Recorder,
     container::raw_at,
     disk::{Disk, Partition},
-    store::Entry,
+    store::{Entry, Vouchers},
     tree::NodeId,
     volume::{MAX_TEXT, Volume},
 };
 
 /// What an image promises.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Promise<'a> {
     /// The boards that it boots on; none where nobody promised anything.
     pub boards: &'a [Board],
+    /// Who may vouch for what is in its Nix store.
+    pub vouchers: Vouchers<'a>,
 }
 
 /// Judges a disk as an SD card. The ways in which it boots are the boards that find what they want.

@@ -58,7 +58,6 @@ fn row(path: Path, hashed: Option<&Hashed>) -> StorePath {
         trust: Trust::Unknown,
     };
     let Some(info) = path.info else { return row };
-    let trust = origin(&info);
     let mut references: Vec<String> = info.references.into_iter().map(text).collect();
     references.sort_unstable();
     references.dedup();
@@ -67,18 +66,6 @@ fn row(path: Path, hashed: Option<&Hashed>) -> StorePath {
         deriver: info.deriver.map(text),
         content_address: info.content_address.map(text),
         signatures: info.signatures.into_iter().map(text).collect(),
-        trust,
         ..row
-    }
-}
-
-/// Who vouches for a path by what is registered alone.
-fn origin(info: &PathInfo) -> Trust {
-    if info.ultimate {
-        Trust::Built
-    } else if info.content_address.is_some() {
-        Trust::ContentAddressed
-    } else {
-        Trust::Unknown
     }
 }

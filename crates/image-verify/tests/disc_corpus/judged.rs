@@ -32,7 +32,7 @@ impl Judged {
         let mut out = Recorder::default();
         let disc = disc::verify(&(Arc::new(File::open(path).unwrap()) as _), &mut out).unwrap();
         let ways = match boots && !disc.boot.is_empty() {
-            true => kind::iso::verify(&disc, kind::iso::Promise { boots: &[] }, &mut out).boots,
+            true => kind::iso::verify(&disc, kind::iso::Promise::default(), &mut out).boots,
             false => Vec::new(),
         };
         let whole = Location {

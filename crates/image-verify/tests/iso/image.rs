@@ -290,7 +290,11 @@ impl Draft {
         if self.squashfs_limit {
             out.expect(&squashfs::LIMITS, false, || (whole.clone(), "many".to_owned()));
         }
-        let ways = iso::verify(&disc, iso::Promise { boots: &self.boots }, &mut out);
+        let ways = iso::verify(
+            &disc,
+            iso::Promise { boots: &self.boots, ..iso::Promise::default() },
+            &mut out,
+        );
         static UNUSED: Check =
             Check { id: "unused", severity: Severity::Warning, reads: "", spec: "", explain: "" };
         (out.finish(&[], &UNUSED, &whole), ways.boots)

@@ -233,7 +233,7 @@ impl Draft {
     pub(crate) fn verify(&self) -> Recorded {
         let disk = self.disk();
         let mut out = Recorder::default();
-        sd::verify(&disk, sd::Promise { boards: &self.boards }, &mut out);
+        sd::verify(&disk, sd::Promise { boards: &self.boards, ..sd::Promise::default() }, &mut out);
         static UNUSED: Check =
             Check { id: "unused", severity: Severity::Warning, reads: "", spec: "", explain: "" };
         let whole = Location {
