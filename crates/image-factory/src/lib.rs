@@ -25,6 +25,7 @@ pub mod event;
 mod file_name;
 pub mod finish;
 pub mod flake_check;
+pub mod folder;
 pub mod lock;
 mod make;
 pub mod nix;

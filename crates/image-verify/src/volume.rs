@@ -30,6 +30,8 @@ pub enum Family {
     Squashfs,
     /// A tar archive, as it is unpacked.
     Tar,
+    /// A folder of a machine.
+    Folder,
 }
 
 /// A file system whose structure was found to be safe to follow.
@@ -170,7 +172,7 @@ impl Volume {
     /// without a slash before it starts at the root.
     pub fn find(&self, path: &[u8]) -> Option<NodeId> {
         match self.family {
-            Family::Ext | Family::Iso9660 | Family::Squashfs | Family::Tar => {
+            Family::Ext | Family::Iso9660 | Family::Squashfs | Family::Tar | Family::Folder => {
                 self.tree.resolve(path).ok().map(|found| found.node)
             }
             Family::Fat => path

@@ -11,7 +11,7 @@ use crate::{
 /// `..`.
 pub(crate) fn find(volume: &Volume, path: &str) -> Option<NodeId> {
     match volume.family {
-        Family::Ext | Family::Iso9660 | Family::Squashfs | Family::Tar => {
+        Family::Ext | Family::Iso9660 | Family::Squashfs | Family::Tar | Family::Folder => {
             volume.find(path.as_bytes())
         }
         Family::Fat => volume.find(lexical(path).as_bytes()),
