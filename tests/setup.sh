@@ -31,6 +31,7 @@ packages='
     isolinux
     libarchive-tools
     libc6-dev
+    librsvg2-bin
     mmdebstrap
     mtools
     nix-bin

@@ -383,12 +383,12 @@ pub(crate) struct SizesArgs {
     /// The image.
     pub(crate) file: PathBuf,
 
-    /// How deep to go.
+    /// How deep to go, 60 at most: many readers of JSON go no deeper.
     #[arg(
         long,
         value_name = "N",
         default_value_t = 3,
-        value_parser = clap::value_parser!(u8).range(..=64)
+        value_parser = clap::value_parser!(u8).range(..=60)
     )]
     pub(crate) depth: u8,
 

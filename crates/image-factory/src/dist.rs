@@ -14,6 +14,8 @@ use image_model::{Artifact, Manifest, ReportSummary, Sha256, VerificationReport}
 use serde::Serialize;
 use sha2::Digest as _;
 
+use crate::sbom;
+
 /// Name of the report.
 pub const REPORT: &str = "verification.json";
 /// Name of the manifest.
@@ -77,10 +79,18 @@ fn ours(folder: &Path) -> Vec<String> {
         return Vec::new();
     };
     let files = manifest.artifacts.into_iter().flat_map(|artifact| {
-        let sums = format!("{}.sha256", artifact.file);
-        [artifact.file, sums]
+        let beside = ["sha256", sbom::CYCLONEDX, sbom::SPDX];
+        let beside = beside.map(|suffix| format!("{}.{suffix}", artifact.file));
+        beside.into_iter().chain([artifact.file])
     });
     [MANIFEST, REPORT, SUMS].map(str::to_owned).into_iter().chain(files).collect()
+}
+
+/// A file that says something of the image.
+#[derive(Debug)]
+pub(crate) struct Record {
+    file: String,
+    sha256: Sha256,
 }
 
 /// A folder that is being filled, and is published by [`publish`](Self::publish).
@@ -103,11 +113,28 @@ impl<'a> Dist<'a> {
         Ok(ReportSummary { file: REPORT.to_owned(), sha256, totals: report.totals })
     }
 
-    /// Writes `<file>.sha256` for each artifact, and `SHA256SUMS` for all of them and the report.
+    /// Writes the bills of materials of an image.
+    pub(crate) fn sboms(&self, image: &sbom::Image<'_>) -> Result<Vec<Record>, DistError> {
+        let documents = [
+            (sbom::CYCLONEDX, sbom::cyclonedx as fn(&sbom::Image<'_>) -> Vec<u8>),
+            (sbom::SPDX, sbom::spdx),
+        ];
+        let write = |(suffix, document): (&str, fn(&sbom::Image<'_>) -> Vec<u8>)| {
+            let file = format!("{}.{suffix}", image.name);
+            let bytes = document(image);
+            self.write(&file, &bytes)?;
+            Ok(Record { file, sha256: Sha256(sha2::Sha256::digest(&bytes).into()) })
+        };
+        documents.into_iter().map(write).collect()
+    }
+
+    /// Writes `<file>.sha256` for each artifact, and `SHA256SUMS` for all of them, the report, and
+    /// what else is said of the image.
     pub(crate) fn sums(
         &self,
         artifacts: &[Artifact],
         report: &ReportSummary,
+        records: &[Record],
     ) -> Result<(), DistError> {
         let mut lines = Vec::new();
         for artifact in artifacts {
@@ -116,6 +143,8 @@ impl<'a> Dist<'a> {
             lines.push((artifact.file.as_str(), line));
         }
         lines.push((&report.file, sums_line(&report.sha256, &report.file)));
+        let records = records.iter().map(|Record { file, sha256 }| (file, sha256));
+        lines.extend(records.map(|(file, sha256)| (file.as_str(), sums_line(sha256, file))));
         lines.sort();
         let text: String = lines.into_iter().map(|(_, line)| line).collect();
         self.write(SUMS, text.as_bytes())

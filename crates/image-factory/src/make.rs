@@ -8,6 +8,7 @@ use std::{
 };
 
 use image_host::{
+    epoch::{self, EpochError},
     interrupt::{self, Interrupted},
     workdir::{WorkDir, WorkDirError},
 };
@@ -26,6 +27,7 @@ use crate::{
     finish::{self, FinishError, FinishJob, Finished},
     nix::{self, NixError},
     plan::{Input, NixosWslInput, Plan},
+    sbom,
 };
 
 /// What came of a run that did not fail.
@@ -43,6 +45,9 @@ pub struct Made {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MakeError {
+    /// The time of what is made cannot be told.
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
     /// Another run makes the same image, or there is no place for the work.
     #[error(transparent)]
     WorkDir(#[from] WorkDirError),
@@ -118,7 +123,7 @@ impl MakeError {
         match self {
             Self::Driver(error) => error.fault(),
             Self::Around(error) => error.fault(),
-            Self::NotReplaceable(_) => driver::Fault::Usage,
+            Self::NotReplaceable(_) | Self::Epoch(_) => driver::Fault::Usage,
             Self::Finish(error) if error.is_defect() => driver::Fault::Image,
             _ => driver::Fault::Host,
         }
@@ -138,6 +143,7 @@ impl MakeError {
 /// error failed; an earlier folder stays as it was until then.
 pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     begin(plan, events)?;
+    let epoch = epoch::source_date_epoch()?;
     dist::check_replaceable(&plan.dist)?;
     let work = take(&plan.work)?;
     let out = create_dir(&work.path().join("out"))?;
@@ -167,7 +173,12 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     events(Event::Started(Step::Publish));
     let folder = Dist::new(&out);
     let summary = folder.report(&report)?;
-    folder.sums(&artifacts, &summary)?;
+    let title = Some(plan.definition.title.as_str());
+    let records = match sbom::Image::of(&artifacts[0].file, title, &report, epoch) {
+        Some(image) => folder.sboms(&image)?,
+        None => Vec::new(),
+    };
+    folder.sums(&artifacts, &summary, &records)?;
     let manifest = Manifest {
         schema: MANIFEST_SCHEMA,
         generator: Generator {

@@ -1,9 +1,6 @@
 //! `sbom FILE`: the software that an image consists of.
 
-use std::{
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{io::Write as _, path::Path};
 
 use image_factory::{Event, Verification, sbom, verify};
 use image_host::{epoch, publish};
@@ -68,5 +65,5 @@ pub(super) fn run(context: Context, args: &SbomArgs) -> Result<Verdict, Failure>
 /// Writes a file whole, or not at all.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let write = publish::publish(path, |file| file.write_all(bytes));
-    write.map_err(|e: io::Error| Failure::host(format!("cannot write {}", path.display()), e))
+    write.map_err(|e| Failure::file(format!("cannot write {}", path.display()), e))
 }

@@ -13,5 +13,6 @@ mod nix;
 mod profile;
 mod reproduce;
 mod sd;
+mod sizes;
 mod store;
 mod vm;

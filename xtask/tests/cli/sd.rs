@@ -85,6 +85,10 @@ fn make(rig: &Rig, route: &str, name: &str) -> (Vec<u8>, Manifest) {
     let dist = rig.project.path("dist/sd-aarch64");
     let mut sums = Command::new("sha256sum");
     Ran::of(sums.args(["-c", "--quiet", "SHA256SUMS"]).current_dir(&dist)).exits(0);
+    let sums = fs::read_to_string(dist.join("SHA256SUMS")).unwrap();
+    for bill in ["cdx.json", "spdx.json"] {
+        assert!(sums.contains(&format!("  nixos-sd-aarch64.img.zst.{bill}\n")), "{sums}");
+    }
     let manifest = fs::read(dist.join("manifest.json")).unwrap();
     let image = fs::read(dist.join("nixos-sd-aarch64.img.zst")).unwrap();
     (image, serde_json::from_slice(&manifest).unwrap())

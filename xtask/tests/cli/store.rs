@@ -54,7 +54,7 @@ impl Kind {
 }
 
 /// The folder that a tool of the tests makes.
-fn tool(name: &str) -> PathBuf {
+pub(crate) fn tool(name: &str) -> PathBuf {
     let mut command = Command::new(tests_dir().join("tools").join(name));
     PathBuf::from(Ran::of(&mut command).exits(0).out.trim_end())
 }
