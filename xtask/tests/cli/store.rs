@@ -84,7 +84,10 @@ fn by_name(store: &StoreReport) -> BTreeMap<&str, &StorePath> {
 /// The findings that are about stores, as loud as warnings or louder: check and message, with the
 /// path where they name one.
 fn findings(report: &VerificationReport) -> Vec<String> {
-    let about = |check: &str| check.starts_with("store-") || check.contains("-registration");
+    let about = |check: &str| {
+        let start = |start| check.starts_with(start);
+        start("store-") || start("wsl-nixos-") || check.contains("-registration")
+    };
     let mut told: Vec<_> = report
         .findings
         .iter()

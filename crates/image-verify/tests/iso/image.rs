@@ -222,7 +222,9 @@ impl Part {
                 Family::Ext => "ext4",
                 Family::Iso9660 => "iso9660",
                 Family::Squashfs => "squashfs",
-                Family::Tar | Family::Folder => panic!("no archive and no folder is a part of a disc"),
+                Family::Tar | Family::Folder => {
+                    panic!("no archive and no folder is a part of a disc")
+                }
             },
             label: self.label.clone(),
             uuid: self.uuid.to_owned(),

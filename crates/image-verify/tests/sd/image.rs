@@ -222,7 +222,9 @@ impl Draft {
                     Family::Ext => Content::Ext,
                     Family::Iso9660 => Content::Iso9660,
                     Family::Squashfs => Content::Squashfs,
-                    Family::Tar | Family::Folder => panic!("no partition is an archive or a folder"),
+                    Family::Tar | Family::Folder => {
+                        panic!("no partition is an archive or a folder")
+                    }
                 },
                 volume: (!part.unread).then(|| part.volume()),
             })

@@ -8,6 +8,11 @@ use super::{Kind, Project, Ran, findings, nix, store, tool, tree::Tree, verify, 
 use crate::common::which;
 
 #[test]
+fn nix_agrees_on_an_archive() {
+    every_path_has_the_hash_that_nix_gives_it(Kind::Wsl);
+}
+
+#[test]
 fn nix_agrees_on_a_card() {
     every_path_has_the_hash_that_nix_gives_it(Kind::Card);
 }

@@ -26,7 +26,7 @@ fn read(file: &Path) -> Value {
 fn bills_follow_the_schemas_and_list_what_nix_has() {
     let project = Project::new();
     let (cyclonedx, spdx) = (project.path("bill.cdx.json"), project.path("bill.spdx.json"));
-    for kind in [Kind::Card, Kind::Disc] {
+    for kind in [Kind::Wsl, Kind::Card, Kind::Disc] {
         let image = kind.image();
         let bills = || {
             let mut command = project.command();

@@ -7,7 +7,7 @@ use std::{
 
 use image_model::PathVerdict::{self, Changed, Intact, Missing, Unregistered};
 
-use super::{Kind, Project, by_name, findings, store, tree::Tree, verify};
+use super::{Kind, Project, by_name, findings, store, tool, tree::Tree, verify};
 
 /// What `nix-store --verify --check-contents` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +163,11 @@ fn remove(tree: &Tree, name: &str) {
 }
 
 #[test]
+fn damage_of_an_archive_is_told() {
+    each_damage_is_told_with_its_path_and_nix_says_the_same(Kind::Wsl);
+}
+
+#[test]
 fn damage_of_a_card_is_told() {
     each_damage_is_told_with_its_path_and_nix_says_the_same(Kind::Card);
 }
@@ -253,4 +258,61 @@ fn a_dangling_reference_in_a_list_is_told_and_nix_does_not_load_it() {
         assert_eq!(refused.code, Some(1), "{refused:?}");
         refused.says(&format!("path '{path}' is not"));
     }
+}
+
+/// SQLite has no name any more for what a row refers to, so Nix does not see it.
+#[test]
+fn a_dangling_reference_in_a_database_is_told() {
+    let project = Project::new();
+    let tree = Tree::of(Kind::Wsl, &Kind::Wsl.image());
+    tree.register("chain-0", "delete from ValidPaths where path = ?1", Vec::clear);
+    remove(&tree, "chain-0");
+    let image = project.path("dangling.wsl");
+    tree.pack(&image);
+    assert!(tree.nix_verify().content);
+    let (ran, report) = verify(&project, &image, &[]);
+    let told = findings(&report);
+    ran.exits(1);
+    let start = "wsl-nixos-database: /nix/var/nix/db/db.sqlite: ";
+    assert!(told.iter().any(|line| line.starts_with(start)), "{told:#?}");
+}
+
+/// What Nix wrote and did not yet put into the database, because somebody else had it open.
+#[test]
+fn what_is_only_in_the_log_of_the_database_counts() {
+    let project = Project::new();
+    let tree = Tree::of(Kind::Wsl, &Kind::Wsl.image());
+    let path = tree.path("refers-to-nothing");
+    let sql = "update ValidPaths set narSize = narSize + 8, hash = replace(hash, '1', '2') \
+               where path = ?1";
+    tree.register("refers-to-nothing", sql, |_| {});
+
+    let list = fs::read_to_string(tool("build-closure.sh").join("registration")).unwrap();
+    let start = list.find(&path).unwrap();
+    let block: Vec<_> = list[start..].lines().take(5).collect();
+    assert_eq!(block[4], "0", "{path} refers to something");
+    let reader = tree.database();
+    let count = |name: &str| {
+        let count = format!("select count(*) from {name}");
+        reader.query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert!(count("ValidPaths") > 40);
+    tree.load_list(format!("{}\n", block.join("\n")).as_bytes()).exits(0);
+    let log = tree.registration().with_extension("sqlite-wal");
+    assert!(fs::metadata(&log).unwrap().len() > 4096, "Nix left nothing in the log");
+
+    let image = project.path("logged.wsl");
+    tree.pack(&image);
+    let (ran, report) = verify(&project, &image, &[]);
+    ran.exits(0);
+    let told = findings(&report);
+    let [line] = &told[..] else { panic!("{told:#?}") };
+    assert!(line.starts_with("store-database-closed: /nix/var/nix/db/db.sqlite: "), "{line}");
+    assert_eq!(by_name(store(&report))["refers-to-nothing"].verdict, Intact);
+
+    fs::remove_file(&log).unwrap();
+    tree.pack(&image);
+    let (ran, report) = verify(&project, &image, &[]);
+    ran.exits(1);
+    assert_eq!(by_name(store(&report))["refers-to-nothing"].verdict, Changed);
 }
