@@ -49,6 +49,7 @@ pub mod gzip;
 pub mod hybrid;
 pub mod iso9660;
 pub mod kind;
+pub mod manifest;
 pub mod mbr;
 mod members;
 mod names;
@@ -128,6 +129,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         kind::docker::CHECKS,
         store::CHECKS,
         store::trust::CHECKS,
+        manifest::CHECKS,
         CHECKS,
     ];
     tables.into_iter().flatten().copied()
@@ -258,6 +260,11 @@ pub fn verify(
         raw: passed.raw,
     };
     let whole = file_at("file", 0, file_len);
+    if let (Some(manifest), Some(file)) = (request.manifest, subject.digests()) {
+        let (name, raw) = (request.file_name, subject.raw);
+        let image = manifest::Image { name, file, raw, stores: &stores };
+        manifest::verify(manifest, &image, &whole, &mut out);
+    }
     let mut report = report(subject, kind, request.waivers, &whole, out);
     if report.passed() {
         report.boots = ways;

@@ -171,6 +171,7 @@ fn ids_are_well_formed() {
             "iso",
             "vm",
             "store",
+            "manifest",
             "verify",
         ];
         assert!(formats.contains(&format), "{}", check.id);
