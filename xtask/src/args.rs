@@ -347,6 +347,20 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) image: Option<String>,
 
+    /// Print each store path as well: what became of it, size and hash of it as a NAR, and who
+    /// vouches for it.
+    #[arg(long)]
+    pub(crate) paths: bool,
+
+    /// Keys whose signatures of store paths count, as in nix.conf: NAME:BASE64, with spaces between
+    /// them; may be given several times. Without it, those that the nix.conf of this machine has.
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) trusted_public_keys: Vec<String>,
+
+    /// The manifest.json that the images must be as: the file, and each path of its Nix store.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+
     /// Where a compressed disk is unpacked: a folder with room for it. $TMPDIR by default, else
     /// /var/tmp.
     #[arg(long, value_name = "DIR")]

@@ -1,11 +1,15 @@
 //! Results as text for people.
 
+mod stores;
+
 use std::{
     collections::BTreeSet,
     io::{IsTerminal as _, stdout},
 };
 
 use image_model::{Check, Compression, DifferenceKind, Finding, Severity, VerificationReport};
+
+pub(crate) use stores::paths;
 
 /// Paints words on a terminal, unless `NO_COLOR` is set. <https://no-color.org>
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +68,10 @@ pub(crate) fn report(name: &str, report: &VerificationReport, paint: Paint) -> S
     }
     if !report.boots.is_empty() {
         text += &format!("  boots {}\n", report.boots.join(", "));
+    }
+    for store in &report.stores {
+        let place = (report.stores.len() > 1).then_some(store.volume.as_str());
+        text += &format!("  {}\n", stores::line(store, place));
     }
     for what in &report.not_verified {
         text += &format!("  not verified: {what}\n");

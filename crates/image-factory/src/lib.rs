@@ -33,6 +33,7 @@ mod plan;
 pub mod reproduce;
 pub mod sbom;
 pub mod sizes;
+pub mod trust;
 pub mod verify;
 
 pub use definition::{Definition, DefinitionError};
@@ -47,4 +48,5 @@ pub use plan::{
     DIST_DIR, Input, NixImageInput, NixosWslInput, Options, Plan, PlanError, Target, plan,
 };
 pub use reproduce::{Against, Reproduction, reproduce, reproduce_against};
+pub use trust::Trust;
 pub use verify::Verification;

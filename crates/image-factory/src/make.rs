@@ -28,6 +28,7 @@ use crate::{
     nix::{self, NixError},
     plan::{Input, NixosWslInput, Plan},
     sbom,
+    trust::Trust,
 };
 
 /// What came of a run that did not fail.
@@ -193,7 +194,7 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
         source: Source { input_sha256: Some(finished.input.sha256), ..built.source },
         tools: built.tools,
         artifacts,
-        closure: Vec::new(),
+        closure: image_verify::manifest::closure(&report.stores),
         verification: summary,
     };
     folder.publish(&manifest, &plan.dist)?;
@@ -308,6 +309,13 @@ fn verify(
 ) -> Result<VerificationReport, MakeError> {
     let io = |cause| MakeError::Io { path: path.to_owned(), cause };
     let file = File::open(path).map_err(io)?;
+    let trust = match &plan.input {
+        Input::NixosWsl(input) => Trust::of_nix(Some((input.nix.clone(), input.options.clone()))),
+        Input::NixImage(input) | Input::NixosGenerators(input) => {
+            Trust::of_nix(Some((input.nix.clone(), input.options.clone())))
+        }
+        Input::Prebuilt { .. } | Input::Mini { .. } => Trust::of_machine(),
+    };
     let verification = crate::verify::Verification {
         expected: Expected::Kind(plan.definition.kind),
         boards: &plan.definition.verify.boards,
@@ -316,6 +324,8 @@ fn verify(
         system: Some(&plan.definition.system),
         file_name: Some(&artifact.file),
         waivers: &plan.definition.verify.waive,
+        trust: Some(&trust),
+        manifest: None,
     };
     let report = crate::verify::file(file, &verification, events)
         .map_err(|cause| MakeError::Verify { path: path.to_owned(), cause })?;

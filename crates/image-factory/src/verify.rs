@@ -1,13 +1,16 @@
 //! Judges a file: `image-verify`, with Ctrl-C and progress.
 
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs::File, io, path::Path, sync::Arc};
 
 use image_formats::bytes::ReadAt;
 use image_host::interrupt;
-use image_model::{Board, Boot, Digests, VerificationReport, Waiver};
+use image_model::{Board, Boot, Digests, Manifest, VerificationReport, Waiver};
 use image_verify::{Expected, Request, VerifyError};
 
-use crate::event::{Event, Events, Step};
+use crate::{
+    event::{Event, Events, Step},
+    trust::Trust,
+};
 
 mod raw;
 pub(crate) mod scratch;
@@ -31,6 +34,10 @@ pub struct Verification<'a> {
     pub boots: &'a [Boot],
     /// Checks that may fail.
     pub waivers: &'a [Waiver],
+    /// Whose signatures of store paths count; nobody's where it is not given.
+    pub trust: Option<&'a Trust>,
+    /// The manifest that the image has to be as.
+    pub manifest: Option<&'a Manifest>,
     /// Where the raw bytes of a compressed disk go: a folder with room for those that are not
     /// zeros.
     pub work: &'a Path,
@@ -64,6 +71,18 @@ pub fn file(
     events: Events<'_>,
 ) -> Result<VerificationReport, VerifyError> {
     let mut scratch = Scratch::new(verification.work);
+    let nobody = Trust::default();
+    let trust = verification.trust.unwrap_or(&nobody);
+    let ask = |paths: &[&str]| match trust.signatures(paths, verification.manifest) {
+        Ok(known) => known,
+        Err(_) if interrupt::check().is_err() => BTreeMap::new(),
+        Err(error) => {
+            let why = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            let why = why.unwrap_or_default();
+            events(Event::Notice(format!("signatures are not known: {error}{why}")));
+            BTreeMap::new()
+        }
+    };
     let request = Request {
         expected: verification.expected,
         boards: verification.boards,
@@ -71,6 +90,9 @@ pub fn file(
         system: verification.system,
         file_name: verification.file_name,
         waivers: verification.waivers,
+        trusted_keys: trust.keys(),
+        signatures: &ask,
+        manifest: verification.manifest,
         scratch: Some(&mut scratch),
         progress: &|progress| {
             let (done, total) = (progress.read, Some(progress.total));

@@ -495,6 +495,8 @@ fn a_full_work_folder_is_told_with_numbers() {
             boards: &[],
             boots: &[],
             waivers: &[],
+            trust: None,
+            manifest: None,
             work,
         };
         let error = image_factory::verify::file(file, &verification, &|_| ()).unwrap_err();

@@ -137,8 +137,10 @@ fn path_fault(path: &StorePath, recorded: Option<&ClosurePath>) -> Option<String
             nar.nar_hash, nar.nar_size, recorded.nar_hash, recorded.nar_size
         ));
     }
-    let missing =
-        |these: &[String], of: &[String]| of.iter().find(|other| !these.contains(other)).cloned();
+    // Both are sorted.
+    let missing = |these: &[String], of: &[String]| {
+        of.iter().find(|other| these.binary_search(other).is_err()).cloned()
+    };
     if let Some(other) = missing(&recorded.references, &path.references) {
         return Some(format!("refers to {other}, and in the manifest it does not"));
     }

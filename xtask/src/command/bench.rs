@@ -307,6 +307,8 @@ fn do_part(part: BenchPart, work: &Path, image: Option<&Path>) -> Result<Verdict
         boards: &[],
         boots: &[],
         waivers: &[],
+        trust: None,
+        manifest: None,
         work,
     };
     let report = verify::file(file, &verification, &|_| ())

@@ -27,6 +27,8 @@ pub(super) fn run(context: Context, args: &SbomArgs) -> Result<Verdict, Failure>
         boards: &[],
         boots: &[],
         waivers: &[],
+        trust: None,
+        manifest: None,
         work: &work,
     };
     let progress = Progress::new(context.progress);

@@ -1,9 +1,11 @@
 //! `verify FILE…`
 
-use std::path::Path;
+use std::{fs, path::Path};
 
-use image_factory::{Event, Verification, definition, verify};
-use image_model::{Board, Boot, ImageKind, VerificationReport, VerifySpec};
+use image_factory::{Event, Trust, Verification, definition, trust::PublicKey, verify};
+use image_model::{
+    Board, Boot, ImageKind, MANIFEST_SCHEMA, Manifest, VerificationReport, VerifySpec,
+};
 use image_verify::{Expected, VerifyError};
 use serde_json::json;
 
@@ -40,7 +42,14 @@ pub(super) fn run(context: Context, args: &VerifyArgs) -> Result<Verdict, Failur
     }
     promised.boards.extend(boards(&args.boards)?);
     promised.boots.extend(boots(&args.boots)?);
-    let judge = |path: &Path| judge(context, args, expected, &promised, path);
+    let keys = keys(&args.trusted_public_keys)?;
+    let mut trust = Trust::of_machine();
+    if !args.trusted_public_keys.is_empty() {
+        trust = trust.with_keys(keys);
+    }
+    let manifest = args.manifest.as_deref().map(read_manifest).transpose()?;
+    let asked = Asked { expected, promised, trust, manifest };
+    let judge = |path: &Path| judge(context, args, &asked, path);
     let mut verdict = Verdict::Clean;
     let mut failures = Vec::new();
     for path in &args.files {
@@ -58,7 +67,10 @@ pub(super) fn run(context: Context, args: &VerifyArgs) -> Result<Verdict, Failur
             verdict = Verdict::Defective;
         }
         let _ = match context.format {
-            Format::Human => print(&text::report(&name, &report, Paint::for_stdout())),
+            Format::Human => {
+                let table = if args.paths { text::paths(&report) } else { String::new() };
+                print(&(table + &text::report(&name, &report, Paint::for_stdout())))
+            }
             Format::Json => print_json(&json!({ "file": name, "report": report })),
         }?;
     }
@@ -67,23 +79,33 @@ pub(super) fn run(context: Context, args: &VerifyArgs) -> Result<Verdict, Failur
     last.map_or(Ok(verdict), Err)
 }
 
+/// What is asked of all files.
+struct Asked {
+    expected: Expected,
+    promised: VerifySpec,
+    trust: Trust,
+    manifest: Option<Manifest>,
+}
+
 fn judge(
     context: Context,
     args: &VerifyArgs,
-    expected: Expected,
-    promised: &VerifySpec,
+    asked: &Asked,
     path: &Path,
 ) -> Result<VerificationReport, Failure> {
     let file = open_image(path, "cannot read")?;
     let work = work_folder(args.work.as_deref());
     let file_name = path.file_name().and_then(|name| name.to_str());
+    let Asked { expected, promised, trust, manifest } = asked;
     let verification = Verification {
-        expected,
+        expected: *expected,
         system: args.system.as_deref(),
         file_name,
         boards: &promised.boards,
         boots: &promised.boots,
         waivers: &promised.waive,
+        trust: Some(trust),
+        manifest: manifest.as_ref(),
         work: &work,
     };
     let progress = Progress::new(context.progress);
@@ -94,6 +116,27 @@ fn judge(
         };
         Failure::host(format!("cannot verify {}{hint}", path.display()), e)
     })
+}
+
+/// The keys in these lists of them.
+fn keys(lists: &[String]) -> Result<Vec<PublicKey>, Failure> {
+    let texts = lists.iter().flat_map(|list| list.split_ascii_whitespace());
+    let key = |text: &str| {
+        let fail = |e| Failure::usage(format!("--trusted-public-keys {text:?}: {e}"));
+        PublicKey::parse(text).map_err(fail)
+    };
+    texts.map(key).collect()
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest, Failure> {
+    let fail = |e| Failure::file(format!("cannot read {}", path.display()), e);
+    let json = fs::read(path).map_err(fail)?;
+    let refuse = |why: String| Failure::usage(format!("{} is no manifest: {why}", path.display()));
+    let manifest: Manifest = serde_json::from_slice(&json).map_err(|e| refuse(e.to_string()))?;
+    match manifest.schema {
+        MANIFEST_SCHEMA => Ok(manifest),
+        other => Err(refuse(format!("it has schema {other}, and this program reads 1"))),
+    }
 }
 
 /// The boards of these names.
