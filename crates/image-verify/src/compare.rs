@@ -41,6 +41,7 @@ use sha2::Digest as _;
 use crate::{
     Recorder,
     container::{raw_format, refine},
+    disk::Disk,
     opened::{self, Opened},
     volume::Volume,
 };
@@ -168,6 +169,13 @@ impl<'s> Image<'s> {
         }
     }
 
+    fn disk(&self) -> Option<&Disk> {
+        match self.opened() {
+            Some(Opened::Disk(disk)) => Some(disk),
+            _ => None,
+        }
+    }
+
     fn format(&self) -> Option<&'static str> {
         match (self.opened(), &self.opened) {
             (Some(Opened::Disk(disk)), _) => Some(disk.format()),
@@ -248,15 +256,17 @@ impl Job<'_, '_> {
         let nested = if same_size { parts::nested(a, &pairs) } else { BTreeSet::new() };
         let (mut map_a, mut map_b) = (Map::default(), Map::default());
         if same_size {
-            for (image, map) in [(&*a, &mut map_a), (&*b, &mut map_b)] {
-                if let Some(Opened::Disk(disk)) = image.opened() {
-                    table::map(disk, map)?;
+            for (image, other, map) in [(&*a, &*b, &mut map_a), (&*b, &*a, &mut map_b)] {
+                if let Some(disk) = image.disk() {
+                    table::map(disk, other.disk(), map)?;
                 }
             }
         }
         let mut stores = Vec::new();
         let mut contents = BTreeSet::new();
         let mut trees = BTreeMap::new();
+        let names = pairs.iter().map(|pair| (pair.number, pair.name.as_str())).collect();
+        let moved = pairs.iter().filter(|pair| pair.is_moved()).map(|pair| pair.number).collect();
         for pair in &pairs {
             pair.compare(out)?;
             if same_size {
@@ -271,7 +281,9 @@ impl Job<'_, '_> {
         let bytes = match (&a.raw, &b.raw) {
             (Some(raw_a), Some(raw_b)) if same_size => {
                 let (of_a, of_b) = ((raw_a, &map_a), (raw_b, &map_b));
-                Some(bytes::compare(of_a, of_b, &trees, &contents, *progress, out)?)
+                let (trees, contents) = (&trees, &contents);
+                let known = bytes::Known { trees, contents, names: &names, moved: &moved };
+                Some(bytes::compare(of_a, of_b, &known, *progress, out)?)
             }
             _ => None,
         };

@@ -6,9 +6,9 @@ use image_formats::bytes::{ReadError, Region};
 use image_model::{ByteTotals, ImageSpace, Level, Place};
 
 use super::{
-    kinds::{BYTES, FILE_MOVED, Kind},
+    kinds::*,
     map::{Map, Meaning},
-    out::{MAX_DIFFERENCES_PER_ID, Out, Told, VolumeNumber},
+    out::{AROUND, MAX_DIFFERENCES_PER_ID, Out, Told, VolumeNumber},
 };
 use crate::tree::{NodeId, Tree, display};
 
@@ -44,17 +44,27 @@ struct Unknown {
     bytes: u64,
 }
 
-/// Compares the bytes of two images, and says of each that differs what it is. `told` has what is
-/// already known to differ. `contents`: the files of the first image whose contents do.
+/// What is known about the file systems of both images.
+pub(super) struct Known<'k> {
+    pub(super) trees: &'k Trees<'k>,
+    /// The files of the first image whose contents differ.
+    pub(super) contents: &'k BTreeSet<(VolumeNumber, NodeId)>,
+    /// What the file systems are called.
+    pub(super) names: &'k BTreeMap<VolumeNumber, &'k str>,
+    /// The file systems that start at another byte.
+    pub(super) moved: &'k BTreeSet<VolumeNumber>,
+}
+
+/// Compares the bytes of two images, and says of each that differs what it is. `out` has what is
+/// already known to differ.
 pub(super) fn compare(
     (a, map_a): (&Region, &Map),
     (b, map_b): (&Region, &Map),
-    trees: &Trees<'_>,
-    contents: &BTreeSet<(VolumeNumber, NodeId)>,
+    known: &Known<'_>,
     progress: &dyn Fn(u64),
     out: &mut Out,
 ) -> Result<ByteTotals, ReadError> {
-    let mut found = Found::new(map_a, map_b, trees, contents);
+    let mut found = Found::new(map_a, map_b, known);
     let (mut of_a, mut of_b) = (map_a.cursor(), map_b.cursor());
     let (mut piece_a, mut piece_b) = (vec![0; PIECE], vec![0; PIECE]);
     let len = a.len().min(b.len());
@@ -96,11 +106,8 @@ pub(super) fn compare(
 struct Found<'f> {
     map_a: &'f Map,
     map_b: &'f Map,
-    trees: &'f Trees<'f>,
-    contents: &'f BTreeSet<(VolumeNumber, NodeId)>,
+    known: &'f Known<'f>,
     same: BTreeMap<(VolumeNumber, &'static str), Same>,
-    /// Bytes of files that are known to differ.
-    of_files: u64,
     unknown: Vec<Unknown>,
     unknown_omitted: u64,
     differ: u64,
@@ -110,19 +117,12 @@ struct Found<'f> {
 }
 
 impl<'f> Found<'f> {
-    fn new(
-        map_a: &'f Map,
-        map_b: &'f Map,
-        trees: &'f Trees<'f>,
-        contents: &'f BTreeSet<(VolumeNumber, NodeId)>,
-    ) -> Self {
+    fn new(map_a: &'f Map, map_b: &'f Map, known: &'f Known<'f>) -> Self {
         Self {
             map_a,
             map_b,
-            trees,
-            contents,
+            known,
             same: BTreeMap::new(),
-            of_files: 0,
             unknown: Vec::new(),
             unknown_omitted: 0,
             differ: 0,
@@ -133,15 +133,18 @@ impl<'f> Found<'f> {
 
     fn add(&mut self, a: Meaning, b: Meaning, range: (u64, u64), bytes: u64) {
         self.differ += bytes;
+        let moved = |meaning: Meaning| meaning.volume().filter(|v| self.known.moved.contains(v));
+        if let Some(volume) = moved(a).or_else(|| moved(b)) {
+            self.moved(volume, range.0, bytes);
+            return;
+        }
         match (a, b) {
             (
                 Meaning::Content { volume, node: a, origin: origin_a },
                 Meaning::Content { volume: other, node: b, origin: origin_b },
             ) if volume == other && origin_a == origin_b && self.is_pair(volume, a, b) => {
-                if self.contents.contains(&(volume, a)) {
-                    self.of_files += bytes;
-                } else {
-                    let path = self.trees.get(&volume).map(|(tree, _)| tree.path(a));
+                if !self.known.contents.contains(&(volume, a)) {
+                    let path = self.known.trees.get(&volume).map(|(tree, _)| tree.path(a));
                     let path = display(&path.unwrap_or_default());
                     self.unknown(format!("content of {path}"), range, bytes);
                 }
@@ -153,6 +156,11 @@ impl<'f> Found<'f> {
                 Meaning::Kind { volume, node: Some(a), .. },
                 Meaning::Kind { volume: other, node: Some(b), .. },
             ) if volume != other || !self.is_pair(volume, a, b) => {
+                self.moved(volume, range.0, bytes);
+            }
+            (Meaning::Kind { volume, kind: of_a, .. }, Meaning::Kind { kind: of_b, .. })
+                if !a.is_vague() && !b.is_vague() && of_a.id() != of_b.id() =>
+            {
                 self.moved(volume, range.0, bytes);
             }
             (a, b) => {
@@ -176,7 +184,9 @@ impl<'f> Found<'f> {
 
     fn moved(&mut self, volume: VolumeNumber, first: u64, bytes: u64) {
         let key = (volume, FILE_MOVED.id());
-        self.same(key, (&FILE_MOVED, &FILE_MOVED), "contents of files", first, None, bytes);
+        let name = self.known.names.get(&volume).copied().unwrap_or("image");
+        let place = format!("{name}, contents and structures");
+        self.same(key, (&FILE_MOVED, &FILE_MOVED), &place, first, None, bytes);
     }
 
     fn same(
@@ -225,6 +235,21 @@ impl<'f> Found<'f> {
         }
     }
 
+    /// True if something else that is told means the same of a file system, or of a table.
+    fn is_told(&self, volume: VolumeNumber, kind: &Kind, out: &Out) -> bool {
+        let has = |kind: &Kind| out.has(AROUND, kind);
+        if kind.id() == FILE_MOVED.id() {
+            return self.known.moved.contains(&volume) && has(&PARTITION_MOVED);
+        }
+        let of_partition = [&GPT_PARTITION_GUID, &GPT_PARTITION_NAME];
+        let is_partition = kind.id().starts_with("partition-")
+            || of_partition.iter().any(|other| other.id() == kind.id());
+        kind.public.level == Level::Table
+            && !kind.is_vague()
+            && (has(&TABLE_KIND)
+                || is_partition && (has(&PARTITION_ADDED) || has(&PARTITION_REMOVED)))
+    }
+
     /// True if both are the file of the same path.
     fn is_pair(&mut self, volume: VolumeNumber, a: NodeId, b: NodeId) -> bool {
         if let Some((of, last_a, last_b, is_pair)) = self.last_pair
@@ -232,30 +257,34 @@ impl<'f> Found<'f> {
         {
             return is_pair;
         }
-        let trees = self.trees.get(&volume);
+        let trees = self.known.trees.get(&volume);
         let is_pair = trees.is_some_and(|(of_a, of_b)| of_a.path(a) == of_b.path(b));
         self.last_pair = Some((volume, a, b, is_pair));
         is_pair
     }
 
     /// Tells of what is not told yet, and how much each accounts for.
-    fn tell(self, compared: u64, out: &mut Out) -> ByteTotals {
+    fn tell(mut self, compared: u64, out: &mut Out) -> ByteTotals {
         let explained = self.differ - self.unexplained;
         // Those of which files are known first: the others may be of the same kind as one of them.
-        let (mut known, other): (Vec<_>, Vec<_>) =
-            self.same.into_iter().partition(|((volume, _), same)| out.has(*volume, same.kind));
+        let (mut known, other): (Vec<_>, Vec<_>) = std::mem::take(&mut self.same)
+            .into_iter()
+            .partition(|((volume, _), same)| out.has(*volume, same.kind));
         known.extend(other.into_iter().map(|(key, same)| {
             let is_file = same.kind.public.level == Level::Files;
             (key, Same { kind: if is_file { same.other } else { same.kind }, ..same })
         }));
         for ((volume, _), same) in known {
+            if !out.has(volume, same.kind) && self.is_told(volume, same.kind, out) {
+                continue;
+            }
             if !out.has(volume, same.kind) {
                 let told = Told { volume, place: &same.place };
                 let mut difference = told.difference(same.kind, &same.place);
                 difference.at.space = Some(ImageSpace::Raw);
                 difference.at.a = Some(same.first);
                 difference.at.b = Some(same.first);
-                let trees = self.trees.get(&volume);
+                let trees = self.known.trees.get(&volume);
                 let named = trees.map(|(tree, _)| names(tree, &same.examples)).unwrap_or_default();
                 if same.elements > 1 {
                     difference.at.structure = format!("{} ({} of them)", same.place, same.elements);
@@ -265,7 +294,7 @@ impl<'f> Found<'f> {
             }
             out.count_bytes(volume, same.kind, same.bytes);
         }
-        for Unknown { place, start, end, bytes } in self.unknown {
+        for Unknown { place, start, end, bytes } in std::mem::take(&mut self.unknown) {
             let told = Told { volume: 0, place: &place };
             let mut difference = told.difference(&BYTES, &place);
             difference.at = Place {

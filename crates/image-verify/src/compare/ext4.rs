@@ -21,7 +21,7 @@ use crate::{
     tree::{Kind, NodeId, Tree},
     volume::Volume,
 };
-use fields::{COPY, GROUP, INODE, SUPERBLOCK};
+use fields::{COPY, GROUP, INODE, JOURNAL, SUPERBLOCK};
 
 /// Compares the superblocks of two file systems.
 pub(super) fn compare(
@@ -212,7 +212,17 @@ impl Walk<'_, '_> {
             let is_journal = ino == raw.s_journal_inum.get();
             let (kind, place) =
                 if is_journal { (&EXT4_JOURNAL, journal) } else { (&EXT4_RESERVED, kept) };
-            self.all(&found.runs, kind, place);
+            let mut runs = found.runs;
+            if let Some(first) = runs.first_mut().filter(|_| is_journal) {
+                self.layer.fields(self.at(first.block), SUPERBLOCK_LEN, &JOURNAL, place);
+                let block_size = u64::from(self.geometry.block_size);
+                let rest = self.at(first.block).saturating_add(SUPERBLOCK_LEN.into());
+                let len = block_size.saturating_sub(SUPERBLOCK_LEN.into());
+                self.layer.add(rest, len, What::Kind(kind), place);
+                first.block.0 = first.block.0.saturating_add(1);
+                first.len = first.len.saturating_sub(1);
+            }
+            self.all(&runs, kind, place);
             for block in found.nodes {
                 self.blocks(block, 1, What::Kind(kind), place);
             }

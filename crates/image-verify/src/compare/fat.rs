@@ -3,7 +3,7 @@
 use image_formats::{
     bytes::{ReadError, Region},
     fat::{
-        Cluster, Entry, Geometry, RootDirectory, Table as Clusters, Width,
+        Cluster, Entry, Geometry, RootDirectory, Slot, Table as Clusters, Width,
         raw::{BootSector, DirEntry},
     },
 };
@@ -101,6 +101,17 @@ static SLOT: Table = Table {
         field(22, 2, "DIR_WrtTime", &FAT_DATE, Number),
         field(24, 2, "DIR_WrtDate", &FAT_DATE, Number),
         field(28, 4, "DIR_FileSize", &FILE_CONTENT, Number),
+    ],
+    rest: &FAT_DIRECTORY,
+    other: &FAT_DIRECTORY,
+};
+
+/// The entry with the label.
+static LABEL: Table = Table {
+    fields: &[
+        field(0, 11, "DIR_Name", &FAT_LABEL, Text),
+        field(13, 7, "DIR_CrtTimeTenth to DIR_LstAccDate", &FAT_DATE, Bytes),
+        field(22, 4, "DIR_WrtTime and DIR_WrtDate", &FAT_DATE, Bytes),
     ],
     rest: &FAT_DIRECTORY,
     other: &FAT_DIRECTORY,
@@ -238,8 +249,12 @@ impl Walk<'_, '_> {
         let contents = self.layer.name(format!("{name}, contents of files"));
         let slack = self.layer.name(format!("{name}, ends of files"));
         match self.geometry.root {
-            RootDirectory::Region { offset, len } => self.slots(offset, len, directories),
-            RootDirectory::Chain(first) => self.directory(first, directories)?,
+            RootDirectory::Region { offset, len } => self.root(offset, len, directories)?,
+            RootDirectory::Chain(first) => {
+                for (offset, len) in self.chain(first)? {
+                    self.root(offset, len, directories)?;
+                }
+            }
         }
         let width: Width = self.geometry.width;
         for id in tree.below(Tree::ROOT) {
@@ -255,6 +270,28 @@ impl Walk<'_, '_> {
                 _ => self.content(id, first, entry.file_size.get().into(), contents, slack)?,
             }
         }
+        Ok(())
+    }
+
+    /// A part of the root directory, in which one entry is the label.
+    fn root(&mut self, offset: u64, len: u64, place: u32) -> Result<(), ReadError> {
+        const SLOT_LEN: u64 = DirEntry::SIZE as u64;
+        /// The label is among the first entries, and not looked for beyond these.
+        const MOST: u64 = 64 << 10;
+        let bytes = self.region.bytes("FAT root directory", offset, len.min(MOST), MOST)?;
+        let slots = bytes.chunks_exact(DirEntry::SIZE).filter_map(|slot| slot.try_into().ok());
+        let label = slots
+            .map(Slot::of)
+            .take_while(|slot| *slot != Slot::End)
+            .position(|slot| matches!(slot, Slot::Short(entry) if entry.is_label()));
+        let Some(index) = label else {
+            self.slots(offset, len, place);
+            return Ok(());
+        };
+        let at = offset + index as u64 * SLOT_LEN;
+        self.slots(offset, at - offset, place);
+        self.layer.fields(self.region.absolute(at).0, DirEntry::SIZE as u32, &LABEL, place);
+        self.slots(at + SLOT_LEN, len - (at + SLOT_LEN - offset), place);
         Ok(())
     }
 

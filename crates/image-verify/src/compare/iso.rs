@@ -225,6 +225,7 @@ pub(super) fn map(
         if is_record {
             table::map_records(region, image_formats::units::BlockSize::B512, &mut tables)?;
         }
+        table::map_apm(region, &mut tables)?;
         tables.finish();
     }
     Ok(())

@@ -10,6 +10,8 @@ pub(super) enum Follows {
     Nothing,
     /// Of files that were added, removed or changed: they take other places.
     Files,
+    /// Of partitions that were added, removed or changed, or of another table.
+    Partitions,
     /// Of anything else that differs: checksums.
     Anything,
 }
@@ -94,7 +96,9 @@ kinds! {
     MBR_DISK_SIGNATURE = "mbr-disk-signature", Table;
     /// The boot code in the first 440 bytes of a disk.
     MBR_BOOT_CODE = "mbr-boot-code", Table;
-    /// What else is in the master boot record, such as addresses by cylinder and head.
+    /// Addresses by cylinder, head and sector in the master boot record. Nothing reads them.
+    MBR_CHS = "mbr-chs", Table, follows Partitions;
+    /// What else is in the master boot record.
     MBR_FIELDS = "mbr-fields", Table;
     /// The boot records that lead from one logical partition to the next.
     MBR_EXTENDED = "mbr-extended", Table;
@@ -252,7 +256,7 @@ kinds! {
     /// What follows the last member of an archive, and fills up its blocks.
     TAR_PADDING = "tar-padding", FileSystem;
 
-    /// The same contents lie at other places.
+    /// The same contents, or the same structures, lie at other places.
     FILE_MOVED = "file-moved", FileSystem, follows Files;
     /// Bytes between the end of a file and the end of its last block.
     FILE_SLACK = "file-slack", FileSystem;

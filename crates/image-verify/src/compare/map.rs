@@ -129,6 +129,13 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
+    pub(super) fn volume(self) -> Option<VolumeNumber> {
+        match self {
+            Self::Kind { volume, .. } | Self::Content { volume, .. } => Some(volume),
+            Self::Unknown => None,
+        }
+    }
+
     /// True for bytes of which no more is known than what is around them.
     pub(super) fn is_vague(self) -> bool {
         match self {

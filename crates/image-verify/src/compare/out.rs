@@ -7,7 +7,7 @@ use std::{
 
 use image_model::{Difference, Level, Place};
 
-use super::kinds::{Follows, Kind};
+use super::kinds::{Follows, Kind, TABLE_KIND};
 
 /// How many differences of one id are listed. The rest are counted.
 pub const MAX_DIFFERENCES_PER_ID: u64 = 64;
@@ -114,6 +114,10 @@ impl Out {
         match kind.follows {
             Follows::Nothing => false,
             Follows::Files => has(Level::Files) || has(Level::Store),
+            Follows::Partitions => {
+                let is_one = |id: &str| id.starts_with("partition-") || id == TABLE_KIND.id();
+                self.counts.keys().any(|(id, _)| is_one(id))
+            }
             Follows::Anything => {
                 Level::ALL.into_iter().any(has)
                     || self.counts.keys().any(|(id, of)| *of == volume && *id != kind.id())

@@ -135,7 +135,7 @@ pub(super) fn unread(
 /// Two file systems that stand for each other.
 pub(super) struct Both<'i> {
     pub(super) number: VolumeNumber,
-    name: String,
+    pub(super) name: String,
     a: Part<'i>,
     b: Part<'i>,
 }
@@ -195,9 +195,19 @@ impl Both<'_> {
         }
     }
 
+    /// True if they do not start at the same byte.
+    pub(super) fn is_moved(&self) -> bool {
+        let start = |part: &Part<'_>| part.region.as_ref().map(Region::start);
+        start(&self.a) != start(&self.b)
+    }
+
     /// Notes where everything is.
     pub(super) fn map(&self, map_a: &mut Map, map_b: &mut Map) -> Result<(), ReadError> {
         let Self { number, name, .. } = self;
+        // What is of two kinds differs as a whole.
+        if self.a.family != self.b.family {
+            return Ok(());
+        }
         for (part, map) in [(&self.a, map_a), (&self.b, map_b)] {
             let Some(region) = &part.region else { continue };
             match part.family {

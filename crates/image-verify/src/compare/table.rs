@@ -27,14 +27,14 @@ static RECORD: &[Field] = &[
     field(0, 440, "BootCode", &MBR_BOOT_CODE, Bytes),
     field(0x1b8, 4, "UniqueMBRDiskSignature", &MBR_DISK_SIGNATURE, Hex),
     field(0x1bc, 2, "Unknown", &MBR_FIELDS, Hex),
-    field(0x1bf, 3, "StartingCHS of entry 1", &MBR_FIELDS, Bytes),
-    field(0x1c3, 3, "EndingCHS of entry 1", &MBR_FIELDS, Bytes),
-    field(0x1cf, 3, "StartingCHS of entry 2", &MBR_FIELDS, Bytes),
-    field(0x1d3, 3, "EndingCHS of entry 2", &MBR_FIELDS, Bytes),
-    field(0x1df, 3, "StartingCHS of entry 3", &MBR_FIELDS, Bytes),
-    field(0x1e3, 3, "EndingCHS of entry 3", &MBR_FIELDS, Bytes),
-    field(0x1ef, 3, "StartingCHS of entry 4", &MBR_FIELDS, Bytes),
-    field(0x1f3, 3, "EndingCHS of entry 4", &MBR_FIELDS, Bytes),
+    field(0x1bf, 3, "StartingCHS of entry 1", &MBR_CHS, Bytes),
+    field(0x1c3, 3, "EndingCHS of entry 1", &MBR_CHS, Bytes),
+    field(0x1cf, 3, "StartingCHS of entry 2", &MBR_CHS, Bytes),
+    field(0x1d3, 3, "EndingCHS of entry 2", &MBR_CHS, Bytes),
+    field(0x1df, 3, "StartingCHS of entry 3", &MBR_CHS, Bytes),
+    field(0x1e3, 3, "EndingCHS of entry 3", &MBR_CHS, Bytes),
+    field(0x1ef, 3, "StartingCHS of entry 4", &MBR_CHS, Bytes),
+    field(0x1f3, 3, "EndingCHS of entry 4", &MBR_CHS, Bytes),
     field(0x1fe, 2, "Signature", &MBR_FIELDS, Hex),
 ];
 
@@ -45,19 +45,27 @@ static RECORD_MAP: Table = Table {
         field(0x1b8, 4, "UniqueMBRDiskSignature", &MBR_DISK_SIGNATURE, Hex),
         field(0x1bc, 2, "Unknown", &MBR_FIELDS, Hex),
         field(0x1be, 1, "BootIndicator", &PARTITION_FLAGS, Hex),
+        field(0x1bf, 3, "StartingCHS", &MBR_CHS, Bytes),
         field(0x1c2, 1, "OSType", &PARTITION_TYPE, Hex),
+        field(0x1c3, 3, "EndingCHS", &MBR_CHS, Bytes),
         field(0x1c6, 4, "StartingLBA", &PARTITION_MOVED, Number),
         field(0x1ca, 4, "SizeInLBA", &PARTITION_RESIZED, Number),
         field(0x1ce, 1, "BootIndicator", &PARTITION_FLAGS, Hex),
+        field(0x1cf, 3, "StartingCHS", &MBR_CHS, Bytes),
         field(0x1d2, 1, "OSType", &PARTITION_TYPE, Hex),
+        field(0x1d3, 3, "EndingCHS", &MBR_CHS, Bytes),
         field(0x1d6, 4, "StartingLBA", &PARTITION_MOVED, Number),
         field(0x1da, 4, "SizeInLBA", &PARTITION_RESIZED, Number),
         field(0x1de, 1, "BootIndicator", &PARTITION_FLAGS, Hex),
+        field(0x1df, 3, "StartingCHS", &MBR_CHS, Bytes),
         field(0x1e2, 1, "OSType", &PARTITION_TYPE, Hex),
+        field(0x1e3, 3, "EndingCHS", &MBR_CHS, Bytes),
         field(0x1e6, 4, "StartingLBA", &PARTITION_MOVED, Number),
         field(0x1ea, 4, "SizeInLBA", &PARTITION_RESIZED, Number),
         field(0x1ee, 1, "BootIndicator", &PARTITION_FLAGS, Hex),
+        field(0x1ef, 3, "StartingCHS", &MBR_CHS, Bytes),
         field(0x1f2, 1, "OSType", &PARTITION_TYPE, Hex),
+        field(0x1f3, 3, "EndingCHS", &MBR_CHS, Bytes),
         field(0x1f6, 4, "StartingLBA", &PARTITION_MOVED, Number),
         field(0x1fa, 4, "SizeInLBA", &PARTITION_RESIZED, Number),
     ],
@@ -196,14 +204,12 @@ fn values(partition: &Partition) -> [(&'static Kind, Option<String>); 7] {
         _ if partition.bootable => "active".to_owned(),
         _ => "not active".to_owned(),
     };
-    // What cannot be read is not the same as what can.
-    let content = partition.volume.as_ref().map_or(partition.content.as_str(), |v| v.format);
     [
         (&PARTITION_MOVED, Some(format!("starts at {}", partition.region.start()))),
         (&PARTITION_RESIZED, Some(format!("{} bytes", partition.len))),
         (&PARTITION_TYPE, Some(kind_of(partition))),
         (&PARTITION_FLAGS, Some(flags)),
-        (&PARTITION_CONTENT, Some(content.to_owned())),
+        (&PARTITION_CONTENT, Some(partition.content.as_str().to_owned())),
         (&GPT_PARTITION_GUID, unique),
         (&GPT_PARTITION_NAME, partition.label.as_ref().map(|label| format!("{label:?}"))),
     ]
@@ -212,11 +218,11 @@ fn values(partition: &Partition) -> [(&'static Kind, Option<String>); 7] {
 fn partition(a: &Partition, b: &Partition, out: &mut Out) {
     let name = a.name();
     let told = Told { volume: AROUND, place: &name };
+    let same_table = std::mem::discriminant(&a.kind) == std::mem::discriminant(&b.kind);
     for ((kind, of_a), (_, of_b)) in values(a).into_iter().zip(values(b)) {
         // Where only one disk has a GPT, that is told.
-        let comparable = kind.id() != GPT_PARTITION_GUID.id()
-            && kind.id() != GPT_PARTITION_NAME.id()
-            || of_a.is_some() && of_b.is_some();
+        let anywhere = [&PARTITION_MOVED, &PARTITION_RESIZED, &PARTITION_CONTENT];
+        let comparable = same_table || anywhere.iter().any(|other| other.id() == kind.id());
         if of_a == of_b || !comparable {
             continue;
         }
@@ -232,7 +238,7 @@ fn partition(a: &Partition, b: &Partition, out: &mut Out) {
 }
 
 /// The tables of a disk, its partitions and what is between them.
-pub(super) fn map(disk: &Disk, map: &mut Map) -> Result<(), ReadError> {
+pub(super) fn map(disk: &Disk, other: Option<&Disk>, map: &mut Map) -> Result<(), ReadError> {
     let mut around = map.layer(AROUND);
     let gap = around.name("between partitions".to_owned());
     around.add(0, disk.bytes.len(), What::Kind(&DISK_GAP), gap);
@@ -241,7 +247,12 @@ pub(super) fn map(disk: &Disk, map: &mut Map) -> Result<(), ReadError> {
     for partition in &disk.partitions {
         let place = partitions.name(partition.name());
         let (start, len) = (partition.region.start().0, partition.region.len());
-        partitions.add(start, len, What::Kind(&BYTES), place);
+        // Where something else is in it, no byte of it means the same.
+        let others = other.iter().flat_map(|other| &other.partitions);
+        let other = others.into_iter().find(|other| other.number == partition.number);
+        let same = other.is_none_or(|other| other.content == partition.content);
+        let kind = if same { &BYTES } else { &PARTITION_CONTENT };
+        partitions.add(start, len, What::Kind(kind), place);
     }
     partitions.finish();
     if disk.table.is_some() {
@@ -283,6 +294,11 @@ pub(super) fn map_records(
             tables.add(first.0, len, what, place);
         }
     }
+    Ok(())
+}
+
+/// The partition map of Apple, where there is one.
+pub(super) fn map_apm(disk: &Region, tables: &mut Builder<'_>) -> Result<(), ReadError> {
     if let Some(map) = present(apm::Map::read(disk))?.flatten() {
         let place = tables.name("Apple partition map".to_owned());
         for (at, _) in &map.entries {

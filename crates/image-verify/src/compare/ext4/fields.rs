@@ -172,3 +172,12 @@ static GROUP_FIELDS: &[Field] = &[
 /// A copy of the superblock.
 pub(super) static COPY: Table =
     Table { fields: SUPERBLOCK, rest: &EXT4_PARAMETERS, other: &EXT4_PARAMETERS };
+
+/// `struct journal_superblock_s`: it has the UUID as well.
+pub(super) static JOURNAL: Table =
+    Table { fields: JOURNAL_FIELDS, rest: &EXT4_JOURNAL, other: &EXT4_JOURNAL };
+
+static JOURNAL_FIELDS: &[Field] = &[
+    field(0x30, 16, "s_uuid", &EXT4_UUID, Uuid),
+    field(0xfc, 4, "s_checksum", &EXT4_CHECKSUM, Hex),
+];
