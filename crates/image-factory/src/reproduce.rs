@@ -230,9 +230,10 @@ pub fn reproduce_against(
     events(Event::Finished(Step::Build));
     let (file, finished) = run.finish(plan, &built, plan.threads, events)?;
     events(Event::Started(Step::Compare));
-    published.tell(&built.source, &finished, &mut told);
     let name = name_of(&published.file);
-    told.pairs.push(Pair::of(name, &published.file, &file, work.path(), events)?);
+    let pair = Pair::of(name, &published.file, &file, work.path(), events)?;
+    published.tell(pair.a, &built.source, &finished, &mut told);
+    told.pairs.push(pair);
     events(Event::Finished(Step::Compare));
     interrupt::check().map_err(MakeError::from)?;
     Ok(told.judged(plan))

@@ -137,7 +137,7 @@ fn of_pair(pair: &Pair, told: &Reproduction, explained: &mut BTreeSet<String>) -
         text += &format!("    … and {more} more of {id}\n");
     }
     for what in &comparison.not_compared {
-        text += &format!("    compared by its bytes only: {what}\n");
+        text += &format!("    not compared: {what}\n");
     }
     text
 }

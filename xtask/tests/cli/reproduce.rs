@@ -215,6 +215,17 @@ fn a_file_that_somebody_has_is_compared() {
     assert_eq!(before, bytes());
     assert_eq!(rig.project.list("dist"), ["wsl"]);
 
+    // Damaged since.
+    let image = dist.join("nixos.wsl");
+    let mut damaged = fs::read(&image).unwrap();
+    damaged[9] ^= 1;
+    fs::write(&image, &damaged).unwrap();
+    let found = told(&against("path:flake", "dist").exits(1));
+    assert_eq!(ids(&found, "nixos.wsl"), ["gzip-os"], "{found:#}");
+    assert!(found["made"][0].as_str().unwrap().contains("it was changed since"), "{found:#}");
+    damaged[9] ^= 1;
+    fs::write(&image, &damaged).unwrap();
+
     // Downloaded, without its manifest.
     let file = rig.project.path("downloaded.wsl");
     fs::copy(dist.join("nixos.wsl"), &file).unwrap();

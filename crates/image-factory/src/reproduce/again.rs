@@ -114,7 +114,7 @@ pub(super) fn build<'a>(
             let rebuild = Rebuild::new(&input.nix, &input.options, &run.tmp, events);
             let (derivation, output) = made_of(first)?;
             let again = rebuild.run(&derivation, &output)?;
-            told.rebuilt(&derivation, rebuild.cores);
+            told.rebuilt(&derivation, rebuild);
             let place = Place::of_store(input.options.effective_store().as_deref());
             let program = place.physical(&output).unwrap_or_else(|| output.clone().into());
             let program = match &again {
@@ -139,16 +139,21 @@ pub(super) fn build<'a>(
             let origin = origin(first, rebuild.nix, rebuild.options)?;
             parts(&origin.derivation, rebuild, told, run)?;
             let again = rebuild.run(&origin.derivation, &origin.output)?;
-            told.rebuilt(&origin.derivation, rebuild.cores);
+            told.rebuilt(&origin.derivation, rebuild);
             second(first, origin, again, told)
         }
     }
 }
 
 impl Reproduction {
-    fn rebuilt(&mut self, derivation: &str, cores: NonZero<usize>) {
-        let cores = count(cores, "processor");
-        self.made.push(format!("built again on {cores}: {derivation}"));
+    fn rebuilt(&mut self, derivation: &str, rebuild: Rebuild<'_>) {
+        // What the user says of it counts more.
+        let said = rebuild.options.settings.iter().any(|(name, _)| name == "cores");
+        let cores = match said {
+            true => String::new(),
+            false => format!(" on {}", count(rebuild.cores, "processor")),
+        };
+        self.made.push(format!("built again{cores}: {derivation}"));
     }
 
     /// Nix says that the output is something else, and we cannot look at that.
@@ -198,7 +203,7 @@ fn parts(
     told: &mut Reproduction,
     run: &Run,
 ) -> Result<(), ReproduceError> {
-    let Rebuild { nix, options, events, cores, .. } = rebuild;
+    let Rebuild { nix, options, events, .. } = rebuild;
     if matches!(Place::of_store(options.effective_store().as_deref()), Place::Elsewhere(_)) {
         told.not_made.push("what the image is made of, in the store of another machine".to_owned());
         return Ok(());
@@ -207,7 +212,7 @@ fn parts(
         nix.parts(derivation, options).map_err(MakeError::from)?
     {
         let again = rebuild.run(&derivation, &output)?;
-        told.rebuilt(&derivation, cores);
+        told.rebuilt(&derivation, rebuild);
         let name = name_of_store_path(&output);
         let pair = match &again {
             None => Pair::same(name, None),

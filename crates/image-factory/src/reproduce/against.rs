@@ -1,12 +1,13 @@
 //! A file that somebody has, and what is known of how it was made.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use image_model::{Artifact, MANIFEST_SCHEMA, Manifest, Source};
+use image_model::{Artifact, Digests, MANIFEST_SCHEMA, Manifest, Source};
 
 use super::{Reproduction, is_absent, name_of};
 use crate::{dist::MANIFEST, driver::Fault, finish::Finished, plan::Plan};
@@ -133,15 +134,27 @@ fn read(path: &Path) -> Result<Manifest, AgainstError> {
 }
 
 impl Published {
-    /// Says whether the file was made of the same things as what was just made.
-    pub(super) fn tell(&self, source: &Source, finished: &Finished, told: &mut Reproduction) {
+    /// Says whether the file is the one that was published, and was made of the same things as what was
+    /// just made. `read` is what it is.
+    pub(super) fn tell(
+        &self,
+        read: Option<Digests>,
+        source: &Source,
+        finished: &Finished,
+        told: &mut Reproduction,
+    ) {
         let file = self.file.display();
-        let Some((manifest, _)) = &self.manifest else {
+        let Some((manifest, artifact)) = &self.manifest else {
             told.not_made.push(format!(
                 "what {file} was made of is not known: there is no {MANIFEST} for it beside it"
             ));
             return;
         };
+        if read.is_some_and(|read| read != artifact.digests) {
+            told.made.push(format!(
+                "{file} is not the file that the {MANIFEST} beside it speaks of: it was changed since"
+            ));
+        }
         let theirs = &manifest.source;
         told.made.extend(origin(theirs, source));
         if theirs.input_sha256.is_some_and(|sha256| sha256 == finished.input.sha256) {
@@ -170,8 +183,7 @@ fn origin(theirs: &Source, ours: &Source) -> Vec<String> {
     };
     differs("flake", theirs.locked.as_ref(), ours.locked.as_ref());
     differs("attribute", theirs.attribute.as_ref(), ours.attribute.as_ref());
-    let names: std::collections::BTreeSet<_> =
-        theirs.inputs.keys().chain(ours.inputs.keys()).collect();
+    let names: BTreeSet<_> = theirs.inputs.keys().chain(ours.inputs.keys()).collect();
     for name in names {
         differs(&format!("input {name}"), theirs.inputs.get(name), ours.inputs.get(name));
     }
