@@ -394,7 +394,7 @@ pub(crate) struct DiffArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct SizesArgs {
-    /// The image.
+    /// The image, or a folder.
     pub(crate) file: PathBuf,
 
     /// How deep to go, 60 at most: many readers of JSON go no deeper.

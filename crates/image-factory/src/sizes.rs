@@ -26,7 +26,7 @@ use image_verify::{
     volume::{Family, Volume},
 };
 
-pub use measure::{MeasureError, Measured, measure};
+pub use measure::{MeasureError, Measured, measure, measure_folder};
 pub use svg::svg;
 pub use tree::{Branch, Entry, EntryId, Kind, Sizes};
 pub use treemap::{Rect, squarify};
@@ -43,6 +43,13 @@ impl Sizes {
             }
             Opened::Closed(_) => sizes.part(Sizes::ROOT, Kind::File, "what is in it", raw),
         }
+        sizes.finish()
+    }
+
+    /// Of a file system called `name` that is in no image.
+    pub fn of_volume(volume: &Volume, name: &str) -> Self {
+        let mut sizes = Builder::new(name);
+        sizes.volume(Sizes::ROOT, volume, &BTreeMap::new(), None);
         sizes.finish()
     }
 }

@@ -1,6 +1,8 @@
 //! `sizes FILE`: where the bytes of an image are.
 
-use image_factory::sizes::{Branch, EntryId, Kind, MeasureError, Measured, Sizes, measure, svg};
+use image_factory::sizes::{
+    Branch, EntryId, Kind, MeasureError, Measured, Sizes, measure, measure_folder, svg,
+};
 use image_model::Compression;
 use serde_json::{Map, Value, json};
 
@@ -20,11 +22,15 @@ const BAR: u64 = 20;
 
 pub(super) fn run(context: Context, args: &SizesArgs) -> Result<Verdict, Failure> {
     let path = args.file.as_path();
-    let file = open_image(path, "cannot read")?;
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = image_verify::tree::display(name.as_encoded_bytes());
     let work = work_folder(args.work.as_deref());
-    let measured = measure(file, &name, &work).map_err(|error| match error {
+    let measured = if path.is_dir() {
+        measure_folder(path, &name)
+    } else {
+        measure(open_image(path, "cannot read")?, &name, &work)
+    };
+    let measured = measured.map_err(|error| match error {
         MeasureError::NoImage => {
             Failure::new(Verdict::Defective, format!("{}: {error}", path.display()))
         }
@@ -35,6 +41,7 @@ pub(super) fn run(context: Context, args: &SizesArgs) -> Result<Verdict, Failure
         MeasureError::Read(cause) => {
             Failure::host(format!("cannot read {}", path.display()), cause)
         }
+        MeasureError::Folder(error) => Failure::new(Verdict::Failed, error),
     })?;
     if let Some(out) = &args.svg {
         sbom::write(out, svg(&measured.sizes, &about(&measured)).as_bytes())?;

@@ -75,6 +75,35 @@ fn store_paths_are_as_large_as_their_files_in_every_image() {
     }
 }
 
+/// Names that are paths of the store bring others with them by what the database says.
+#[test]
+fn a_folder_has_the_sizes_of_the_archive_of_it() {
+    let root = tool("build-closure.sh").join("root");
+    let args = ["sizes", "--format", "json", "--depth", "60"];
+    let (folder, archive) = (run(&args, &root).exits(0), images().join("good.wsl"));
+    let archive = run(&args, &archive).exits(0).json();
+    let folder = folder.json();
+    assert_eq!(folder["format"], "folder");
+    assert_eq!(folder["raw"], folder["tree"]["bytes"]);
+    let store = |json: &Value| {
+        let children = json["tree"]["children"].as_array().unwrap().clone();
+        let store = children.into_iter().find(|child| child["kind"] == "store").unwrap();
+        let paths = store["children"].as_array().unwrap().clone();
+        let told = |path: Value| {
+            let name = path["name"].as_str().unwrap().to_owned();
+            (name, (path["bytes"].clone(), path["withReferences"].clone()))
+        };
+        paths.into_iter().map(told).collect::<BTreeMap<_, _>>()
+    };
+    let (folder, archive) = (store(&folder), store(&archive));
+    let mut brings = 0;
+    for (name, path) in folder.iter().filter(|(name, _)| *name != ".links") {
+        assert_eq!(archive.get(name), Some(path), "{name}");
+        brings += u32::from(path.1.as_u64() > path.0.as_u64());
+    }
+    assert!(brings > 10, "{brings}");
+}
+
 #[test]
 fn a_tree_for_people_is_as_deep_and_as_long_as_they_like() {
     let image = images().join("good.img");

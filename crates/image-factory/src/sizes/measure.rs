@@ -11,6 +11,7 @@ use image_verify::{
 };
 
 use super::Sizes;
+use crate::folder::{self, FolderError};
 
 /// How much of a file tells what is around its raw bytes.
 const HEAD: u64 = 512;
@@ -42,6 +43,17 @@ pub enum MeasureError {
     /// It cannot be read where something of the image is.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// It is a folder that cannot be read.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// Measures a folder as if it were an image.
+pub fn measure_folder(path: &Path, name: &str) -> Result<Measured, MeasureError> {
+    let sizes = Sizes::of_volume(&folder::open(path)?, name);
+    let bytes = sizes.entry(Sizes::ROOT).bytes;
+    let (compression, format) = (Compression::None, "folder");
+    Ok(Measured { file: bytes, compression, format, raw: bytes, sizes })
 }
 
 /// Measures an image, which `name` is the name of. The raw bytes of a compressed one are kept in the

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use image_formats::nix::store_path::STORE_DIR;
-use image_verify::store::{self, Store};
+use image_verify::store::{self, Registered, Store};
 
 use super::{EntryId, Sizes};
 
@@ -16,8 +16,7 @@ pub(super) type Links = BTreeMap<EntryId, Vec<EntryId>>;
 
 /// The references that Nix registered between paths that are there; none where nothing can be read.
 pub(super) fn links(store: Option<Store<'_>>, paths: &[(&[u8], EntryId)]) -> Links {
-    let list = store.and_then(|store| store::list(store.volume, store.list?).ok());
-    let registered = list.unwrap_or_default();
+    let registered = store.map(registered).unwrap_or_default();
     let entries: BTreeMap<Vec<u8>, EntryId> =
         paths.iter().map(|(name, entry)| ([STORE_DIR, b"/", name].concat(), *entry)).collect();
     let links = entries.iter().filter_map(|(path, entry)| {
@@ -26,6 +25,13 @@ pub(super) fn links(store: Option<Store<'_>>, paths: &[(&[u8], EntryId)]) -> Lin
         Some((*entry, there.collect()))
     });
     links.collect()
+}
+
+/// What the list says, or else the database.
+fn registered(store: Store<'_>) -> Registered {
+    let Store { volume, list, database, .. } = store;
+    let list = list.and_then(|id| store::list(volume, id).ok());
+    list.or_else(|| Some(store::database(volume, database?).ok()?.0)).unwrap_or_default()
 }
 
 impl Sizes {

@@ -198,6 +198,8 @@ fn draw(sizes: &Sizes, next: &Todo, room: usize, svg: &mut String, todo: &mut Ve
     let short = short(entry.kind, &entry.name);
     let own = match entry.kind {
         Kind::StorePath => Some(hue(package(short))),
+        // What has much of the image in it would give most of it one color.
+        Kind::Directory if color.is_none() && entry.bytes > all / 3 => None,
         Kind::Directory | Kind::File => color.or_else(|| Some(hue(short))),
         Kind::Image | Kind::Partition | Kind::FileSystem | Kind::Store => None,
         Kind::Free | Kind::Rest => *color,
