@@ -72,8 +72,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Print every structure of an image file as text.
     Inspect(InspectArgs),
-    /// Say what differs between two images: compression, partitions, file systems, the Nix store,
-    /// files, and bytes that nothing of that explains.
+    /// Say what differs between two images, or an image and a folder: compression, partitions, file
+    /// systems, the Nix store, files, and bytes that nothing of that explains.
     ///
     /// Exit code 0: nothing differs; 1: something does.
     Diff(DiffArgs),
@@ -380,10 +380,10 @@ pub(crate) struct InspectArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct DiffArgs {
-    /// The first image.
+    /// The first image, or a folder.
     pub(crate) a: PathBuf,
 
-    /// The second image.
+    /// The second image, or a folder.
     pub(crate) b: PathBuf,
 
     /// Where compressed images are unpacked: a folder with room for both. $TMPDIR by default, else

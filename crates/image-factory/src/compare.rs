@@ -1,4 +1,4 @@
-//! Compares two files: `image-verify`, with Ctrl-C.
+//! Compares two images, each of which is a file or a folder: `image-verify`, with Ctrl-C.
 
 use std::{fs::File, io, path::Path, sync::Arc};
 
@@ -7,7 +7,10 @@ use image_host::interrupt;
 use image_model::Comparison;
 use image_verify::compare::{Source, compare};
 
-use crate::verify::{Interruptible, raw};
+use crate::{
+    folder::{self, FolderError},
+    verify::{Interruptible, raw},
+};
 
 /// A file of an image, with its raw bytes: those of a compressed one go into a file without a name
 /// in the folder `work`. Where there is no room for them, a
@@ -15,6 +18,11 @@ use crate::verify::{Interruptible, raw};
 pub fn source(file: File, work: &Path) -> io::Result<Source> {
     let raw = raw(file.try_clone()?, work)?;
     Ok(Source::File { file: Arc::new(Interruptible(file)) as Arc<dyn ReadAt>, raw })
+}
+
+/// A folder of this machine, in place of an image: of what was unpacked, or goes into one.
+pub fn folder(path: &Path) -> Result<Source, FolderError> {
+    Ok(Source::Folder(Box::new(folder::open(path)?)))
 }
 
 /// Compares two images. `progress` is told of bytes that were compared.

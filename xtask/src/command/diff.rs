@@ -29,6 +29,10 @@ pub(super) fn run(context: Context, args: &DiffArgs) -> Result<Verdict, Failure>
 }
 
 fn open(path: &Path, work: &Path) -> Result<Source, Failure> {
+    if path.is_dir() {
+        return compare::folder(path)
+            .map_err(|error| Failure::host(format!("cannot compare {}", path.display()), error));
+    }
     let file = open_image(path, "cannot read")?;
     compare::source(file, work).map_err(|error: io::Error| {
         let hint = work_hint(&error).unwrap_or_default();

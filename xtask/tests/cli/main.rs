@@ -4,6 +4,7 @@ mod archives;
 mod commands;
 mod common;
 mod devcontainer;
+mod diff;
 mod flake;
 mod image;
 mod inspect;

@@ -337,7 +337,8 @@ fn both(
         difference.at.space = Some(ImageSpace::Raw);
         (difference.at.a, difference.at.b) = (a.offset, b.offset);
         (difference.a, difference.b, difference.sizes) = (Some(of_a), Some(of_b), sizes);
-        if difference.at.a.is_none() || difference.at.b.is_none() {
+        let has_places = pair.region_a.is_some() && pair.region_b.is_some();
+        if difference.at.a.is_none() || difference.at.b.is_none() || !has_places {
             (difference.at.a, difference.at.b, difference.at.space) = (None, None, None);
         }
         out.push(pair.number, kind, difference);
