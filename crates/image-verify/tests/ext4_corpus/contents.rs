@@ -13,10 +13,14 @@ use super::{
     rig::*,
 };
 
+/// debugfs does not end on it: an attribute has a value that is not there, and nobody asked for it.
+const ENDLESS: &str = "f_ea_value_crash";
+
 #[test]
 fn contents_are_those_of_debugfs() {
     let mut images = corpus::images();
     images.extend(others::images().into_iter().map(|name| (name.clone(), fetched(&name))));
+    images.retain(|(name, _)| name != ENDLESS);
     let counts = on_two_threads(&images, |(name, path)| {
         let disk = Disk::expand(reader(path));
         let region = Region::whole(Arc::new(File::open(&disk.path).unwrap())).unwrap();
