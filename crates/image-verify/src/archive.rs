@@ -21,12 +21,15 @@ pub(crate) struct Judged {
     pub(crate) not_verified: Vec<String>,
 }
 
+/// Judges files as those of an image for WSL.
+pub(crate) type Wsl<'a> = dyn Fn(&Tree, &mut Recorder) + 'a;
+
 /// Judges the files of an archive, as an image for WSL where there is one of those. `files` has the
 /// contents that were kept. An error is the machine's.
 pub(crate) fn judge(
     tree: Tree,
     files: Option<TarFiles>,
-    wsl: Option<&dyn Fn(&Tree, &mut Recorder)>,
+    wsl: Option<&Wsl<'_>>,
     vouchers: store::Vouchers<'_>,
     out: &mut Recorder,
 ) -> Result<Judged, ReadError> {

@@ -204,7 +204,7 @@ pub fn verify(
                         let image = kind::Image { tree, compression, file_name, system };
                         kind::wsl::verify(&image, out);
                     };
-                    let wsl = is_wsl.then_some(&wsl as &dyn Fn(&Tree, &mut Recorder));
+                    let wsl = is_wsl.then_some(&wsl as &archive::Wsl<'_>);
                     let judged = archive::judge(tree, passed.archive, wsl, vouchers, &mut out);
                     let judged = judged.map_err(VerifyError::Raw)?;
                     not_verified = judged.not_verified;

@@ -40,7 +40,8 @@ pub struct Checks {
     pub references: &'static Check,
     /// There is no more than is judged.
     pub limits: &'static Check,
-    /// Owners, modes, times, symlinks and interpreters are judged here, and not by somebody else.
+    /// Owners, who may write, times, symlinks and interpreters are judged here, and not by somebody
+    /// else.
     pub by_names: bool,
 }
 
@@ -76,7 +77,7 @@ impl Checks {
             (&LIMITS, self.limits),
         ];
         let replaced = theirs.iter().any(|(own, used)| own.id == check.id && used.id != own.id);
-        let by_names = [&SYMLINK, &INTERPRETER, &OWNER, &WRITABLE, &MODE, &MTIME];
+        let by_names = [&SYMLINK, &INTERPRETER, &OWNER, &WRITABLE, &MTIME];
         let is_theirs = !self.by_names && by_names.iter().any(|other| other.id == check.id);
         !replaced && !is_theirs
     }
@@ -104,11 +105,19 @@ pub struct Asked<'a> {
     pub vouchers: Vouchers<'a>,
     /// Is told how many bytes of files were read since the last time.
     pub progress: &'a (dyn Fn(u64) + Sync),
+    /// The most bytes of all files together that are hashed.
+    pub max_bytes: u64,
 }
 
 impl Default for Asked<'_> {
     fn default() -> Self {
-        Self { checks: Checks::OWN, entries: &[], vouchers: Vouchers::default(), progress: &|_| {} }
+        Self {
+            checks: Checks::OWN,
+            entries: &[],
+            vouchers: Vouchers::default(),
+            progress: &|_| {},
+            max_bytes: hash::MAX_BYTES,
+        }
     }
 }
 
@@ -148,7 +157,8 @@ pub fn verify(volume: &Volume, asked: &Asked<'_>, out: &mut Recorder) -> Option<
     let known = scan::Known::new(paths.iter().map(|path| closure::base_name(&path.path)));
     let (numbers, nodes): (Vec<usize>, Vec<NodeId>) =
         paths.iter().enumerate().filter_map(|(at, path)| Some((at, path.node?))).unzip();
-    let what = hash::What { scans: true, mount: if store.is_root() { find::MOUNT } else { b"" } };
+    let mount = if store.is_root() { find::MOUNT } else { b"" };
+    let what = hash::What { scans: true, mount, max_bytes: asked.max_bytes };
     let done = hash::work(volume, &nodes, &known, what, asked.progress);
     let mut hashed: Vec<Option<hash::Hashed>> = paths.iter().map(|_| None).collect();
     for (number, done) in numbers.into_iter().zip(done) {
@@ -157,9 +167,7 @@ pub fn verify(volume: &Volume, asked: &Asked<'_>, out: &mut Recorder) -> Option<
     judge.contents(&hashed, &known);
     judge.symlinks();
     judge.entries(asked.entries);
-    if checks.by_names {
-        attributes::judge(&store, judge.out);
-    }
+    attributes::judge(&store, checks, judge.out);
     let mut limits = read.limits;
     if hashed.iter().flatten().any(hash::Hashed::is_over_limit) {
         limits.push("more bytes of files than are hashed".to_owned());

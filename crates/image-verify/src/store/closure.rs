@@ -131,8 +131,12 @@ impl Judge<'_, '_> {
         }
     }
 
-    /// Judges the paths that one path names.
+    /// Judges the paths that one path names. A derivation names what it is going to make, and what
+    /// others have made for it, and refers to neither.
     fn scanned(&mut self, path: &Path, hashed: &Hashed, known: &Known) {
+        if path.path.ends_with(b".drv") {
+            return;
+        }
         if let Some(info) = &path.info {
             let declared: BTreeSet<usize> = std::iter::once(&path.path)
                 .chain(&info.references)

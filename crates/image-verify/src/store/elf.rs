@@ -19,8 +19,9 @@ const HEAD: usize = 1 << 20;
 /// Where the headers of all programs end that are known.
 const HEADERS: usize = 4096;
 
-/// How often a file is read again for a part that was not kept: its dynamic section, its strings.
-const MAX_AGAIN: usize = 2;
+/// How often a file is read again for a part that was not kept: its program headers, who loads it,
+/// its dynamic section, its strings.
+const MAX_AGAIN: usize = 4;
 
 /// What is kept of one file.
 #[derive(Debug, Default)]
@@ -161,5 +162,79 @@ impl ReadAt for Kept {
         }
         *lock(&self.missed) = Some(offset..end);
         Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file whose parts start at multiples of `at`.
+    fn elf(at: usize) -> Vec<u8> {
+        let strings = b"\0/nix/store/a/lib:$ORIGIN\0";
+        let entries = [(29_u64, 1_u64), (5, 0x1000), (10, strings.len() as u64), (0, 0)];
+        let dynamic = entries.map(|(tag, value)| [tag.to_le_bytes(), value.to_le_bytes()].concat());
+        let parts =
+            [(3, b"/nix/store/a/ld.so\0".to_vec()), (2, dynamic.concat()), (1, strings.to_vec())];
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(64, 0);
+        (bytes[32], bytes[54], bytes[56]) = (64, 56, 3);
+        for (number, (kind, content)) in parts.iter().enumerate() {
+            let mut header = [0; 56];
+            header[0] = *kind;
+            header[8..16].copy_from_slice(&((at * (number + 1)) as u64).to_le_bytes());
+            header[16..24].copy_from_slice(&0x1000_u64.to_le_bytes());
+            header[32..40].copy_from_slice(&(content.len() as u64).to_le_bytes());
+            bytes.extend(header);
+        }
+        for (number, (_, content)) in parts.iter().enumerate() {
+            bytes.resize(at * (number + 1), 0);
+            bytes.extend(content);
+        }
+        bytes
+    }
+
+    fn needs(bytes: &[u8], piece: usize) -> (Option<Needs>, usize) {
+        let mut tap = Tap::default();
+        tap.start();
+        bytes.chunks(piece).for_each(|bytes| tap.piece(bytes));
+        let mut again = 0;
+        let needs = tap.needs(|sink| {
+            again += 1;
+            bytes.chunks(piece).for_each(sink);
+            Ok::<_, ()>(())
+        });
+        (needs.unwrap(), again)
+    }
+
+    /// Wherever the parts of a file lie, they are found, and the file is read again only for those
+    /// that are far.
+    #[test]
+    fn parts_are_found_wherever_they_lie() {
+        let expected = Needs {
+            interpreter: Some(b"/nix/store/a/ld.so".to_vec()),
+            run_path: Some(b"/nix/store/a/lib:$ORIGIN".to_vec()),
+        };
+        for (at, rounds) in [(1 << 10, 0), (300 << 10, 0), (1 << 20, 2), (3 << 20, 2)] {
+            let bytes = elf(at);
+            for piece in [1 << 10, 4000, 256 << 10, usize::MAX] {
+                let (found, again) = needs(&bytes, piece);
+                assert_eq!(found.as_ref(), Some(&expected), "{at} {piece}");
+                assert_eq!(again, rounds, "{at} {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_files_need_nothing() {
+        for bytes in [&b""[..], b"\x7fEL", b"#!/bin/sh", b"\x7fELF\x01\x01\x01"] {
+            assert_eq!(needs(bytes, 1), (None, 0), "{bytes:?}");
+        }
+        // Cut anywhere, there is an answer.
+        let whole = elf(1 << 10);
+        for len in (4..whole.len()).step_by(7) {
+            let (_, again) = needs(&whole[..len], 1 << 20);
+            assert!(again <= MAX_AGAIN);
+        }
     }
 }

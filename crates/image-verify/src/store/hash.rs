@@ -23,8 +23,9 @@ use crate::{
 /// The most threads: each takes some megabytes.
 const MAX_THREADS: usize = 16;
 
-/// The most bytes of all files together, each name of a file counted, that are hashed.
-const MAX_BYTES: u64 = 256 << 30;
+/// The most bytes of all files together, each name of a file counted, that are hashed where nobody
+/// says otherwise: files may have holes, and many names.
+pub(super) const MAX_BYTES: u64 = 64 << 30;
 
 /// How many needs of programs are remembered of one path.
 const MAX_NEEDS: usize = 4096;
@@ -74,7 +75,7 @@ pub(super) enum Need {
 /// No more than the digests: who wants to know more asks [`super::verify`].
 pub fn hash(volume: &Volume, paths: &[NodeId]) -> Vec<Result<NarDigest, Fault>> {
     let known = Known::new(std::iter::empty());
-    let (all, what) = (paths.to_vec(), What { scans: false, mount: b"" });
+    let (all, what) = (paths.to_vec(), What { scans: false, mount: b"", max_bytes: MAX_BYTES });
     work(volume, &all, &known, what, &|_| {}).into_iter().map(|hashed| hashed.nar).collect()
 }
 
@@ -85,6 +86,8 @@ pub(super) struct What {
     pub(super) scans: bool,
     /// Where the file system is mounted: `/nix/store`, or nothing for a root.
     pub(super) mount: &'static [u8],
+    /// The most bytes of all files together that are hashed.
+    pub(super) max_bytes: u64,
 }
 
 /// Hashes paths, and looks at what is in them. `progress` is told how many bytes of files were
@@ -98,7 +101,7 @@ pub(super) fn work(
 ) -> Vec<Hashed> {
     let tree = &volume.tree;
     let sizes: Vec<u64> = paths.iter().map(|path| size(tree, *path)).collect();
-    let mut left = MAX_BYTES;
+    let mut left = what.max_bytes;
     let within: Vec<bool> = sizes
         .iter()
         .map(|size| {
@@ -336,7 +339,7 @@ impl std::fmt::Display for FaultKind {
         match self {
             Self::Name => f.write_str("no archive may have a file of this name"),
             Self::Unreadable(why) => f.write_str(why),
-            Self::Limit => write!(f, "more than {MAX_BYTES} bytes are not hashed"),
+            Self::Limit => f.write_str("more bytes of files than are hashed"),
         }
     }
 }

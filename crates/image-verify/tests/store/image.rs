@@ -241,10 +241,6 @@ pub(crate) fn good() -> Draft {
     draft.put("/nix/store", tar::EntryType::Directory, 0o1775);
     let (loader, folders) = (format!("{lib}/lib/ld.so"), format!("{lib}/lib:$ORIGIN/../lib"));
     draft.program(&format!("{app}/bin/app"), elf(&loader, &folders));
-    // Longer than what is kept of a file, with the strings behind that.
-    let mut large = elf(&loader, &folders);
-    large.resize(3 << 20, b' ');
-    draft.program(&format!("{app}/bin/large"), large);
     draft.file(&format!("{app}/share/names"), format!("{data}/share/text and {app}\n"));
     draft.file(&format!("{app}/share/empty"), "");
     draft.link(&format!("{app}/share/data"), &format!("{data}/share"));

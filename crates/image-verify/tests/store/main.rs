@@ -4,17 +4,20 @@
 mod database;
 #[path = "../support/findings.rs"]
 mod findings;
+mod hostile;
 mod image;
 #[path = "../support/registration.rs"]
 mod registration;
 mod twins;
+mod witnesses;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use findings::{Judged, assert_twins_of, failed, reports, told};
 use image::{Draft, good};
+use image_formats::bytes::Region;
 use image_model::{Outcome, PathVerdict, StorePath, Trust, VerificationReport};
-use image_verify::{Expected, Request, store};
+use image_verify::{Expected, Recorder, Request, store, tar, volume::Trouble};
 use twins::TWINS;
 
 /// Judges an archive for nothing.
@@ -123,7 +126,7 @@ fn lists_and_databases_are_read() {
             let is_changed = is_open && path.path.ends_with("-data");
             assert_eq!(path == other, !is_changed, "{path:?} {other:?}");
             if is_changed {
-                assert_eq!((&other.trust, other.signatures.len()), (&Trust::Built, 2));
+                assert_eq!(other.signatures, ["key-1:AAAA", "other-1:BBBB"]);
             }
         }
     }
@@ -142,4 +145,39 @@ fn nothing_is_registered() {
     for path in &store.paths {
         assert!(path.verdict == PathVerdict::Unregistered && path.nar.is_some(), "{path:?}");
     }
+}
+
+/// A derivation names what it makes, and does not refer to it.
+#[test]
+fn derivations_name_what_they_do_not_refer_to() {
+    let mut draft = good();
+    let name = image::path("app.drv");
+    draft.file(
+        &name,
+        format!(
+            "Derive([(\"out\",\"{}\",\"\",\"\")],[],[]) {}",
+            image::path("app"),
+            image::path("gone")
+        ),
+    );
+    draft.references.insert(name, Vec::new());
+    let report = judge(draft.archive());
+    assert_eq!(told(&report.findings), [""; 0]);
+}
+
+/// What is more than is hashed is told, and is no defect of the store.
+#[test]
+fn files_beyond_the_limit_are_not_hashed() {
+    let region = Region::from(good().archive());
+    let volume = tar::open(&region, &Trouble::default()).unwrap();
+    let mut out = Recorder::default();
+    let asked = store::Asked { max_bytes: 16, ..store::Asked::default() };
+    let judged = store::verify(&volume, &asked, &mut out).unwrap();
+    let expected = ["the Nix store in archive: more bytes of files than are hashed"];
+    assert_eq!(judged.not_verified, expected);
+    let verdicts: Vec<_> = judged.report.paths.iter().map(|path| path.verdict).collect();
+    let (small, large) = (PathVerdict::Intact, PathVerdict::Unreadable);
+    assert_eq!(verdicts, [large, large, small, small]);
+    assert!(out.has_failed(&store::LIMITS) && !out.has_failed(&store::CONTENT));
+    assert!(!out.has_failed(&store::READABLE));
 }
