@@ -274,7 +274,7 @@ fn only(sizes: &Sizes, id: EntryId) -> Only {
 fn leaf(svg: &mut String, rect: Rect, class: &str, title: &str, name: &str, bytes: u64) {
     open(svg, rect, class, title);
     if rect.height >= 15.0
-        && let Some(Fitted { text, .. }) = fit(name, rect.width - 8.0, 11.0)
+        && let Some(Fitted { text, .. }) = fit_path(name, rect.width - 8.0)
     {
         text_at(svg, "", rect.x + 4.0, rect.y + 12.0, &text);
         let size = human(bytes);
@@ -286,6 +286,12 @@ fn leaf(svg: &mut String, rect: Rect, class: &str, title: &str, name: &str, byte
         }
     }
     svg.push_str("</g>\n");
+}
+
+/// As much of a path as there is room for: all of it, or else its last name.
+fn fit_path(path: &str, room: f64) -> Option<Fitted> {
+    let whole = fit(path, room, 11.0).filter(|fitted| fitted.text == path);
+    whole.or_else(|| fit(path.rsplit('/').next().unwrap_or(path), room, 11.0))
 }
 
 fn open(svg: &mut String, rect: Rect, class: &str, title: &str) {
@@ -324,4 +330,51 @@ fn hue(name: &str) -> usize {
     // Its bits are not well mixed: those of names that differ at their ends.
     let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed >> 32) % COLORS.len() as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// WCAG 2.1, relative luminance.
+    fn luminance(color: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.03928 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+
+    /// WCAG 2.1, success criterion 1.4.6: seven to one.
+    #[test]
+    fn text_can_be_read_on_every_color() {
+        for [day, day_frame, night, night_frame] in COLORS {
+            for (text, color) in [
+                ("#1b1f24", day),
+                ("#1b1f24", day_frame),
+                ("#f0f3f6", night),
+                ("#f0f3f6", night_frame),
+            ] {
+                let (a, b) = (luminance(text) + 0.05, luminance(color) + 0.05);
+                assert!(a.max(b) / a.min(b) >= 7.0, "{text} on {color}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_without_room_are_told_by_their_end() {
+        let text = |room| fit_path("boot/grub/kernel", room).map(|fitted| fitted.text);
+        assert_eq!(text(200.0).as_deref(), Some("boot/grub/kernel"));
+        assert_eq!(text(60.0).as_deref(), Some("kernel"));
+        assert_eq!(text(20.0), None);
+    }
+
+    /// The same package has the same color in another version, and packages have different ones.
+    #[test]
+    fn colors_follow_from_names() {
+        assert_eq!(hue(package("glibc-2.40-66")), hue(package("glibc-2.41")));
+        let names = ["glibc", "systemd", "linux", "python3", "gcc", "perl", "openssl", "coreutils"];
+        let hues: std::collections::BTreeSet<_> = names.map(hue).into_iter().collect();
+        assert!(hues.len() >= 5, "{hues:?}");
+    }
 }
