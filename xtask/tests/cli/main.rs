@@ -16,4 +16,5 @@ mod reproduce;
 mod sd;
 mod sizes;
 mod store;
+mod trust;
 mod vm;
