@@ -115,7 +115,7 @@ fn human(measured: &Measured, args: &SizesArgs) -> String {
         };
         let size = text::bytes(bytes);
         let (percent, bar) = share(bytes, root.bytes);
-        text += format!("{size:>12} {percent:>6} {bar}  {before}{name}").trim_end();
+        text += format!("{size:>12} {percent:>7} {bar}  {before}{name}").trim_end();
         text.push('\n');
         if let Branch::Entry(id) = branch
             && depth < args.depth
