@@ -273,9 +273,11 @@ impl Job<'_, '_> {
                 pair.map(&mut map_a, &mut map_b)?;
             }
             if let Some(opened) = pair.opened() {
-                trees.insert(pair.number, (&opened.a.tree, &opened.b.tree));
-                let store = parts::files(opened, &nested, &mut contents, *progress, out)?;
+                let mut common = Vec::new();
+                let (contents, common_of) = (&mut contents, &mut common);
+                let store = parts::files(opened, &nested, contents, common_of, *progress, out)?;
                 stores.extend(store);
+                trees.insert(pair.number, (&opened.a.tree, common));
             }
         }
         let bytes = match (&a.raw, &b.raw) {

@@ -19,8 +19,8 @@ const STEP: usize = 4 << 10;
 /// How many places of one kind are named.
 const EXAMPLES: usize = 4;
 
-/// The file trees of both images in a pair of file systems.
-pub(super) type Trees<'t> = BTreeMap<VolumeNumber, (&'t Tree, &'t Tree)>;
+/// The file tree of the first image in a pair of file systems, and the files that both have, sorted.
+pub(super) type Trees<'t> = BTreeMap<VolumeNumber, (&'t Tree, Vec<(NodeId, NodeId)>)>;
 
 /// What all bytes of a kind have in common.
 struct Same {
@@ -112,7 +112,7 @@ struct Found<'f> {
     unknown_omitted: u64,
     differ: u64,
     unexplained: u64,
-    /// The last two files that were compared by path, and whether they are the same.
+    /// The last two files that were looked up, and whether they have the same path.
     last_pair: Option<(VolumeNumber, NodeId, NodeId, bool)>,
 }
 
@@ -258,7 +258,7 @@ impl<'f> Found<'f> {
             return is_pair;
         }
         let trees = self.known.trees.get(&volume);
-        let is_pair = trees.is_some_and(|(of_a, of_b)| of_a.path(a) == of_b.path(b));
+        let is_pair = trees.is_some_and(|(_, common)| common.binary_search(&(a, b)).is_ok());
         self.last_pair = Some((volume, a, b, is_pair));
         is_pair
     }

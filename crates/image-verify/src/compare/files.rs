@@ -303,22 +303,24 @@ fn alone(
 ) {
     let told = Told { volume: pair.number, place: pair.name };
     let kind = if in_a { &FILE_REMOVED } else { &FILE_ADDED };
-    let mut difference = told.difference(kind, pair.name);
-    let mut path = tree.path(parent);
-    if path != b"/" {
-        path.push(b'/');
-    }
-    path.extend(name);
-    difference.at.path = Some(display(&path));
-    let (what, size) = describe(tree, id);
-    if in_a {
-        difference.a = Some(what);
-        difference.sizes = Some(Sizes { a: Some(size), b: None });
-    } else {
-        difference.b = Some(what);
-        difference.sizes = Some(Sizes { a: None, b: Some(size) });
-    }
-    out.push(pair.number, kind, difference);
+    out.push_with(pair.number, kind, || {
+        let mut difference = told.difference(kind, pair.name);
+        let mut path = tree.path(parent);
+        if path != b"/" {
+            path.push(b'/');
+        }
+        path.extend(name);
+        difference.at.path = Some(display(&path));
+        let (what, size) = describe(tree, id);
+        if in_a {
+            difference.a = Some(what);
+            difference.sizes = Some(Sizes { a: Some(size), b: None });
+        } else {
+            difference.b = Some(what);
+            difference.sizes = Some(Sizes { a: None, b: Some(size) });
+        }
+        difference
+    });
 }
 
 fn both(
@@ -332,16 +334,17 @@ fn both(
     let mut any = false;
     let mut tell = |kind: &'static Way, of_a: String, of_b: String, sizes: Option<Sizes>| {
         let told = Told { volume: pair.number, place: pair.name };
-        let mut difference = told.difference(kind, pair.name);
-        difference.at.path = Some(display(&pair.a.tree.path(id_a)));
-        difference.at.space = Some(ImageSpace::Raw);
-        (difference.at.a, difference.at.b) = (a.offset, b.offset);
-        (difference.a, difference.b, difference.sizes) = (Some(of_a), Some(of_b), sizes);
-        let has_places = pair.region_a.is_some() && pair.region_b.is_some();
-        if difference.at.a.is_none() || difference.at.b.is_none() || !has_places {
-            (difference.at.a, difference.at.b, difference.at.space) = (None, None, None);
-        }
-        out.push(pair.number, kind, difference);
+        out.push_with(pair.number, kind, || {
+            let mut difference = told.difference(kind, pair.name);
+            difference.at.path = Some(display(&pair.a.tree.path(id_a)));
+            let has_places = pair.region_a.is_some() && pair.region_b.is_some();
+            if let (Some(at_a), Some(at_b), true) = (a.offset, b.offset, has_places) {
+                difference.at.space = Some(ImageSpace::Raw);
+                (difference.at.a, difference.at.b) = (Some(at_a), Some(at_b));
+            }
+            (difference.a, difference.b, difference.sizes) = (Some(of_a), Some(of_b), sizes);
+            difference
+        });
         any = true;
     };
     let sizes = Some(Sizes { a: Some(a.size), b: Some(b.size) });
@@ -354,6 +357,7 @@ fn both(
         }
         (Kind::File(_), Kind::File(_)) => {
             if content == Verdict::Unreadable {
+                contents.insert((pair.number, id_a));
                 tell(&FILE_UNREADABLE, size_of(a), size_of(b), None);
             } else if a.size != b.size || content == Verdict::Different {
                 contents.insert((pair.number, id_a));
@@ -393,11 +397,13 @@ fn dates(pair: Pair<'_>, (id_a, id_b): (NodeId, NodeId), out: &mut Out) -> Resul
     }
     let told = Told { volume: pair.number, place: pair.name };
     let place = format!("{}, FAT directory entry", pair.name);
-    let mut difference = told.difference(&FAT_DATE, &place);
-    difference.at.path = Some(display(&pair.a.tree.path(id_a)));
-    difference.at.space = Some(ImageSpace::Raw);
-    (difference.at.a, difference.at.b) = (Some(at_a), Some(at_b));
-    out.push(pair.number, &FAT_DATE, difference);
+    out.push_with(pair.number, &FAT_DATE, || {
+        let mut difference = told.difference(&FAT_DATE, &place);
+        difference.at.path = Some(display(&pair.a.tree.path(id_a)));
+        difference.at.space = Some(ImageSpace::Raw);
+        (difference.at.a, difference.at.b) = (Some(at_a), Some(at_b));
+        difference
+    });
     Ok(true)
 }
 

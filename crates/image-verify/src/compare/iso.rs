@@ -335,9 +335,8 @@ pub(super) fn sticks(a: &Region, b: &Region, out: &mut Out) -> Result<(), ReadEr
         let bytes = present(region.array::<512>("boot record", 0))?;
         Ok(bytes.is_some_and(|bytes| bytes.ends_with(&[0x55, 0xaa])))
     };
-    let size = image_formats::units::BlockSize::B512;
     match (has(a)?, has(b)?) {
-        (true, true) => table::records(a, b, (size, size), out),
+        (true, true) => table::sticks(a, b, out),
         (false, false) => Ok(()),
         (of_a, _) => {
             let told = Told { volume: super::out::AROUND, place: "system area" };

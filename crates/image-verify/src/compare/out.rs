@@ -57,13 +57,23 @@ pub(super) struct Out {
 impl Out {
     /// Adds a difference.
     pub(super) fn push(&mut self, volume: VolumeNumber, kind: &'static Kind, told: Difference) {
+        self.push_with(volume, kind, || told);
+    }
+
+    /// Adds a difference that is not made where it is not listed: a path may be long.
+    pub(super) fn push_with(
+        &mut self,
+        volume: VolumeNumber,
+        kind: &'static Kind,
+        told: impl FnOnce() -> Difference,
+    ) {
         let count = self.counts.entry((kind.id(), volume)).or_default();
         *count = count.saturating_add(1);
         if kind.follows == Follows::Nothing {
             self.causes.insert((volume, kind.public.level));
         }
         if *count <= MAX_DIFFERENCES_PER_ID {
-            self.listed.push(Listed { volume, kind, difference: told });
+            self.listed.push(Listed { volume, kind, difference: told() });
         }
     }
 

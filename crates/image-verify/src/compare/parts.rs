@@ -239,18 +239,19 @@ impl Both<'_> {
     }
 }
 
-/// Compares the files of two file systems, and their Nix stores, of which it tells.
+/// Compares the files of two file systems, and their Nix stores, of which it tells. `common` gets the
+/// files that both have, sorted.
 pub(super) fn files(
     pair: Pair<'_>,
     nested: &BTreeSet<NodeId>,
     contents: &mut BTreeSet<(VolumeNumber, NodeId)>,
+    common: &mut Vec<(NodeId, NodeId)>,
     progress: &(dyn Fn(u64) + Sync),
     out: &mut Out,
 ) -> Result<Option<StoreChange>, ReadError> {
     let stores = store::root(pair.a).zip(store::root(pair.b));
-    let mut common = BTreeSet::from([(Tree::ROOT, Tree::ROOT)]);
     let change = match stores {
-        Some(roots) => store::compare(pair, roots, contents, &mut common, progress, out)?,
+        Some(roots) => store::compare(pair, roots, contents, common, progress, out)?,
         None => None,
     };
     let is_store_path = |tree: &Tree, root: NodeId, id: NodeId| {
@@ -272,9 +273,11 @@ pub(super) fn files(
     });
     for item in &items {
         if let Item::Both(a, b) = item {
-            common.insert((*a, *b));
+            common.push((*a, *b));
         }
     }
+    common.sort_unstable();
+    common.dedup();
     let nothing = BTreeSet::new();
     // Only a disc has others in it.
     let skip = if pair.a.family == Family::Iso9660 { nested } else { &nothing };
@@ -282,7 +285,7 @@ pub(super) fn files(
         files::tell(pair, judged, contents, out)?;
     }
     if let (Family::Tar, Family::Tar) = (pair.a.family, pair.b.family) {
-        tar::order(pair.a, pair.b, &common, (pair.number, pair.name), out);
+        tar::order(pair.a, pair.b, common, (pair.number, pair.name), out);
     }
     Ok(change)
 }

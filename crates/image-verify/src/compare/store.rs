@@ -40,7 +40,7 @@ pub(super) fn compare(
     pair: Pair<'_>,
     (root_a, root_b): (NodeId, NodeId),
     contents: &mut BTreeSet<(VolumeNumber, NodeId)>,
-    common: &mut BTreeSet<(NodeId, NodeId)>,
+    common: &mut Vec<(NodeId, NodeId)>,
     progress: &(dyn Fn(u64) + Sync),
     out: &mut Out,
 ) -> Result<Option<StoreChange>, ReadError> {
@@ -100,7 +100,7 @@ pub(super) fn compare(
     }
     for item in &items {
         if let Item::Both(a, b) = item {
-            common.insert((*a, *b));
+            common.push((*a, *b));
         }
     }
     let judged = files::judge(pair, items, &BTreeSet::new(), progress)?;

@@ -120,23 +120,62 @@ pub(super) fn disks(a: &Disk, b: &Disk, out: &mut Out) -> Result<(), ReadError> 
         out.push(AROUND, &TABLE_KIND, Difference { a, b, ..difference });
     }
     if a.table.is_some() && b.table.is_some() {
-        records(&a.bytes, &b.bytes, (a.block_size, b.block_size), out)?;
+        records(&a.bytes, &b.bytes, (a.block_size, b.block_size), RECORD, out)?;
     }
     partitions(&a.partitions, &b.partitions, out);
     Ok(())
 }
 
+/// Compares the tables that a stick sees in the first bytes of two discs, field by field: their
+/// partitions overlap, and are no file systems of their own.
+pub(super) fn sticks(a: &Region, b: &Region, out: &mut Out) -> Result<(), ReadError> {
+    let size = BlockSize::B512;
+    records(a, b, (size, size), RECORD_MAP.fields, out)?;
+    let (entries_a, entries_b) = (entries(a)?, entries(b)?);
+    for (number, (of_a, of_b)) in (1..).zip(entries_a.iter().zip(&entries_b)) {
+        let place = format!("GPT entry {number}");
+        let told = Told { volume: AROUND, place: &place };
+        let ((bytes_a, at_a), (bytes_b, at_b)) = (of_a, of_b);
+        fields::compare(out, &told, ENTRY_MAP.fields, (bytes_a, *at_a), (bytes_b, *at_b));
+    }
+    Ok(())
+}
+
+/// The entries of the GPT at the start of a disc, used or not, each with where it is.
+fn entries(disc: &Region) -> Result<Vec<([u8; PartitionEntry::SIZE], u64)>, ReadError> {
+    /// Discs have a few, of 128 or 248 that there is room for.
+    const MOST: u64 = 256;
+    if header(disc, BlockSize::B512)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let header = gpt::Header::read(disc, Lba(1), BlockSize::B512)?;
+    let stride = u64::from(header.raw.size_of_partition_entry.get());
+    let first = Lba(header.raw.partition_entry_lba.get()).to_offset(BlockSize::B512);
+    let Some(first) = first.filter(|_| stride >= PartitionEntry::SIZE as u64) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for index in 0..u64::from(header.raw.number_of_partition_entries.get()).min(MOST) {
+        let at = first.0.saturating_add(index.saturating_mul(stride));
+        let bytes = disc.array::<{ PartitionEntry::SIZE }>("GPT entry", at);
+        let Some(bytes) = present(bytes)? else { break };
+        found.push((bytes, at));
+    }
+    Ok(found)
+}
+
 /// Compares the master boot records and the headers of a GPT, as far as both images have them.
-pub(super) fn records(
+fn records(
     a: &Region,
     b: &Region,
     sizes: (BlockSize, BlockSize),
+    record_fields: &[Field],
     out: &mut Out,
 ) -> Result<(), ReadError> {
     let record = |region: &Region| present(region.array::<{ BootRecord::SIZE }>("boot record", 0));
     if let (Some(a), Some(b)) = (record(a)?, record(b)?) {
         let told = Told { volume: AROUND, place: "master boot record" };
-        fields::compare(out, &told, RECORD, (&a, 0), (&b, 0));
+        fields::compare(out, &told, record_fields, (&a, 0), (&b, 0));
     }
     if let (Some(found_a), Some(found_b)) = (header(a, sizes.0)?, header(b, sizes.1)?) {
         let told = Told { volume: AROUND, place: "GPT header" };

@@ -45,7 +45,7 @@ fn members(tree: &Tree) -> Vec<(u64, NodeId)> {
 pub(super) fn order(
     a: &Volume,
     b: &Volume,
-    common: &BTreeSet<(NodeId, NodeId)>,
+    common: &[(NodeId, NodeId)],
     (volume, name): (VolumeNumber, &str),
     out: &mut Out,
 ) {
