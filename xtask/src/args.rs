@@ -498,8 +498,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "DIR", default_value = "/usr")]
     pub(crate) tree: PathBuf,
 
-    /// Keep the input and the outputs in this folder, and use an input that is there. The ISO is
-    /// kept in target/bench where no other folder is named.
+    /// Keep the input and the outputs in this folder, and use an input that is there. The ISO and
+    /// the store are kept in target/bench where no other folder is named.
     #[arg(long, value_name = "DIR")]
     pub(crate) work: Option<PathBuf>,
 
@@ -523,6 +523,9 @@ pub(crate) enum BenchWhat {
     Fsck,
     /// Verifying an ISO with xorriso -check_media, unsquashfs into memory and sha256sum.
     Iso,
+    /// Proving the Nix store in an image with hashing alone, and nix-store --verify
+    /// --check-contents of the same store.
+    Store,
     /// Evaluating an image out of the files in nix/ with the same in one file; with stand-ins for
     /// the inputs, unless checkouts are named.
     Eval,
@@ -577,4 +580,8 @@ pub(crate) enum BenchPart {
     FsckExt4,
     /// Check a FAT file system.
     FsckFat,
+    /// Prove the store in an image.
+    Store,
+    /// Hash --size MiB on one core.
+    Hash,
 }

@@ -7,6 +7,7 @@ mod eval;
 mod fsck;
 mod iso;
 mod single_file;
+mod store;
 
 use std::{
     fs::{self, File},
@@ -106,19 +107,20 @@ pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure
     let temporary = tempfile::tempdir_in("/var/tmp").map_err(fail)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
     let work = args.work.clone().unwrap_or_else(|| match args.what {
-        // An ISO takes a minute to make, and is the same each time.
-        Some(BenchWhat::Iso) => root.join("target/bench"),
+        // These take a minute to make, and are the same each time.
+        Some(BenchWhat::Iso | BenchWhat::Store) => root.join("target/bench"),
         _ => temporary.path().to_owned(),
     });
     let work = std::path::absolute(work).map_err(fail)?;
     fs::create_dir_all(&work).map_err(fail)?;
     if let Some(part) = args.part {
-        return do_part(part, &work, args.image.as_deref());
+        return do_part(part, &work, args);
     }
     match args.what {
         Some(BenchWhat::Eval) => return eval::run(context, args, &work),
         Some(BenchWhat::Fsck) => return fsck::run(context, args, &work),
         Some(BenchWhat::Iso) => return iso::run(context, args, &work),
+        Some(BenchWhat::Store) => return store::run(context, args, &work),
         None => {}
     }
     let size = prepare(args, &work)?;
@@ -208,6 +210,13 @@ fn shell(work: &Path, chain: &str) -> Result<f64, Failure> {
 }
 
 fn ours(work: &Path, part: BenchPart, more: &[&str]) -> Result<(f64, Part), Failure> {
+    let (seconds, out) = run_part(work, part, more)?;
+    let part = serde_json::from_slice(&out).map_err(|e| Failure::host("our part says", e))?;
+    Ok((seconds, part))
+}
+
+/// Runs one of our parts in a process of its own: how long it took, and what it says.
+fn run_part(work: &Path, part: BenchPart, more: &[&str]) -> Result<(f64, Vec<u8>), Failure> {
     let fail = |e| Failure::host("cannot run our part", e);
     let this = Tool::at(std::env::current_exe().map_err(fail)?);
     let name = name_of(part);
@@ -217,9 +226,7 @@ fn ours(work: &Path, part: BenchPart, more: &[&str]) -> Result<(f64, Part), Fail
         .dir(work)
         .output()
         .map_err(|e| Failure::host("our part failed", e))?;
-    let seconds = began.elapsed().as_secs_f64();
-    let part = serde_json::from_slice(&out).map_err(|e| Failure::host("our part says", e))?;
-    Ok((seconds, part))
+    Ok((began.elapsed().as_secs_f64(), out))
 }
 
 fn name_of(part: BenchPart) -> String {
@@ -288,11 +295,13 @@ fn table(rows: &[Row], input: &str, size: u64) -> String {
 }
 
 /// Our part, in a process of its own.
-fn do_part(part: BenchPart, work: &Path, image: Option<&Path>) -> Result<Verdict, Failure> {
-    let image = work.join(image.unwrap_or(Path::new("image")));
+fn do_part(part: BenchPart, work: &Path, args: &BenchArgs) -> Result<Verdict, Failure> {
+    let image = work.join(args.image.as_deref().unwrap_or(Path::new("image")));
     let path = match part {
         BenchPart::Iso => image,
         BenchPart::FsckExt4 => return print_json(&fsck::part(&image, image_verify::ext4::check)?),
+        BenchPart::Store => return print_json(&store::prove(&image)?),
+        BenchPart::Hash => return print_json(&store::hash(args.size)?),
         BenchPart::FsckFat => return print_json(&fsck::part(&image, image_verify::fat::check)?),
         BenchPart::Finish => finish_input(work)?,
         BenchPart::Verify => work.join("image.tar.gz"),

@@ -1,0 +1,402 @@
+//! `bench store`: the proof of a Nix store in an image, against hashing alone and against
+//! `nix-store --verify --check-contents` of the same store.
+//!
+//! Three processes in turn: ours, which opens the image and compares each path with what is
+//! registered; one that only hashes as many bytes on one core; and Nix. The store has many small
+//! files and some large ones, is the same each time, and Nix itself registers it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    num::NonZero,
+    path::Path,
+    sync::Arc,
+    thread,
+    time::Instant,
+};
+
+use image_formats::bytes::{ReadAt, Region};
+use image_model::PathVerdict;
+use image_verify::{
+    Recorder,
+    container::RawFormat,
+    opened::{self, Opened},
+    squashfs, store,
+    volume::{Trouble, Volume},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{super::Context, MAX_PEAK, median, peak, shell};
+use crate::{
+    Verdict,
+    args::{BenchArgs, BenchPart, Format},
+    command::{print, print_json},
+    failure::Failure,
+    text,
+};
+
+/// How much of what hashing alone reaches on one core, times the cores, the proof should reach.
+const TARGET_OF_HASHING: f64 = 0.8;
+
+/// How many times faster than Nix the proof should be.
+const TARGET_OF_NIX: f64 = 1.5;
+
+/// An image of the store.
+struct Kind {
+    name: &'static str,
+    /// Makes `image.tmp` of `root`.
+    recipe: &'static str,
+    /// Its files lie there as they are: nothing but hashing has to be done.
+    is_plain: bool,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        name: "ext4",
+        recipe: "
+truncate -s $((mib * 5 / 4 + 256))M image.tmp
+mke2fs -q -F -t ext4 -b 4096 -E root_owner=0:0 -d root image.tmp",
+        is_plain: true,
+    },
+    Kind {
+        name: "tar",
+        recipe: "tar --sort=name --owner=0 --group=0 --numeric-owner -C root -cf image.tmp .",
+        is_plain: true,
+    },
+    Kind {
+        name: "squashfs",
+        recipe: "
+mksquashfs root/nix/store/*-* root/nix-path-registration image.tmp -quiet -no-progress -all-root \
+    -comp zstd -Xcompression-level 6 > mksquashfs.log",
+        is_plain: false,
+    },
+];
+
+/// What the makers of images and the peer are, and the packages that they come from.
+const TOOLS: [(&str, &str); 4] = [
+    ("nix-store", "nix-bin"),
+    ("mke2fs", "e2fsprogs"),
+    ("mksquashfs", "squashfs-tools"),
+    ("tar", "tar"),
+];
+
+/// A Nix that has everything below the work folder, and whose paths are called `/nix/store/…`.
+const NIX: &str = "
+export NIX_CONF_DIR=$PWD/etc NIX_USER_CONF_FILES=/dev/null XDG_CACHE_HOME=$PWD/cache NIX_REMOTE=
+mkdir -p etc && printf 'sandbox = false\nbuild-users-group =\nsubstituters =\n' > etc/nix.conf
+";
+
+/// What our part says about itself.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Proof {
+    /// Bytes of all paths as archives.
+    bytes: u64,
+    paths: usize,
+    /// Seconds for the proof alone, without opening the image.
+    seconds: f64,
+    /// Seconds of processors that it took.
+    processor_seconds: f64,
+    threads: usize,
+    peak_bytes: u64,
+}
+
+/// One image.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    image: &'static str,
+    paths: usize,
+    bytes: u64,
+    threads: usize,
+    /// Of the proof alone.
+    proof_seconds: f64,
+    proof_processor_seconds: f64,
+    /// Of hashing as many bytes on one core.
+    hash_seconds: f64,
+    /// What the proof reaches of what hashing alone does, times the cores.
+    ratio_of_hashing: f64,
+    /// The same in time of processors, which does not depend on who else uses them.
+    ratio_of_processors: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_of_hashing: Option<f64>,
+    /// Of the whole process, which opens the image and judges its structure as well.
+    ours_seconds: f64,
+    nix_seconds: f64,
+    ratio_of_nix: f64,
+    target_of_nix: f64,
+    peak_bytes: u64,
+}
+
+pub(super) fn run(context: Context, args: &BenchArgs, work: &Path) -> Result<Verdict, Failure> {
+    for (tool, package) in TOOLS {
+        shell(work, &format!("command -v {tool}")).map_err(|_| {
+            let text =
+                format!("bench needs {tool}, which is not in PATH: apt-get install {package}");
+            Failure::new(Verdict::Failed, text)
+        })?;
+    }
+    let work = work.join(format!("store-{}", args.size));
+    prepare(&work, args.size)?;
+    let rows = KINDS
+        .iter()
+        .map(|kind| compare(kind, &work, args.runs.max(1)))
+        .collect::<Result<Vec<_>, _>>()?;
+    match context.format {
+        Format::Json => print_json(&rows),
+        Format::Human => print(&table(&rows)),
+    }
+}
+
+/// Makes the store and its images, where they are not there.
+fn prepare(work: &Path, mib: u64) -> Result<(), Failure> {
+    let fail = |e| Failure::host(format!("cannot fill {}", work.display()), e);
+    fs::create_dir_all(work).map_err(fail)?;
+    if !work.join("root").exists() {
+        eprintln!("bench: making a store of {mib} MiB");
+        shell(work, "test ! -e half || chmod -R u+w half; rm -rf half packages")?;
+        fill(&work.join("packages"), mib << 20).map_err(fail)?;
+        shell(
+            work,
+            &format!(
+                "{NIX}
+find packages -mindepth 1 -maxdepth 1 | sort | xargs nix-store --store \"$PWD/half\" --add > added
+nix-store --store \"$PWD/half\" --dump-db > half/nix-path-registration
+rm -rf packages && mv half root"
+            ),
+        )?;
+    }
+    for kind in &KINDS {
+        let image = work.join(kind.name);
+        if !image.exists() {
+            eprintln!("bench: making {}", kind.name);
+            shell(work, &format!("rm -f image.tmp; mib={mib}; {}", kind.recipe))?;
+            fs::rename(work.join("image.tmp"), image).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes packages: a quarter of the bytes in files of some KiB, as of sources and documents, a
+/// quarter in files of some hundred, as of libraries, and the rest in large ones.
+fn fill(packages: &Path, bytes: u64) -> io::Result<()> {
+    let mut content = Content(0x9e37_79b9_7f4a_7c15);
+    for (name, share, files, len) in [
+        ("small", bytes / 4, 300, 1..12 << 10),
+        ("middle", bytes / 4, 20, 64 << 10..1 << 20),
+        ("large", bytes / 2, 1, 16 << 20..96 << 20),
+    ] {
+        let (mut written, mut number) = (0, 0);
+        while written < share {
+            let package = packages.join(format!("{name}-{number:04}"));
+            for file in 0..files {
+                let dir = package.join(format!("part-{}", file / 40));
+                fs::create_dir_all(&dir)?;
+                let len = len.start + content.next() % (len.end - len.start);
+                content.write(File::create(dir.join(format!("file-{file:03}")))?, len)?;
+                written += len;
+            }
+            number += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Numbers that look random, and are the same each time. G. Marsaglia, *Xorshift RNGs*.
+struct Content(u64);
+
+impl Content {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// Half of it is random, the other half is text: it compresses as programs do.
+    fn write(&mut self, file: File, len: u64) -> io::Result<()> {
+        let mut file = io::BufWriter::with_capacity(1 << 20, file);
+        let mut left = len;
+        while left > 0 {
+            let mut block = Vec::with_capacity(4096);
+            while block.len() < 2048 {
+                block.extend_from_slice(&self.next().to_le_bytes());
+            }
+            let line = format!("{:08x} is a word of a text of a program\n", self.next() as u32);
+            while block.len() < 4096 {
+                block.extend_from_slice(line.as_bytes());
+            }
+            let len = left.min(4096);
+            file.write_all(&block[..len as usize])?;
+            left -= len;
+        }
+        file.flush()
+    }
+}
+
+fn compare(kind: &Kind, work: &Path, runs: usize) -> Result<Row, Failure> {
+    eprintln!("bench: the proof of the store in {} against hashing alone and Nix", kind.name);
+    let nix = format!("{NIX} nix-store --store \"$PWD/root\" --verify --check-contents 2> nix.log");
+    let mut rows = Vec::new();
+    // The first turn warms the page cache and is not counted.
+    for run in 0..=runs {
+        let (ours_seconds, proof): (_, Proof) =
+            part(work, BenchPart::Store, &["--image", kind.name])?;
+        let (_, hash): (_, Hash) =
+            part(work, BenchPart::Hash, &["--size", &(proof.bytes >> 20).to_string()])?;
+        let nix_seconds = shell(work, &nix)?;
+        if run > 0 {
+            rows.push((ours_seconds, proof, hash, nix_seconds));
+        }
+    }
+    let all = |of: &dyn Fn(&(f64, Proof, Hash, f64)) -> f64| median(rows.iter().map(of).collect());
+    let (_, first, ..) = &rows[0];
+    // Bytes of a second, on one core.
+    let speed = |hash: &Hash| hash.bytes as f64 / hash.seconds;
+    Ok(Row {
+        image: kind.name,
+        paths: first.paths,
+        bytes: first.bytes,
+        threads: first.threads,
+        proof_seconds: all(&|(_, proof, ..)| proof.seconds),
+        proof_processor_seconds: all(&|(_, proof, ..)| proof.processor_seconds),
+        hash_seconds: all(&|(_, proof, hash, _)| proof.bytes as f64 / speed(hash)),
+        ratio_of_hashing: all(&|(_, proof, hash, _)| {
+            proof.bytes as f64 / proof.seconds / (speed(hash) * proof.threads as f64)
+        }),
+        ratio_of_processors: all(&|(_, proof, hash, _)| {
+            let speed = hash.bytes as f64 / hash.processor_seconds;
+            proof.bytes as f64 / proof.processor_seconds / speed
+        }),
+        target_of_hashing: kind.is_plain.then_some(TARGET_OF_HASHING),
+        ours_seconds: all(&|(ours, ..)| *ours),
+        nix_seconds: all(&|(.., nix)| *nix),
+        ratio_of_nix: all(&|(ours, .., nix)| nix / ours),
+        target_of_nix: TARGET_OF_NIX,
+        peak_bytes: rows.iter().map(|(_, proof, ..)| proof.peak_bytes).max().unwrap_or_default(),
+    })
+}
+
+/// Runs one of our parts, in a process of its own.
+fn part<T: for<'de> Deserialize<'de>>(
+    work: &Path,
+    part: BenchPart,
+    more: &[&str],
+) -> Result<(f64, T), Failure> {
+    let (seconds, out) = super::run_part(work, part, more)?;
+    let part = serde_json::from_slice(&out).map_err(|e| Failure::host("our part says", e))?;
+    Ok((seconds, part))
+}
+
+/// Our part: opens an image, and proves its store.
+pub(super) fn prove(image: &Path) -> Result<Proof, Failure> {
+    let fail = |e| Failure::host(format!("cannot read {}", image.display()), e);
+    let cannot = |e| Failure::host("cannot open the image", e);
+    let file: Arc<dyn ReadAt> = Arc::new(File::open(image).map_err(fail)?);
+    let mut out = Recorder::default();
+    let name = image.file_name().unwrap_or_default();
+    let opened = if name == "squashfs" {
+        let region = Region::whole(file).map_err(fail)?;
+        let volume = squashfs::verify(&region, "squashfs", &Trouble::default(), &mut out);
+        volume.map_err(cannot)?.map(Opened::Archive)
+    } else {
+        let format = if name == "tar" { RawFormat::Tar } else { RawFormat::Disk };
+        Some(opened::open(&file, format, &mut out).map_err(cannot)?)
+    };
+    let volumes = opened.iter().flat_map(Opened::volumes);
+    let volume: Option<&Volume> = volumes.into_iter().next();
+    let defective = |what: String| Failure::new(Verdict::Failed, what);
+    let volume = volume.ok_or_else(|| defective("the image cannot be opened".to_owned()))?;
+    let (began, processors) = (Instant::now(), processor_seconds().map_err(fail)?);
+    let judged = store::verify(volume, &store::Asked::default(), &mut out);
+    let seconds = began.elapsed().as_secs_f64();
+    let processor_seconds = processor_seconds().map_err(fail)? - processors;
+    let judged = judged.ok_or_else(|| defective("there is no store".to_owned()))?;
+    let paths = &judged.report.paths;
+    if let Some(bad) = paths.iter().find(|path| path.verdict != PathVerdict::Intact) {
+        return Err(defective(format!("{}: {:?}", bad.path, bad.verdict)));
+    }
+    let bytes = paths.iter().filter_map(|path| path.nar).map(|nar| nar.nar_size).sum();
+    let peak_bytes = peak().map_err(fail)?;
+    let paths = paths.len();
+    Ok(Proof { bytes, paths, seconds, processor_seconds, threads: threads(), peak_bytes })
+}
+
+/// Hashing alone.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Hash {
+    bytes: u64,
+    seconds: f64,
+    processor_seconds: f64,
+}
+
+/// Hashes so many MiB on one core, of a piece that is in the cache.
+pub(super) fn hash(mib: u64) -> Result<Hash, Failure> {
+    let fail = |e| Failure::host("no time of processors", e);
+    let piece: Vec<u8> = (0..256_u32 << 10).map(|at| (at % 251) as u8).collect();
+    let (began, processors) = (Instant::now(), processor_seconds().map_err(fail)?);
+    let mut hash = Sha256::new();
+    for _ in 0..mib * 4 {
+        hash.update(&piece);
+    }
+    let digest = hash.finalize();
+    std::hint::black_box(digest);
+    let seconds = began.elapsed().as_secs_f64();
+    let processor_seconds = processor_seconds().map_err(fail)? - processors;
+    Ok(Hash { bytes: mib << 20, seconds, processor_seconds })
+}
+
+/// How many threads the proof has.
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Seconds that this process has had of all processors. proc_pid_stat(5), fields 14 and 15, in
+/// hundredths on every Linux that there is.
+fn processor_seconds() -> io::Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name of the program is in brackets, and may have anything in it.
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2));
+    let ticks = fields.into_iter().flatten().filter_map(|field| field.parse::<u64>().ok());
+    Ok(ticks.sum::<u64>() as f64 / 100.0)
+}
+
+fn table(rows: &[Row]) -> String {
+    let verdict = |holds: bool| if holds { "reached" } else { "MISSED" };
+    let mut text = "medians of turns\n".to_owned();
+    for row in rows {
+        let speed = row.bytes as f64 / row.proof_seconds / (1 << 20) as f64;
+        let target = match row.target_of_hashing {
+            Some(target) => {
+                format!("target {target:.1}: {}", verdict(row.ratio_of_hashing >= target))
+            }
+            None => "no target: it is decompressed as well".to_owned(),
+        };
+        text += &format!(
+            "{:8} {} paths, {}: {:.2} s, {speed:.0} MiB/s in {} threads\n  \
+             {:.2} of hashing alone times the cores ({target}), which takes {:.2} s on one; \
+             {:.2} in time of processors\n  \
+             {:.2}x faster than nix-store --verify --check-contents (target {:.1}x: {}), {:.2} s \
+             against {:.2} s, image opened and judged\n  peak {} (at most {}: {})\n",
+            row.image,
+            row.paths,
+            text::bytes(row.bytes),
+            row.proof_seconds,
+            row.threads,
+            row.ratio_of_hashing,
+            row.hash_seconds,
+            row.ratio_of_processors,
+            row.ratio_of_nix,
+            row.target_of_nix,
+            verdict(row.ratio_of_nix >= row.target_of_nix),
+            row.ours_seconds,
+            row.nix_seconds,
+            text::bytes(row.peak_bytes),
+            text::bytes(MAX_PEAK),
+            verdict(row.peak_bytes < MAX_PEAK),
+        );
+    }
+    text
+}
