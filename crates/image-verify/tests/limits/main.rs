@@ -1,5 +1,5 @@
-//! Time and memory that ext4, ISO 9660, SquashFS, qcow2, VHD, appliances and container images may
-//! cost, on those that try to cost more.
+//! Time and memory that ext4, ISO 9660, SquashFS, qcow2, VHD, appliances, container images and Nix
+//! stores may cost, on those that try to cost more.
 //!
 //! None of them is an image: they are made while they are read, and most are larger than any disk
 //! of whoever runs the tests.
@@ -11,6 +11,7 @@ mod disk;
 mod iso9660;
 mod made;
 mod squashfs;
+mod store;
 mod vm_disks;
 
 use std::{
