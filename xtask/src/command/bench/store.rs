@@ -238,7 +238,7 @@ impl Content {
 fn compare(kind: &Kind, work: &Path, runs: usize) -> Result<Row, Failure> {
     eprintln!("bench: the proof of the store in {} against hashing alone and Nix", kind.name);
     let nix = format!("{NIX} nix-store --store \"$PWD/root\" --verify --check-contents 2> nix.log");
-    let mut rows = Vec::new();
+    let mut turns = Vec::new();
     // The first turn warms the page cache and is not counted.
     for run in 0..=runs {
         let (ours_seconds, proof): (_, Proof) =
@@ -247,35 +247,50 @@ fn compare(kind: &Kind, work: &Path, runs: usize) -> Result<Row, Failure> {
             part(work, BenchPart::Hash, &["--size", &(proof.bytes >> 20).to_string()])?;
         let nix_seconds = shell(work, &nix)?;
         if run > 0 {
-            rows.push((ours_seconds, proof, hash, nix_seconds));
+            turns.push(Turn { ours_seconds, proof, hash, nix_seconds });
         }
     }
-    let all = |of: &dyn Fn(&(f64, Proof, Hash, f64)) -> f64| median(rows.iter().map(of).collect());
-    let (_, first, ..) = &rows[0];
-    // Bytes of a second, on one core.
-    let speed = |hash: &Hash| hash.bytes as f64 / hash.seconds;
+    let all = |of: fn(&Turn) -> f64| median(turns.iter().map(of).collect());
+    let first = &turns[0].proof;
     Ok(Row {
         image: kind.name,
         paths: first.paths,
         bytes: first.bytes,
         threads: first.threads,
-        proof_seconds: all(&|(_, proof, ..)| proof.seconds),
-        proof_processor_seconds: all(&|(_, proof, ..)| proof.processor_seconds),
-        hash_seconds: all(&|(_, proof, hash, _)| proof.bytes as f64 / speed(hash)),
-        ratio_of_hashing: all(&|(_, proof, hash, _)| {
-            proof.bytes as f64 / proof.seconds / (speed(hash) * proof.threads as f64)
+        proof_seconds: all(|turn| turn.proof.seconds),
+        proof_processor_seconds: all(|turn| turn.proof.processor_seconds),
+        hash_seconds: all(|turn| {
+            turn.proof.bytes as f64 / turn.hash.bytes as f64 * turn.hash.seconds
         }),
-        ratio_of_processors: all(&|(_, proof, hash, _)| {
-            let speed = hash.bytes as f64 / hash.processor_seconds;
-            proof.bytes as f64 / proof.processor_seconds / speed
-        }),
+        ratio_of_hashing: all(Turn::ratio_of_hashing),
+        ratio_of_processors: all(Turn::ratio_of_processors),
         target_of_hashing: kind.is_plain.then_some(TARGET_OF_HASHING),
-        ours_seconds: all(&|(ours, ..)| *ours),
-        nix_seconds: all(&|(.., nix)| *nix),
-        ratio_of_nix: all(&|(ours, .., nix)| nix / ours),
+        ours_seconds: all(|turn| turn.ours_seconds),
+        nix_seconds: all(|turn| turn.nix_seconds),
+        ratio_of_nix: all(|turn| turn.nix_seconds / turn.ours_seconds),
         target_of_nix: TARGET_OF_NIX,
-        peak_bytes: rows.iter().map(|(_, proof, ..)| proof.peak_bytes).max().unwrap_or_default(),
+        peak_bytes: turns.iter().map(|turn| turn.proof.peak_bytes).max().unwrap_or_default(),
     })
+}
+
+/// Ours, hashing alone and Nix, one after the other.
+struct Turn {
+    ours_seconds: f64,
+    proof: Proof,
+    hash: Hash,
+    nix_seconds: f64,
+}
+
+impl Turn {
+    fn ratio_of_hashing(&self) -> f64 {
+        let ours = self.proof.bytes as f64 / self.proof.seconds;
+        ours / (self.hash.bytes as f64 / self.hash.seconds * self.proof.threads as f64)
+    }
+
+    fn ratio_of_processors(&self) -> f64 {
+        let ours = self.proof.bytes as f64 / self.proof.processor_seconds;
+        ours / (self.hash.bytes as f64 / self.hash.processor_seconds)
+    }
 }
 
 /// Runs one of our parts, in a process of its own.
