@@ -8,6 +8,7 @@ mod hostile;
 mod image;
 #[path = "../support/registration.rs"]
 mod registration;
+mod trust;
 mod twins;
 mod witnesses;
 
