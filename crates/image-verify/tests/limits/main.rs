@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "what it cost is told")]
 
 mod archives;
+mod contents;
 mod disk;
 mod iso9660;
 mod made;
