@@ -40,8 +40,8 @@ pub struct Checks {
     pub references: &'static Check,
     /// There is no more than is judged.
     pub limits: &'static Check,
-    /// Owners, who may write, times, symlinks and interpreters are judged here, and not by somebody
-    /// else.
+    /// Owners, who may write, times, symlinks, and whether the store path of an interpreter is there
+    /// are judged here, and not by somebody else.
     pub by_names: bool,
 }
 
@@ -77,7 +77,7 @@ impl Checks {
             (&LIMITS, self.limits),
         ];
         let replaced = theirs.iter().any(|(own, used)| own.id == check.id && used.id != own.id);
-        let by_names = [&SYMLINK, &INTERPRETER, &OWNER, &WRITABLE, &MTIME];
+        let by_names = [&SYMLINK, &OWNER, &WRITABLE, &MTIME];
         let is_theirs = !self.by_names && by_names.iter().any(|other| other.id == check.id);
         !replaced && !is_theirs
     }

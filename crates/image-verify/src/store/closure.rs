@@ -166,15 +166,17 @@ impl Judge<'_, '_> {
     fn needs(&mut self, hashed: &Hashed) {
         let tree = &self.store.volume.tree;
         let (store, out) = (self.store, &mut *self.out);
-        let checks = [&RUN_PATH, &INTERPRETER];
-        let judged = checks.iter().filter(|check| self.checks.has(check));
-        judged.for_each(|check| out.held(check, true));
+        [&RUN_PATH, &INTERPRETER].into_iter().for_each(|check| out.held(check, true));
         for (need, id) in &hashed.needs {
             let (check, path, problem): (&'static Check, _, _) = match need {
-                Need::Interpreter(path) if self.checks.has(&INTERPRETER) => {
+                Need::Interpreter(path) => {
+                    let object = BaseName::within(path).map(|(name, _)| name);
+                    let gone = object.is_some_and(|name| store.named(name.as_bytes()).is_none());
+                    if gone && !self.checks.by_names {
+                        continue;
+                    }
                     (&INTERPRETER, path, interpreter(&store, path))
                 }
-                Need::Interpreter(_) => continue,
                 Need::RunPath(path) => {
                     let object = BaseName::within(path).map(|(name, _)| name);
                     let gone = object.filter(|name| store.named(name.as_bytes()).is_none());

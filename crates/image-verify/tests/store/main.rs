@@ -182,3 +182,31 @@ fn files_beyond_the_limit_are_not_hashed() {
     assert!(out.has_failed(&store::LIMITS) && !out.has_failed(&store::CONTENT));
     assert!(!out.has_failed(&store::READABLE));
 }
+
+/// What the kind of an image judges by names is not told a second time; the rest is.
+#[test]
+fn what_a_kind_judges_is_told_once() {
+    let failed = |edit: fn(&mut Draft)| {
+        let mut draft = good();
+        edit(&mut draft);
+        let region = Region::from(draft.archive());
+        let volume = tar::open(&region, &Trouble::default()).unwrap();
+        let mut out = Recorder::default();
+        let checks = store::Checks { by_names: false, ..store::Checks::OWN };
+        let asked = store::Asked { checks, ..store::Asked::default() };
+        store::verify(&volume, &asked, &mut out).unwrap();
+        let failed = store::CHECKS.iter().filter(|check| out.has_failed(check));
+        failed.map(|check| check.id).collect::<Vec<_>>()
+    };
+    fn loaded_by(draft: &mut Draft, loader: &str) {
+        *draft.content("app", "/bin/app") = image::elf(loader, "");
+    }
+    assert_eq!(failed(|_| {}), [""; 0]);
+    let found = failed(|d| loaded_by(d, &(image::path("lib") + "/lib/gone.so")));
+    assert_eq!(found, ["store-interpreter"]);
+    let found = failed(|d| loaded_by(d, &(image::path("gone") + "/lib/ld.so")));
+    assert_eq!(found, ["store-unknown-path"]);
+    assert_eq!(failed(|d| d.member("app", "/bin").mode = 0o777), [""; 0]);
+    assert_eq!(failed(|d| d.member("app", "/bin").mode = 0o755), ["store-mode"]);
+    assert_eq!(failed(|d| d.member("app", "/bin").uid = 1), [""; 0]);
+}
