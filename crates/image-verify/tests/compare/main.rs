@@ -3,6 +3,7 @@
 
 #[path = "../support/folder.rs"]
 mod folder;
+mod hostile;
 mod image;
 mod pairs;
 mod witnesses;
@@ -102,4 +103,10 @@ fn damage_is_compared_as_bytes() {
     let noise: Vec<u8> = (0..good.len()).map(|i| ((i * 7919) >> 5) as u8).collect();
     let comparison = diff(good, noise);
     assert!(comparison.bytes.unwrap().differ > 0);
+}
+
+/// Ids are public: none is renamed, none is used again.
+#[test]
+fn ids_stay() {
+    insta::assert_json_snapshot!(differences().map(|kind| kind.id).collect::<Vec<_>>());
 }
