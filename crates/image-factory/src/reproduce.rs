@@ -49,8 +49,8 @@ pub struct Reproduction {
     pub verdict: Verdict,
     /// What was made twice, or what was compared with what, a sentence each.
     pub made: Vec<String>,
-    /// What was not, or is not known, a sentence each.
-    pub not_made: Vec<String>,
+    /// What was not made again, or is not known, a sentence each.
+    pub notes: Vec<String>,
     /// The files that were compared: the image last, after what it is made of.
     pub pairs: Vec<Pair>,
     /// The differences that the definition expects, and that there are.
@@ -246,7 +246,7 @@ impl Reproduction {
             image: image.to_owned(),
             verdict: Verdict::Reproducible,
             made: Vec::new(),
-            not_made: Vec::new(),
+            notes: Vec::new(),
             pairs: Vec::new(),
             expected: Vec::new(),
             unexpected: BTreeMap::new(),
@@ -298,4 +298,17 @@ fn count(number: NonZero<usize>, word: &str) -> String {
 /// True if there is no such file.
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_number_is_another_one() {
+        for number in 1..20 {
+            let number = NonZero::new(number).unwrap();
+            assert_ne!(other(number), number);
+        }
+    }
 }

@@ -73,8 +73,8 @@ fn human(told: &Reproduction, paint: Paint) -> String {
     for made in &told.made {
         text += &format!("  {made}\n");
     }
-    for not_made in &told.not_made {
-        text += &format!("  not made again: {not_made}\n");
+    for note in &told.notes {
+        text += &format!("  note: {note}\n");
     }
     let mut explained = BTreeSet::new();
     let mut parts = Vec::new();

@@ -103,7 +103,7 @@ pub(super) fn build<'a>(
     let same = |built| Again { built: Some(built), differs: None, kept: None };
     match &plan.input {
         Input::Prebuilt { file } => {
-            told.not_made.push(format!("{} was not made again: it exists", file.display()));
+            told.notes.push(format!("{} exists, and was not made again", file.display()));
             Ok(same(first.clone()))
         }
         Input::Mini { .. } => {
@@ -158,7 +158,7 @@ impl Reproduction {
 
     /// Nix says that the output is something else, and we cannot look at that.
     fn out_of_reach<'a>(&mut self, output: String, kept: Option<Kept<'a>>) -> Again<'a> {
-        self.not_made.push(format!(
+        self.notes.push(format!(
             "what differs in {output} is not known: the second output is not on this machine"
         ));
         Again { built: None, differs: Some(output), kept }
@@ -205,7 +205,10 @@ fn parts(
 ) -> Result<(), ReproduceError> {
     let Rebuild { nix, options, events, .. } = rebuild;
     if matches!(Place::of_store(options.effective_store().as_deref()), Place::Elsewhere(_)) {
-        told.not_made.push("what the image is made of, in the store of another machine".to_owned());
+        told.notes.push(
+            "what the image is made of was not built again: it is in the store of another machine"
+                .to_owned(),
+        );
         return Ok(());
     }
     for Part { derivation, output, physical } in
@@ -221,8 +224,8 @@ fn parts(
         };
         told.pairs.push(Pair { derivation: Some(derivation), ..pair });
     }
-    told.not_made
-        .push("what was downloaded, and what the parts of the image are made of".to_owned());
+    told.notes
+        .push("all else that the image is made of was taken from the store as it is".to_owned());
     Ok(())
 }
 

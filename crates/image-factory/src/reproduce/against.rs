@@ -145,7 +145,7 @@ impl Published {
     ) {
         let file = self.file.display();
         let Some((manifest, artifact)) = &self.manifest else {
-            told.not_made.push(format!(
+            told.notes.push(format!(
                 "what {file} was made of is not known: there is no {MANIFEST} for it beside it"
             ));
             return;
@@ -195,4 +195,45 @@ fn origin(theirs: &Source, ours: &Source) -> Vec<String> {
         told.push(format!("profiles: {:?}, and here {:?}", profiles(theirs), profiles(ours)));
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use image_model::Driver;
+
+    use super::*;
+
+    fn source(derivation: &str, nixpkgs: &str) -> Source {
+        Source {
+            driver: Driver::NixImage,
+            route: "images.sd-card".to_owned(),
+            flake: None,
+            locked: Some("path:?narHash=sha256-a".to_owned()),
+            inputs: [("nixpkgs".to_owned(), nixpkgs.to_owned())].into(),
+            attribute: None,
+            profiles: Vec::new(),
+            derivation: Some(derivation.to_owned()),
+            store_path: None,
+            nar_hash: None,
+            input_sha256: None,
+        }
+    }
+
+    #[test]
+    fn the_same_derivation_is_the_same_definition() {
+        let told = origin(&source("/nix/store/a.drv", "1"), &source("/nix/store/a.drv", "1"));
+        assert_eq!(told, ["both are made of the derivation /nix/store/a.drv"]);
+    }
+
+    #[test]
+    fn another_derivation_is_told_with_what_moved() {
+        let told = origin(&source("/nix/store/a.drv", "1"), &source("/nix/store/b.drv", "2"));
+        assert_eq!(
+            told,
+            [
+                "made of the derivation /nix/store/a.drv, and here of /nix/store/b.drv",
+                "input nixpkgs: 1, and here 2"
+            ]
+        );
+    }
 }
