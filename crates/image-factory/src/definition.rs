@@ -310,8 +310,8 @@ fn parse<'a>(
     Ok(spec)
 }
 
-/// That `id` is one of those that are known, and that a reason is given with it. `what` is what has the
-/// id, and `whose` the reason is.
+/// That `id` is one of those that are known, and that a reason is given with it. `what` is what has
+/// the id, and `whose` the reason is.
 fn known_with_reason(
     what: &str,
     id: &Spanned<String>,

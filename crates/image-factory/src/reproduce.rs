@@ -1,12 +1,12 @@
 //! Makes an image twice, and says what differs.
 //!
 //! The second time everything is another that should not matter: the folder of the work, the folder
-//! for temporary files, the number of processors that builders and compressors use. The clock goes on
-//! by itself.
+//! for temporary files, the number of processors that builders and compressors use. The clock goes
+//! on by itself.
 //!
-//! What Nix built is built again by `nix build --rebuild`, which builds the derivation alone, out of
-//! what is in the store. So what the image is made of, as far as that is a file of its own and was
-//! built here, is built again as well: the file system of nixpkgs' card is such a part.
+//! What Nix built is built again by `nix build --rebuild`, which builds the derivation alone, out
+//! of what is in the store. So what the image is made of, as far as that is a file of its own and
+//! was built here, is built again as well: the file system of nixpkgs' card is such a part.
 //!
 //! Nothing is published, and what is published stays as it is.
 

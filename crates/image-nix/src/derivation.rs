@@ -1,7 +1,8 @@
 //! A derivation as it lies in the store: what it makes, and of which other derivations.
 //!
-//! The file is an expression of ATerm, and the same in all releases: `Derive([outputs],[derivations],…)`.
-//! `nix derivation show` says the same in a shape that each release changes.
+//! The file is an expression of ATerm, and the same in all releases:
+//! `Derive([outputs],[derivations],…)`. `nix derivation show` says the same in a shape that each
+//! release changes.
 
 /// The beginning of a derivation, which is all that is read of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

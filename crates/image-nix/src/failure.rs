@@ -263,8 +263,8 @@ fn labelled(text: &str, label: &str) -> Option<String> {
 }
 
 fn not_deterministic(text: &str) -> Option<Failure> {
-    // `output 'PATH' differs from 'PATH.check'`, or without the other path where nothing is kept; in
-    // double quotes from 2.3x on.
+    // `output 'PATH' differs from 'PATH.check'`, or without the other path where nothing is kept;
+    // in double quotes by 2.34.
     let (derivation, output) = text.split_once(" may not be deterministic: output ")?;
     let derivation = between(derivation, "derivation '", "'")?.to_owned();
     let quote = output.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;

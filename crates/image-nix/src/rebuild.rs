@@ -37,8 +37,8 @@ pub enum Rebuilt {
     Same,
     /// Something else.
     Differs {
-        /// Where the files of the second output are, if they are on this machine and it is the output
-        /// that counts which differs.
+        /// Where the files of the second output are, if they are on this machine and it is the
+        /// output that counts which differs.
         check: Option<PathBuf>,
     },
 }
@@ -73,8 +73,8 @@ impl Nix {
             }
             on_event(event);
         });
-        // They are as large as the image, and nobody asked for them. Those of a daemon may be out of
-        // our reach.
+        // They are as large as the image, and nobody asked for them. Those of a daemon may be out
+        // of our reach.
         for folder in kept {
             let _ = remove(&folder);
         }
@@ -92,16 +92,16 @@ impl Nix {
         }
     }
 
-    /// The second output that Nix kept is of no use any more: true if it is gone. What stays is removed
-    /// by the next garbage collection. It also runs after an interrupt.
+    /// The second output that Nix kept is of no use any more: true if it is gone. What stays is
+    /// removed by the next garbage collection. It also runs after an interrupt.
     pub fn forget_check(&self, output: &str, options: &Options) -> bool {
         let args = request::delete(&format!("{output}.check"), options);
         self.tool.run(args).cleans_up().output().is_ok()
     }
 
     /// What a derivation is made of, as far as that is a single file which was built here: the file
-    /// system of a disk, the SquashFS of a disc. Programs and their libraries are folders, and what was
-    /// downloaded is as it is.
+    /// system of a disk, the SquashFS of a disc. Programs and their libraries are folders, and what
+    /// was downloaded is as it is.
     pub fn parts(&self, derivation: &str, options: &Options) -> Result<Vec<Part>, NixError> {
         let place = options.evaluation_place();
         let mut parts = Vec::new();
@@ -142,8 +142,8 @@ impl Nix {
     }
 }
 
-/// Removes a folder, and what is in it, also where the builder made that read-only: of such a folder
-/// only root can remove anything.
+/// Removes a folder, and what is in it, also where the builder made that read-only: of such a
+/// folder only root can remove anything.
 fn remove(folder: &Path) -> io::Result<()> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -159,7 +159,7 @@ fn remove(folder: &Path) -> io::Result<()> {
     fs::remove_dir_all(folder)
 }
 
-/// `note: keeping build directory '/tmp/nix-build-card.drv-0'`, in double quotes from 2.3x on.
+/// `note: keeping build directory '/tmp/nix-build-card.drv-0'`, in double quotes by 2.34.
 fn kept_folder(text: &str) -> Option<PathBuf> {
     let (_, rest) = text.split_once("keeping build directory ")?;
     let quote = rest.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;

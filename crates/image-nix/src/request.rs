@@ -247,8 +247,8 @@ pub fn root(path: &str, out_link: &Path) -> Vec<OsString> {
 }
 
 /// `nix build --rebuild` of a derivation in the store whose outputs are there: Nix builds it, and
-/// compares. The output of a build that differs is kept beside the other one, with `.check` behind its
-/// name. `cores` is how many processors a builder may use, unless the user says it.
+/// compares. The output of a build that differs is kept beside the other one, with `.check` behind
+/// its name. `cores` is how many processors a builder may use, unless the user says it.
 pub fn rebuild(
     derivation: &str,
     cores: usize,

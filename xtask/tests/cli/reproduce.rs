@@ -261,8 +261,8 @@ fn an_archive_for_wsl_is_laid_out_twice() {
     assert_eq!(list(&rig.project.path("dist")), [""; 0]);
 }
 
-/// The card of nixpkgs, by the definition of this repository: what mke2fs draws at random is all that
-/// differs, and with it the checksums that begin with it.
+/// The card of nixpkgs, by the definition of this repository: what mke2fs draws at random is all
+/// that differs, and with it the checksums that begin with it.
 #[test]
 fn the_card_of_nixpkgs_differs_as_its_definition_says() {
     let rig = Rig::with_flake(&mut Command::new(tests_dir().join("tools/sd-flake.sh")));

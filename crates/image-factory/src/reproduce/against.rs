@@ -134,8 +134,8 @@ fn read(path: &Path) -> Result<Manifest, AgainstError> {
 }
 
 impl Published {
-    /// Says whether the file is the one that was published, and was made of the same things as what was
-    /// just made. `read` is what it is.
+    /// Says whether the file is the one that was published, and was made of the same things as what
+    /// was just made. `read` is what it is.
     pub(super) fn tell(
         &self,
         read: Option<Digests>,
@@ -152,7 +152,8 @@ impl Published {
         };
         if read.is_some_and(|read| read != artifact.digests) {
             told.made.push(format!(
-                "{file} is not the file that the {MANIFEST} beside it speaks of: it was changed since"
+                "{file} is not the file that the {MANIFEST} beside it speaks of: it was changed \
+                 since"
             ));
         }
         let theirs = &manifest.source;

@@ -63,8 +63,8 @@ pub enum CompareError {
 }
 
 impl Pair {
-    /// Compares two files. The raw bytes of compressed ones lie in `work` meanwhile, in files without
-    /// names.
+    /// Compares two files. The raw bytes of compressed ones lie in `work` meanwhile, in files
+    /// without names.
     pub(super) fn of(
         name: String,
         a: &Path,

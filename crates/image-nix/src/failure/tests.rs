@@ -246,7 +246,7 @@ fn any_words_are_taken() {
 fn a_second_build_that_differs() {
     let (drv, output) = ("/nix/store/j-card.drv", "/nix/store/k-card");
     for text in [
-        // Up to 2.3x, with `--keep-failed` and without.
+        // 2.8 and 2.26, with `--keep-failed` and without.
         format!(
             "derivation '{drv}' may not be deterministic: output '{output}' differs from '{output}.check'"
         ),
