@@ -14,12 +14,14 @@ pub struct Writer<S> {
     left: u64,
     /// How many zeros follow these.
     padding: usize,
+    /// What is between contents is put together here: who hashes pays for each piece.
+    piece: Vec<u8>,
 }
 
 impl<S: FnMut(&[u8])> Writer<S> {
     /// An archive that starts: one file, symlink or directory has to follow.
     pub fn new(sink: S) -> Self {
-        let mut writer = Self { sink, len: 0, left: 0, padding: 0 };
+        let mut writer = Self { sink, len: 0, left: 0, padding: 0, piece: Vec::new() };
         writer.strings(&[b"nix-archive-1"]);
         writer
     }
@@ -41,12 +43,13 @@ impl<S: FnMut(&[u8])> Writer<S> {
 
     /// A regular file, whose `len` bytes are to be given to [`content`](Self::content).
     pub fn file(&mut self, executable: bool, len: u64) {
-        self.strings(&[b"(", b"type", b"regular"]);
+        self.collect(&[b"(", b"type", b"regular"]);
         if executable {
-            self.strings(&[b"executable", b""]);
+            self.collect(&[b"executable", b""]);
         }
-        self.strings(&[b"contents"]);
-        self.put(&len.to_le_bytes());
+        self.collect(&[b"contents"]);
+        self.piece.extend_from_slice(&len.to_le_bytes());
+        self.put_piece();
         self.left = len;
         self.padding = padding(len);
         self.end_of_content();
@@ -69,7 +72,7 @@ impl<S: FnMut(&[u8])> Writer<S> {
     fn end_of_content(&mut self) {
         if self.left == 0 {
             let zeros = [0; 8];
-            self.put(zeros.get(..self.padding).unwrap_or_default());
+            self.piece.extend_from_slice(zeros.get(..self.padding).unwrap_or_default());
             self.strings(&[b")"]);
         }
     }
@@ -94,14 +97,28 @@ impl<S: FnMut(&[u8])> Writer<S> {
         self.strings(&[b")"]);
     }
 
-    /// Strings, each with its length before it and zeros up to a multiple of eight behind it.
+    /// Writes strings.
     fn strings(&mut self, strings: &[&[u8]]) {
+        self.collect(strings);
+        self.put_piece();
+    }
+
+    /// Strings, each with its length before it and zeros up to a multiple of eight behind it.
+    fn collect(&mut self, strings: &[&[u8]]) {
         for string in strings {
             let len = u64::try_from(string.len()).unwrap_or(u64::MAX);
-            self.put(&len.to_le_bytes());
-            self.put(string);
-            self.put([0; 8].get(..padding(len)).unwrap_or_default());
+            self.piece.extend_from_slice(&len.to_le_bytes());
+            self.piece.extend_from_slice(string);
+            self.piece.extend_from_slice([0; 8].get(..padding(len)).unwrap_or_default());
         }
+    }
+
+    /// Writes what was put together.
+    fn put_piece(&mut self) {
+        let mut piece = std::mem::take(&mut self.piece);
+        self.put(&piece);
+        piece.clear();
+        self.piece = piece;
     }
 
     fn put(&mut self, bytes: &[u8]) {
