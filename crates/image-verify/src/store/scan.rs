@@ -26,18 +26,24 @@ const FIRST_DIGITS: usize = 4;
 /// How many paths that nobody has are remembered of one path.
 const MAX_UNKNOWN: usize = 16;
 
-/// The value of each byte that is a digit; others have 255.
-static VALUES: [u8; 256] = {
-    let mut values = [255; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        if let Some(value) = base32::value(byte as u8) {
-            values[byte] = value;
-        }
-        byte += 1;
-    }
-    values
-};
+/// How many bytes are looked at together.
+const BLOCK: usize = HASH_DIGITS / 2;
+
+/// True for a digit of a hash. Without a table, so that the processor does it for a block at once.
+fn is_digit(byte: u8) -> bool {
+    let is_letter = (byte.wrapping_sub(b'a') < 26)
+        & (byte != b'e')
+        & (byte != b'o')
+        & (byte != b't')
+        & (byte != b'u');
+    is_letter | (byte.wrapping_sub(b'0') < 10)
+}
+
+/// True if a block has nothing but digits.
+fn is_digits(block: &[u8; BLOCK]) -> bool {
+    // No branch, so that the processor need not guess.
+    block.iter().fold(true, |all, byte| all & is_digit(*byte))
+}
 
 /// The hashes of all paths that are known.
 #[derive(Debug)]
@@ -79,7 +85,7 @@ impl Known {
 
 fn first(hash: &Hash) -> usize {
     let digits = hash.iter().take(FIRST_DIGITS);
-    digits.fold(0, |bits, digit| bits << 5 | usize::from(VALUES[usize::from(*digit)] & 31))
+    digits.fold(0, |bits, digit| bits << 5 | usize::from(base32::value(*digit).unwrap_or(0)))
 }
 
 fn hash_at(bytes: &[u8], at: usize) -> Option<Hash> {
@@ -198,24 +204,25 @@ impl<'k> Scanner<'k> {
 
     /// Looks for hashes that start in this range.
     fn range(&mut self, bytes: &[u8], starts: Range<usize>, place: impl Fn(usize) -> Place) {
-        let mut at = starts.start;
-        // All bytes from `at` to here are digits.
-        let mut clean = at;
-        while at < starts.end
-            && let Some(rest) = bytes.get(clean..at + HASH_DIGITS)
+        // Before this one, no start is left.
+        let mut from = starts.start;
+        let mut at = from;
+        // Of blocks without a gap, as many digits as a hash has fill at least one.
+        while at < starts.end + HASH_DIGITS
+            && let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk())
         {
-            // From the last one back, so that most bytes are never looked at.
-            match rest.iter().rposition(|byte| VALUES[usize::from(*byte)] == 255) {
-                Some(other) => {
-                    at = clean + other + 1;
-                    clean += rest.len();
-                }
-                None => {
-                    clean = at + HASH_DIGITS;
-                    self.candidate(bytes, at, &place);
-                    at += 1;
-                }
+            if !is_digits(block) {
+                at += BLOCK;
+                continue;
             }
+            let before = bytes[from..at].iter().rposition(|byte| !is_digit(*byte));
+            let first = before.map_or(from, |before| from + before + 1);
+            let len = bytes[at..].iter().position(|byte| !is_digit(*byte));
+            let stop = len.map_or(bytes.len(), |len| at + len);
+            for start in first..starts.end.min((stop + 1).saturating_sub(HASH_DIGITS)) {
+                self.candidate(bytes, start, &place);
+            }
+            (from, at) = (stop, stop);
         }
     }
 
@@ -289,6 +296,29 @@ mod tests {
                 let found = scan(&content, pieces);
                 assert_eq!(places(&found), expected, "{at} {pieces:?}");
                 assert_eq!(found.unknown, whole.unknown, "{at} {pieces:?}");
+            }
+        }
+    }
+
+    /// What is a digit is what Nix says.
+    #[test]
+    fn digits_are_those_of_nix() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_digit(byte), base32::value(byte).is_some(), "{byte}");
+        }
+    }
+
+    /// Where hashes may start is found, whatever is around them.
+    #[test]
+    fn no_start_is_passed_over() {
+        let unknown = &B[..32];
+        for (before, after) in (0..50).flat_map(|a| [0, 1, 15, 16, 17, 31, 33].map(|b| (a, b))) {
+            for (inside, filler) in [(b'-', b'-'), (b'a', b'-'), (b'-', b'a'), (b'a', b'a')] {
+                let parts = [&vec![inside; before][..], &A[..32], &vec![filler; after], unknown];
+                let found = scan(&parts.concat(), &[usize::MAX]);
+                let second = (before + 32 + after) as u64;
+                let expected = [(0, Place::Content(before as u64)), (1, Place::Content(second))];
+                assert_eq!(places(&found), expected, "{before} {after} {inside} {filler}");
             }
         }
     }
