@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use image_model::{Manifest, PathVerdict, StorePath, VerificationReport};
 use tempfile::TempDir;
 
 /// A folder with the definition `wsl`, and a `PATH` that has only what is put there.
@@ -104,6 +105,22 @@ impl Ran {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap()
     }
+}
+
+/// An image was published, and its Nix store is what was registered: that is in the report, and its
+/// paths are in the manifest.
+#[track_caller]
+pub(crate) fn has_proven_store(dist: &Path) {
+    let read = |name: &str| fs::read(dist.join(name)).unwrap();
+    let report: VerificationReport = serde_json::from_slice(&read("verification.json")).unwrap();
+    let manifest: Manifest = serde_json::from_slice(&read("manifest.json")).unwrap();
+    let [store] = &report.stores[..] else { panic!("{} stores", report.stores.len()) };
+    assert!(store.paths.len() >= 5, "{store:?}");
+    let is_intact = |path: &StorePath| path.verdict == PathVerdict::Intact;
+    assert!(store.paths.iter().all(is_intact), "{store:#?}");
+    let closure = manifest.closure.iter().map(|path| (&path.path, path.nar_hash));
+    let stored = store.paths.iter().map(|path| (&path.path, path.nar.unwrap().nar_hash));
+    assert!(closure.eq(stored), "{:#?}", manifest.closure);
 }
 
 /// A program of the machine.

@@ -12,7 +12,7 @@ use image_model::{Digests, Manifest, Severity, Sha256, VerificationReport};
 use serde_json::Value;
 
 use crate::{
-    common::{Project, Ran, which},
+    common::{Project, Ran, has_proven_store, which},
     nix::{Rig, tests_dir},
 };
 
@@ -89,6 +89,7 @@ fn make(rig: &Rig, route: &str, name: &str) -> (Vec<u8>, Manifest) {
     for bill in ["cdx.json", "spdx.json"] {
         assert!(sums.contains(&format!("  nixos-sd-aarch64.img.zst.{bill}\n")), "{sums}");
     }
+    has_proven_store(&dist);
     let manifest = fs::read(dist.join("manifest.json")).unwrap();
     let image = fs::read(dist.join("nixos-sd-aarch64.img.zst")).unwrap();
     (image, serde_json::from_slice(&manifest).unwrap())
