@@ -1,7 +1,7 @@
 //! Whether an image is the one that its manifest speaks of. Nix is not needed: a manifest records
 //! the closure, and what was read of the image is compared with that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image_model::{ClosurePath, Digests, Location, Manifest, PathVerdict, StorePath, StoreReport};
 
@@ -137,15 +137,14 @@ fn path_fault(path: &StorePath, recorded: Option<&ClosurePath>) -> Option<String
             nar.nar_hash, nar.nar_size, recorded.nar_hash, recorded.nar_size
         ));
     }
-    // Both are sorted.
-    let missing = |these: &[String], of: &[String]| {
-        of.iter().find(|other| these.binary_search(other).is_err()).cloned()
-    };
-    if let Some(other) = missing(&recorded.references, &path.references) {
+    // A manifest is a file, and may have them in any order.
+    let of = |references: &[String]| references.iter().cloned().collect::<BTreeSet<_>>();
+    let (found, expected) = (of(&path.references), of(&recorded.references));
+    if let Some(other) = found.difference(&expected).next() {
         return Some(format!("refers to {other}, and in the manifest it does not"));
     }
-    missing(&path.references, &recorded.references)
-        .map(|other| format!("does not refer to {other}, and in the manifest it does"))
+    let other = expected.difference(&found).next()?;
+    Some(format!("does not refer to {other}, and in the manifest it does"))
 }
 
 #[cfg(test)]
