@@ -12,6 +12,10 @@ use crate::{
 /// What a report says of a store of which only the names were seen.
 const NO_CONTENTS: &str = "the contents of the Nix store, and what Nix registered of them";
 
+/// What a report says of an archive that has more than a tree holds.
+const TOO_MUCH: &str =
+    "what the files are for, and a Nix store among them: there are more files than are kept";
+
 /// What was found out about an archive, but for the findings.
 #[derive(Default)]
 pub(crate) struct Judged {
@@ -35,7 +39,11 @@ pub(crate) fn judge(
 ) -> Result<Judged, ReadError> {
     let mut judged = Judged::default();
     // Of a part of an image nobody knows what is missing in the whole.
-    if !tree.is_complete() || tree.is_empty() {
+    if !tree.is_complete() {
+        judged.not_verified.push(TOO_MUCH.to_owned());
+        return Ok(judged);
+    }
+    if tree.is_empty() {
         return Ok(judged);
     }
     let trouble = Trouble::default();
