@@ -137,6 +137,10 @@ impl Header {
         let len = len.min(MAX_RUN_PATH_BYTES);
         let mut text = file.bytes("ELF run path", at, len, MAX_RUN_PATH_BYTES)?;
         text.truncate(text.iter().take_while(|byte| **byte != 0).count());
+        if u64::try_from(text.len()) == Ok(MAX_RUN_PATH_BYTES) {
+            // What is cut is the name of no folder.
+            text.truncate(text.iter().rposition(|byte| *byte == b':').unwrap_or(0));
+        }
         Ok(Some(text))
     }
 

@@ -158,19 +158,24 @@ pub fn verify(volume: &Volume, asked: &Asked<'_>, out: &mut Recorder) -> Option<
     let (numbers, nodes): (Vec<usize>, Vec<NodeId>) =
         paths.iter().enumerate().filter_map(|(at, path)| Some((at, path.node?))).unzip();
     let mount = if store.is_root() { find::MOUNT } else { b"" };
-    let what = hash::What { scans: true, mount, max_bytes: asked.max_bytes };
+    let declared: Vec<_> =
+        numbers.iter().map(|number| closure::declared(&paths[*number], &known)).collect();
+    let what = hash::What { scans: true, declared: &declared, mount, max_bytes: asked.max_bytes };
     let done = hash::work(volume, &nodes, &known, what, asked.progress);
     let mut hashed: Vec<Option<hash::Hashed>> = paths.iter().map(|_| None).collect();
     for (number, done) in numbers.into_iter().zip(done) {
         hashed[number] = Some(done);
     }
-    judge.contents(&hashed, &known);
+    judge.contents(&hashed);
     judge.symlinks();
     judge.entries(asked.entries);
     attributes::judge(&store, checks, judge.out);
     let mut limits = read.limits;
     if hashed.iter().flatten().any(hash::Hashed::is_over_limit) {
         limits.push("more bytes of files than are hashed".to_owned());
+    }
+    if hashed.iter().flatten().any(|hashed| hashed.needs.is_cut) {
+        limits.push("more of what programs need than is judged".to_owned());
     }
     judge.limits(&limits);
     let not_verified =

@@ -1,7 +1,5 @@
 //! What is in a store, what is registered, and what leads from one to the other.
 
-use std::collections::BTreeSet;
-
 use image_formats::nix::{base32, store_path::BaseName};
 use image_model::Check;
 
@@ -38,6 +36,20 @@ pub(super) fn paths(store: &Store<'_>, registered: Registered) -> Vec<Path> {
     }
     paths.sort_by(|a, b| a.path.cmp(&b.path));
     paths
+}
+
+/// The paths that a path may name, by their numbers, in order; `None` where nobody asks.
+pub(super) fn declared(path: &Path, known: &Known) -> Option<Vec<usize>> {
+    let info = path.info.as_ref().filter(|_| !is_derivation(path))?;
+    let named = std::iter::once(&path.path).chain(&info.references);
+    let mut declared: Vec<usize> = named.filter_map(|path| known.of_path(path)).collect();
+    declared.sort_unstable();
+    declared.dedup();
+    Some(declared)
+}
+
+fn is_derivation(path: &Path) -> bool {
+    path.path.ends_with(b".drv")
 }
 
 /// The name of a path in the store.
@@ -92,7 +104,7 @@ impl Judge<'_, '_> {
     }
 
     /// Judges what each path is.
-    pub(super) fn contents(&mut self, hashed: &[Option<Hashed>], known: &Known) {
+    pub(super) fn contents(&mut self, hashed: &[Option<Hashed>]) {
         let tree = &self.store.volume.tree;
         for (path, hashed) in self.paths.iter().zip(hashed) {
             let (Some(node), Some(hashed)) = (path.node, hashed) else { continue };
@@ -126,25 +138,20 @@ impl Judge<'_, '_> {
                     )
                 });
             }
-            self.scanned(path, hashed, known);
+            self.scanned(path, hashed);
             self.needs(hashed);
         }
     }
 
     /// Judges the paths that one path names. A derivation names what it is going to make, and what
     /// others have made for it, and refers to neither.
-    fn scanned(&mut self, path: &Path, hashed: &Hashed, known: &Known) {
-        if path.path.ends_with(b".drv") {
+    fn scanned(&mut self, path: &Path, hashed: &Hashed) {
+        if is_derivation(path) {
             return;
         }
-        if let Some(info) = &path.info {
-            let declared: BTreeSet<usize> = std::iter::once(&path.path)
-                .chain(&info.references)
-                .filter_map(|path| known.of_path(path))
-                .collect();
-            for (index, seen) in &hashed.found.known {
-                let declared = declared.contains(index);
-                self.out.expect(&UNDECLARED_REFERENCE, declared, || {
+        if path.info.is_some() {
+            for (index, seen) in &hashed.found.undeclared {
+                self.out.expect(&UNDECLARED_REFERENCE, false, || {
                     let other = self.paths.get(*index).map(|path| display(&path.path));
                     let message =
                         format!("names {}, not among its references", other.unwrap_or_default());
@@ -167,7 +174,7 @@ impl Judge<'_, '_> {
         let tree = &self.store.volume.tree;
         let (store, out) = (self.store, &mut *self.out);
         [&RUN_PATH, &INTERPRETER].into_iter().for_each(|check| out.held(check, true));
-        for (need, id) in &hashed.needs {
+        for (need, id) in &hashed.needs.all {
             let (check, path, problem): (&'static Check, _, _) = match need {
                 Need::Interpreter(path) => {
                     let object = BaseName::within(path).map(|(name, _)| name);

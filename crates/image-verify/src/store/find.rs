@@ -33,7 +33,8 @@ pub struct Store<'a> {
     pub database: Option<NodeId>,
 }
 
-/// Finds the store of a file system, if it has one: `/nix/store`; or, in a SquashFS, its root.
+/// Finds the store of a file system, if it has one: `/nix/store`; or, in a SquashFS, its root. An
+/// empty folder of which nobody registered anything is where another file system is mounted.
 pub fn find(volume: &Volume) -> Option<Store<'_>> {
     let tree = &volume.tree;
     let is_directory = |id: &NodeId| matches!(tree.node(*id).kind, Kind::Directory(_));
@@ -42,7 +43,9 @@ pub fn find(volume: &Volume) -> Option<Store<'_>> {
     }
     if let Some(root) = tree.at(STORE_DIR).filter(is_directory) {
         let list = volume.find_file(&[b"/", LIST].concat());
-        return Some(Store { volume, root, list, database: volume.find_file(DATABASE) });
+        let database = volume.find_file(DATABASE);
+        let is_used = list.or(database).is_some() || tree.children(root).next().is_some();
+        return is_used.then_some(Store { volume, root, list, database });
     }
     let is_inside = |(name, _): (&[u8], NodeId)| name == LIST || BaseName::parse(name).is_some();
     if volume.family == Family::Squashfs && tree.children(Tree::ROOT).any(is_inside) {
@@ -50,6 +53,14 @@ pub fn find(volume: &Volume) -> Option<Store<'_>> {
         return Some(Store { volume, root: Tree::ROOT, list, database: None });
     }
     None
+}
+
+/// True for what Nix locks a store path with while it is made: an empty file. What has only such a
+/// name, `…-flake.lock`, is a store path as others are.
+fn is_lock(tree: &Tree, name: &[u8], id: NodeId) -> bool {
+    let node = tree.node(id);
+    let of_path = name.strip_suffix(b".lock").is_some_and(|path| BaseName::parse(path).is_some());
+    of_path && node.size == 0 && matches!(node.kind, Kind::File(_))
 }
 
 impl<'a> Store<'a> {
@@ -61,9 +72,9 @@ impl<'a> Store<'a> {
     /// What is in the store, by its name: store paths, and what should be one. Hard links of the
     /// optimizer are no store paths, and locks stay behind.
     pub fn names(&self) -> impl Iterator<Item = (&'a [u8], NodeId)> {
-        let is_list = self.is_root();
-        self.volume.tree.children(self.root).filter(move |(name, _)| {
-            *name != b".links" && !name.ends_with(b".lock") && !(is_list && *name == LIST)
+        let (tree, is_list) = (&self.volume.tree, self.is_root());
+        tree.children(self.root).filter(move |(name, id)| {
+            *name != b".links" && !is_lock(tree, name, *id) && !(is_list && *name == LIST)
         })
     }
 

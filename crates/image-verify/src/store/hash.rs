@@ -1,13 +1,14 @@
 //! Store paths as Nix hashes them: serialized from the files of the image, on all processors.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     num::NonZero,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
-use image_formats::nix::nar;
+use image_formats::nix::{nar, store_path::BaseName};
 use image_model::{NarDigest, NarHash};
 use sha2::{Digest as _, Sha256};
 
@@ -27,8 +28,10 @@ const MAX_THREADS: usize = 16;
 /// says otherwise: files may have holes, and many names.
 pub(super) const MAX_BYTES: u64 = 64 << 30;
 
-/// How many needs of programs are remembered of one path.
-const MAX_NEEDS: usize = 4096;
+/// How much of what programs need is remembered of one path, in bytes, and how many folders of one
+/// program are looked at: names are from the image, and few bytes can make many of them.
+const MAX_NEEDS: usize = 64 << 10;
+const MAX_FOLDERS: usize = 1024;
 
 /// Of mode bits, the one that Nix looks at: `S_IXUSR`.
 const OWNER_EXECUTES: u32 = 0o100;
@@ -59,15 +62,44 @@ pub(super) struct Hashed {
     pub(super) nar: Result<NarDigest, Fault>,
     /// Store paths that are named in it.
     pub(super) found: Found,
-    /// What its programs need, each with the first program that does.
-    pub(super) needs: BTreeMap<Need, NodeId>,
+    /// What its programs need.
+    pub(super) needs: Needed,
+}
+
+/// What the programs of a path need.
+#[derive(Debug, Default)]
+pub(super) struct Needed {
+    /// Each with the first program that needs it.
+    pub(super) all: BTreeMap<Need, NodeId>,
+    /// There is more than is remembered.
+    pub(super) is_cut: bool,
+    /// Bytes of what is remembered.
+    len: usize,
 }
 
 /// What a program needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
+    /// What loads it.
     Interpreter(Box<[u8]>),
+    /// A store path with a folder in which it looks for libraries.
     RunPath(Box<[u8]>),
+}
+
+impl Needed {
+    fn add(&mut self, need: Need, program: NodeId) {
+        let (Need::Interpreter(path) | Need::RunPath(path)) = &need;
+        let len = self.len.saturating_add(path.len());
+        if self.all.contains_key(&need) {
+            return;
+        }
+        if len > MAX_NEEDS {
+            self.is_cut = true;
+            return;
+        }
+        self.len = len;
+        self.all.insert(need, program);
+    }
 }
 
 /// Hashes paths, each the node of a store path; the results are in the same order.
@@ -75,15 +107,17 @@ pub(super) enum Need {
 /// No more than the digests: who wants to know more asks [`super::verify`].
 pub fn hash(volume: &Volume, paths: &[NodeId]) -> Vec<Result<NarDigest, Fault>> {
     let known = Known::new(std::iter::empty());
-    let (all, what) = (paths.to_vec(), What { scans: false, mount: b"", max_bytes: MAX_BYTES });
-    work(volume, &all, &known, what, &|_| {}).into_iter().map(|hashed| hashed.nar).collect()
+    let what = What { scans: false, declared: &[], mount: b"", max_bytes: MAX_BYTES };
+    work(volume, paths, &known, what, &|_| {}).into_iter().map(|hashed| hashed.nar).collect()
 }
 
 /// What is done beside hashing.
 #[derive(Clone, Copy)]
-pub(super) struct What {
+pub(super) struct What<'a> {
     /// Contents are searched for paths, and programs for what they need.
     pub(super) scans: bool,
+    /// The paths that each path may name, by their numbers, in order; `None`: nobody asks.
+    pub(super) declared: &'a [Option<Vec<usize>>],
     /// Where the file system is mounted: `/nix/store`, or nothing for a root.
     pub(super) mount: &'static [u8],
     /// The most bytes of all files together that are hashed.
@@ -96,7 +130,7 @@ pub(super) fn work(
     volume: &Volume,
     paths: &[NodeId],
     known: &Known,
-    what: What,
+    what: What<'_>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Vec<Hashed> {
     let tree = &volume.tree;
@@ -136,7 +170,7 @@ struct Job<'a> {
     within: Vec<bool>,
     queue: Vec<usize>,
     known: &'a Known,
-    what: What,
+    what: What<'a>,
     progress: &'a (dyn Fn(u64) + Sync),
     next: AtomicUsize,
 }
@@ -164,11 +198,12 @@ impl Job<'_> {
             reader,
             scanner: Scanner::new(self.known),
             tap: Tap::default(),
-            needs: BTreeMap::new(),
+            needs: Needed::default(),
         };
         let mut done = Vec::new();
         while let Some(index) = self.queue.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let path = self.paths[*index];
+            worker.scanner.path(self.what.declared.get(*index).and_then(Option::as_deref));
             let nar = match self.within[*index] {
                 true => worker.path(path),
                 false => Err(Fault { file: path, what: FaultKind::Limit }),
@@ -183,12 +218,12 @@ impl Job<'_> {
 /// One thread.
 struct Worker<'a> {
     tree: &'a Tree,
-    what: What,
+    what: What<'a>,
     progress: &'a (dyn Fn(u64) + Sync),
     reader: Box<dyn ContentReader + 'a>,
     scanner: Scanner<'a>,
     tap: Tap,
-    needs: BTreeMap<Need, NodeId>,
+    needs: Needed,
 }
 
 /// What is next in an archive.
@@ -295,30 +330,38 @@ impl Worker<'_> {
         scanner.end();
         let found = tap.needs(|sink| reader.read(tree, id, sink)).map_err(unreadable)?;
         let Some(found) = found else { return Ok(()) };
-        for need in of_program(found, || [what.mount, &tree.path(id)].concat()) {
-            if needs.len() < MAX_NEEDS {
-                needs.entry(need).or_insert(id);
-            }
-        }
+        of_program(&found, &[what.mount, &tree.path(id)].concat(), |need| needs.add(need, id))
+            .unwrap_or_else(|| needs.is_cut = true);
         Ok(())
     }
 }
 
-/// What a program needs of the store. `path` tells where it is itself.
-fn of_program(needs: Needs, path: impl Fn() -> Vec<u8>) -> impl Iterator<Item = Need> {
-    let in_store = |path: &[u8]| path.starts_with(b"/nix/store/");
-    let interpreter = needs.interpreter.filter(|path| in_store(path));
-    let folders = needs.run_path.unwrap_or_default();
-    let folders = folders.split(|byte| *byte == b':').filter_map(|folder| {
-        let inside = [&b"$ORIGIN"[..], b"${ORIGIN}"];
-        match inside.iter().find_map(|origin| folder.strip_prefix(*origin)) {
-            Some(rest) => Some(lexical(&[&path(), &b"/.."[..], rest].concat())),
-            None => Some(folder.to_vec()),
+/// Tells what a program at `path` needs of the store; `None` where it is more than is looked at.
+fn of_program(needs: &Needs, path: &[u8], mut tell: impl FnMut(Need)) -> Option<()> {
+    if let Some(interpreter) = needs.interpreter.as_deref().filter(|path| in_store(path)) {
+        tell(Need::Interpreter(interpreter.into()));
+    }
+    let folders = needs.run_path.as_deref().unwrap_or_default();
+    for (count, folder) in folders.split(|byte| *byte == b':').enumerate() {
+        if count == MAX_FOLDERS {
+            return None;
         }
-        .filter(|folder| in_store(folder))
-    });
-    let folders: Vec<Need> = folders.map(|folder| Need::RunPath(folder.into())).collect();
-    interpreter.map(|path| Need::Interpreter(path.into())).into_iter().chain(folders)
+        let origins = [&b"$ORIGIN"[..], b"${ORIGIN}"];
+        let below = origins.iter().find_map(|origin| folder.strip_prefix(*origin));
+        let folder = match below {
+            Some(rest) => Cow::Owned(lexical(&[path, b"/..", rest].concat())),
+            None => Cow::Borrowed(folder),
+        };
+        // What has no name of a store path was overwritten, and is not looked for.
+        if let Some((object, _)) = BaseName::within(&folder) {
+            tell(Need::RunPath(object.path().into()));
+        }
+    }
+    Some(())
+}
+
+fn in_store(path: &[u8]) -> bool {
+    BaseName::within(path).is_some()
 }
 
 /// A path without `.` and `..`.

@@ -26,6 +26,10 @@ const FIRST_DIGITS: usize = 4;
 /// How many paths that nobody has are remembered of one path.
 const MAX_UNKNOWN: usize = 16;
 
+/// How many paths that are there and not declared are remembered of one path: far more than are
+/// told of all.
+const MAX_UNDECLARED: usize = 64;
+
 /// How many bytes are looked at together.
 const BLOCK: usize = HASH_DIGITS / 2;
 
@@ -110,8 +114,8 @@ pub(super) enum Place {
 /// What was seen in one path.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Paths that are known, by their number.
-    pub(super) known: BTreeMap<usize, Seen>,
+    /// Paths that are known and not declared, by their number, the first ones of the text.
+    pub(super) undeclared: BTreeMap<usize, Seen>,
     /// Text that looks like a path and is none that is known, in the order of the text.
     pub(super) unknown: BTreeMap<Box<[u8]>, Seen>,
 }
@@ -120,6 +124,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Scanner<'k> {
     known: &'k Known,
+    /// What the path may name, in order; `None`: nobody asks.
+    declared: Option<&'k [usize]>,
     found: Found,
     file: NodeId,
     /// The end of what was seen of a content, of which the first bytes were looked at.
@@ -132,7 +138,13 @@ pub(super) struct Scanner<'k> {
 impl<'k> Scanner<'k> {
     pub(super) fn new(known: &'k Known) -> Self {
         let file = crate::tree::Tree::ROOT;
-        Self { known, found: Found::default(), file, tail: Vec::new(), done: 0, offset: 0 }
+        let found = Found::default();
+        Self { known, declared: None, found, file, tail: Vec::new(), done: 0, offset: 0 }
+    }
+
+    /// A path begins, which may name these paths, in order; `None`: nobody asks which it names.
+    pub(super) fn path(&mut self, declared: Option<&'k [usize]>) {
+        self.declared = declared;
     }
 
     /// What was seen since the last time.
@@ -229,8 +241,12 @@ impl<'k> Scanner<'k> {
     fn candidate(&mut self, bytes: &[u8], at: usize, place: impl Fn(usize) -> Place) {
         let Some(hash) = hash_at(bytes, at) else { return };
         if let Some(index) = self.known.get(&hash) {
-            let seen = Seen { file: self.file, place: place(at) };
-            self.found.known.entry(index).or_insert(seen);
+            let is_told = self.declared.is_some_and(|known| known.binary_search(&index).is_err());
+            let undeclared = &mut self.found.undeclared;
+            if is_told && undeclared.len() < MAX_UNDECLARED {
+                let seen = Seen { file: self.file, place: place(at) };
+                undeclared.entry(index).or_insert(seen);
+            }
             return;
         }
         let is_path = bytes[..at].strip_suffix(b"/").is_some_and(|b| b.ends_with(STORE_DIR))
@@ -256,6 +272,7 @@ mod tests {
     fn scan(content: &[u8], pieces: &[usize]) -> Found {
         let known = Known::new([A, B].into_iter());
         let mut scanner = Scanner::new(&known);
+        scanner.path(Some(&[]));
         scanner.start(crate::tree::Tree::ROOT);
         let mut rest = content;
         for len in pieces.iter().cycle() {
@@ -271,7 +288,7 @@ mod tests {
     }
 
     fn places(found: &Found) -> Vec<(usize, Place)> {
-        found.known.iter().map(|(index, seen)| (*index, seen.place)).collect()
+        found.undeclared.iter().map(|(index, seen)| (*index, seen.place)).collect()
     }
 
     /// What is found does not depend on how the content was cut.
@@ -333,7 +350,7 @@ mod tests {
             b"/gnu/store/1123456789abcdfghijklmnpqrsvwxyz-a",
         ] {
             let found = scan(text, &[8]);
-            assert!(found.known.is_empty() && found.unknown.is_empty(), "{found:?}");
+            assert!(found.undeclared.is_empty() && found.unknown.is_empty(), "{found:?}");
         }
         assert_eq!(places(&scan(&[b"xyz", A].concat(), &[5])), [(0, Place::Content(3))]);
     }

@@ -12,7 +12,10 @@ use image_formats::bytes::ReadAt;
 use image_verify::{Expected, Request, VerifyError};
 use proptest::prelude::*;
 
-use crate::{image::good, judge};
+use crate::{
+    image::{elf, good},
+    judge,
+};
 
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| good().archive());
 
@@ -54,6 +57,23 @@ fn failures_of_the_machine_are_no_findings() {
         }
     }
     assert!(failed > 10 && done > 10, "{failed} {done}");
+}
+
+/// A program that looks in more folders than anybody would: what comes after is not judged, and that
+/// is told.
+#[test]
+fn run_paths_have_an_end() {
+    for (count, is_over) in [(1024, false), (1025, true)] {
+        let mut draft = good();
+        let folders = vec!["$ORIGIN/../lib"; count].join(":");
+        *draft.content("app", "/bin/app") = elf("", &folders);
+        draft.database = None;
+        let report = judge(draft.archive());
+        let failed: Vec<_> = report.findings.iter().map(|finding| &*finding.check).collect();
+        let expected: &[&str] = if is_over { &["store-limits"] } else { &[] };
+        assert_eq!(failed, expected, "{count}");
+        assert_eq!(report.not_verified.len(), usize::from(is_over), "{count}");
+    }
 }
 
 proptest! {

@@ -97,6 +97,22 @@ fn every_verdict_is_given() {
     }
 }
 
+/// A folder in which a store is to be mounted is none.
+#[test]
+fn an_empty_folder_is_no_store() {
+    let mut archive = ::tar::Builder::new(Vec::new());
+    let mut header = ::tar::Header::new_gnu();
+    header.set_entry_type(::tar::EntryType::Directory);
+    header.set_mode(0o755);
+    header.set_size(0);
+    for path in ["nix/", "nix/store/"] {
+        archive.append_data(&mut header, path, &[][..]).unwrap();
+    }
+    let report = judge(archive.into_inner().unwrap());
+    assert_eq!(report.stores, []);
+    assert!(report.findings.iter().all(|finding| !finding.check.starts_with("store-")));
+}
+
 /// A report is the same however many threads there are, and however often it is made.
 #[test]
 fn reports_are_the_same_twice() {

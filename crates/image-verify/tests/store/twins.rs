@@ -41,7 +41,15 @@ pub(crate) const TWINS: &[Twin] = &[
         },
         &["store-nar-size", "store-undeclared-reference"],
     ),
-    ("store-complete", |d| d.file(&path("more"), ""), &[]),
+    (
+        "store-complete",
+        |d| {
+            d.file(&path("more"), "");
+            // It has the name of a lock, and is none.
+            d.file(&(path("other") + "-flake.lock"), "{}");
+        },
+        &[],
+    ),
     (
         "store-present",
         |d| {
