@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     tree::{Kind, NodeId, Tree, display},
-    volume::{Family, Volume},
+    volume::Volume,
 };
 
 /// How many packages are listed.
@@ -20,13 +20,7 @@ const MAX_PACKAGES: usize = 1024;
 
 /// The directory of store paths, where a file system has one: in a SquashFS it may be the root.
 pub(super) fn root(volume: &Volume) -> Option<NodeId> {
-    let is_directory = |id: &NodeId| matches!(volume.tree.node(*id).kind, Kind::Directory(_));
-    if let Some(store) = volume.find(b"/nix/store").filter(is_directory) {
-        return Some(store);
-    }
-    let is_store = volume.family == Family::Squashfs
-        && volume.tree.children(Tree::ROOT).any(|(name, _)| name == b"nix-path-registration");
-    is_store.then_some(Tree::ROOT)
+    crate::store::find(volume).map(|store| store.root)
 }
 
 /// The store paths in a directory.
