@@ -43,6 +43,10 @@ pub(crate) const MAX_PATH: usize = 4096;
 /// Linux's `NAME_MAX`.
 const MAX_NAME: usize = 255;
 
+/// The folder in which Nix's optimizer gives each file of the store another name, which says nothing
+/// of what it is: any other counts as the first one.
+const POOL: &[u8] = b".links";
+
 /// How many paths are wanted at most: an image can make the list grow with each symlink.
 const MAX_WANTED: usize = 4096;
 
@@ -384,7 +388,7 @@ impl Tree {
     pub fn path(&self, id: NodeId) -> Vec<u8> {
         let mut names = Vec::new();
         let mut at = id;
-        // Bounded: a parent is always made before its child.
+        // Bounded: a directory is always made before those in it, and a file has nobody in it.
         while at != Self::ROOT {
             let node = self.node(at);
             names.push(&node.name);
@@ -449,7 +453,13 @@ impl Tree {
             return None;
         }
         self.links += 1;
-        self.insert(parent, Arc::from(name), target);
+        let name: Arc<[u8]> = Arc::from(name);
+        self.insert(parent, Arc::clone(&name), target);
+        let first = self.node(target).parent;
+        if *self.node(first).name == *POOL && *self.node(parent).name != *POOL {
+            let node = &mut self.nodes[target.0 as usize];
+            (node.parent, node.name) = (parent, name);
+        }
         Some(())
     }
 

@@ -74,6 +74,14 @@ impl Draft {
         self.put(path, tar::EntryType::Symlink, 0o777).link = target.to_owned();
     }
 
+    /// A file as Nix's optimizer leaves it: another name of one in a folder that is no store path.
+    pub(crate) fn pooled(&mut self, name: &str, inner: &str) {
+        let content = self.content(name, inner).clone();
+        self.file("/nix/store/.links/1abc", content);
+        let member = self.member(name, inner);
+        (member.kind, member.link) = (tar::EntryType::Link, "nix/store/.links/1abc".to_owned());
+    }
+
     /// A fifo in a store path.
     pub(crate) fn fifo(&mut self, name: &str, inner: &str) {
         self.put(&(path(name) + inner), tar::EntryType::Fifo, 0o444);
@@ -131,7 +139,7 @@ impl Draft {
         let nodes = self.members.iter().filter_map(|(path, member)| {
             let node = node(member).or_else(|| match member.kind {
                 tar::EntryType::Symlink => Some(Node::Link(&member.link)),
-                tar::EntryType::Regular => {
+                tar::EntryType::Regular | tar::EntryType::Link => {
                     let executable = member.mode & 0o100 != 0;
                     Some(Node::File { executable, content: &member.content })
                 }
@@ -179,7 +187,8 @@ impl Draft {
             header.set_uid(member.uid);
             header.set_gid(0);
             header.set_mtime(member.mtime);
-            header.set_size(member.content.len() as u64);
+            let len = if member.link.is_empty() { member.content.len() } else { 0 };
+            header.set_size(len as u64);
             let slash = if member.kind.is_dir() { "/" } else { "" };
             let path = format!(".{path}{slash}");
             if member.link.is_empty() {

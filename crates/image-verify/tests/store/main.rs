@@ -15,7 +15,7 @@ mod witnesses;
 use std::{collections::BTreeMap, sync::Arc};
 
 use findings::{Judged, assert_twins_of, failed, reports, told};
-use image::{Draft, good};
+use image::{Draft, good, path};
 use image_formats::bytes::Region;
 use image_model::{Outcome, PathVerdict, StorePath, Trust, VerificationReport};
 use image_verify::{Expected, Recorder, Request, store, tar, volume::Trouble};
@@ -97,6 +97,20 @@ fn every_verdict_is_given() {
     }
 }
 
+/// Of a file to which Nix's optimizer gave another name, the one in its store path is told.
+#[test]
+fn files_have_the_names_of_their_paths() {
+    let mut draft = good();
+    *draft.content("data", "/share/text") = path("gone").into_bytes();
+    draft.pooled("data", "/share/text");
+    let report = judge(draft.archive());
+    let of_store = report.findings.iter().filter(|found| found.check.starts_with("store-"));
+    let of_store: Vec<_> = of_store.map(|found| (&*found.check, found.at.path.clone())).collect();
+    let expected = ("store-unknown-path", Some(path("data") + "/share/text"));
+    assert_eq!(of_store, [expected]);
+    assert_eq!(row(&report, "-data").verdict, PathVerdict::Intact);
+}
+
 /// A folder in which a store is to be mounted is none.
 #[test]
 fn an_empty_folder_is_no_store() {
@@ -168,14 +182,10 @@ fn nothing_is_registered() {
 #[test]
 fn derivations_name_what_they_do_not_refer_to() {
     let mut draft = good();
-    let name = image::path("app.drv");
+    let name = path("app.drv");
     draft.file(
         &name,
-        format!(
-            "Derive([(\"out\",\"{}\",\"\",\"\")],[],[]) {}",
-            image::path("app"),
-            image::path("gone")
-        ),
+        format!("Derive([(\"out\",\"{}\",\"\",\"\")],[],[]) {}", path("app"), path("gone")),
     );
     draft.references.insert(name, Vec::new());
     let report = judge(draft.archive());
@@ -218,9 +228,9 @@ fn what_a_kind_judges_is_told_once() {
         *draft.content("app", "/bin/app") = image::elf(loader, "");
     }
     assert_eq!(failed(|_| {}), [""; 0]);
-    let found = failed(|d| loaded_by(d, &(image::path("lib") + "/lib/gone.so")));
+    let found = failed(|d| loaded_by(d, &(path("lib") + "/lib/gone.so")));
     assert_eq!(found, ["store-interpreter"]);
-    let found = failed(|d| loaded_by(d, &(image::path("gone") + "/lib/ld.so")));
+    let found = failed(|d| loaded_by(d, &(path("gone") + "/lib/ld.so")));
     assert_eq!(found, ["store-unknown-path"]);
     assert_eq!(failed(|d| d.member("app", "/bin").mode = 0o777), [""; 0]);
     assert_eq!(failed(|d| d.member("app", "/bin").mode = 0o755), ["store-mode"]);
