@@ -1,12 +1,14 @@
 //! What is in a store, what is registered, and what leads from one to the other.
 
+use std::borrow::Cow;
+
 use image_formats::nix::{base32, store_path::BaseName};
 use image_model::Check;
 
 use super::{
     CONTENT, Checks, ENTRY, Entry, INTERPRETER, NAME, NAR_SIZE, Path, READABLE, RUN_PATH,
     Registered, SYMLINK, Store, UNDECLARED_REFERENCE, UNKNOWN_PATH,
-    hash::{FaultKind, Hashed, Need},
+    hash::{FaultKind, Hashed, Need, lexical},
     scan::{Known, Place, Seen},
 };
 use crate::{
@@ -210,7 +212,12 @@ impl Judge<'_, '_> {
         let all = store.names().flat_map(|(_, id)| std::iter::once(id).chain(tree.below(id)));
         for id in all {
             let Kind::Symlink(target) = &tree.node(id).kind else { continue };
-            let object = BaseName::within(target).map(|(name, _)| name);
+            let target = match target.starts_with(b"../") {
+                // It may lead out of its own store path.
+                true => Cow::Owned(lexical(&[&store.path(id), &b"/../"[..], target].concat())),
+                false => Cow::Borrowed(&**target),
+            };
+            let object = BaseName::within(&target).map(|(name, _)| name);
             let gone = object.filter(|name| store.named(name.as_bytes()).is_none());
             self.out.expect(&SYMLINK, gone.is_none(), || {
                 let object = gone.map(|name| display(&name.path())).unwrap_or_default();

@@ -86,7 +86,18 @@ pub(crate) const TWINS: &[Twin] = &[
         &[],
     ),
     ("store-unknown-path", |d| *d.content("data", "/share/text") = path("gone").into_bytes(), &[]),
-    ("store-symlink", |d| d.member("system", "/sw").link = path("gone") + "/sw", &[]),
+    (
+        "store-symlink",
+        |d| {
+            d.member("system", "/sw").link = path("gone") + "/sw";
+            // Others lead out of their path and into one that is there, and out of the store.
+            let relative = |name: &str| path(name).replace("/nix/store", "../..");
+            d.link(&(path("system") + "/lib/gone"), &relative("gone"));
+            d.link(&(path("system") + "/lib/app"), &(relative("app") + "/bin/app"));
+            d.link(&(path("system") + "/lib/run"), "../../../../run/nothing");
+        },
+        &[],
+    ),
     (
         "store-interpreter",
         |d| *d.content("app", "/bin/app") = elf(&(path("lib") + "/lib/gone.so"), ""),
