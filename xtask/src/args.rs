@@ -44,7 +44,8 @@ pub(crate) enum ProgressStyle {
     Auto,
     /// Lines.
     Plain,
-    /// One JSON object a line.
+    /// One JSON object a line, each with an `event`. Of `progress`, `step` tells which part of the
+    /// work goes on: `prove` is the part of `verify` that hashes Nix stores once the file was read.
     Json,
     /// Nothing but warnings.
     None,

@@ -3,7 +3,7 @@
 use std::{
     io::{IsTerminal as _, stderr},
     sync::Mutex,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use image_factory::{Event, Step, driver, nix};
@@ -18,7 +18,7 @@ pub(crate) struct Progress {
 }
 
 enum Shown {
-    Bar(Mutex<Bar>),
+    Bar(Box<Mutex<Bar>>),
     Lines,
     Json,
     Nothing,
@@ -27,6 +27,8 @@ enum Shown {
 struct Bar {
     bar: ProgressBar,
     step: Option<Step>,
+    /// When the step began of which the end will be told.
+    begun: Instant,
     nix: nix::Display,
 }
 
@@ -40,7 +42,8 @@ impl Progress {
         let shown = match style {
             ProgressStyle::Auto if terminal => {
                 let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-                Shown::Bar(Mutex::new(Bar { bar, step: None, nix: nix::Display::default() }))
+                let (begun, nix) = (Instant::now(), nix::Display::default());
+                Shown::Bar(Box::new(Mutex::new(Bar { bar, step: None, begun, nix })))
             }
             ProgressStyle::Auto | ProgressStyle::Plain => Shown::Lines,
             ProgressStyle::Json => Shown::Json,
@@ -94,9 +97,13 @@ impl Bar {
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::Started(step) => self.start(*step),
+            Event::Started(step) => {
+                self.begun = Instant::now();
+                self.start(*step);
+            }
             Event::Progress { step, done, total } => {
-                if self.step != Some(*step) {
+                let is_new = self.step != Some(*step);
+                if is_new {
                     self.start(*step);
                 }
                 if let Some(total) = total
@@ -106,9 +113,13 @@ impl Bar {
                     self.bar.set_style(style(BYTES));
                 }
                 self.bar.set_position(*done);
+                if is_new {
+                    // What was done before this step is shown says nothing of its speed.
+                    self.bar.reset_eta();
+                }
             }
             Event::Finished(step) => {
-                let elapsed = self.bar.elapsed().as_secs_f64();
+                let elapsed = self.begun.elapsed().as_secs_f64();
                 self.bar.println(format!("{:8} done in {elapsed:.1} s", step.as_str()));
             }
             Event::Driver(driver::Event::Log(text)) => self.bar.set_message(text.clone()),

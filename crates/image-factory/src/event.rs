@@ -11,6 +11,9 @@ pub enum Step {
     Finish,
     /// The file is judged.
     Verify,
+    /// All of the file was read, and the contents of its Nix stores are hashed: a part of
+    /// [`Self::Verify`], which tells only how far it is.
+    Prove,
     /// The folder is put into its place.
     Publish,
     /// Two files are compared.
@@ -24,6 +27,7 @@ impl Step {
             Self::Build => "build",
             Self::Finish => "finish",
             Self::Verify => "verify",
+            Self::Prove => "prove",
             Self::Publish => "publish",
             Self::Compare => "compare",
         }

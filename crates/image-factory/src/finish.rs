@@ -343,7 +343,10 @@ fn judge(
     progress: Progress<'_>,
 ) -> Result<VerificationReport, FinishError> {
     let mut request = Request {
-        progress: &|now: image_verify::Progress| progress(now.read, Some(now.total)),
+        progress: &|now: image_verify::Progress| {
+            let (_, done, total) = now.under_way();
+            progress(done, Some(total));
+        },
         ..Request::default()
     };
     if job.kind == ImageKind::Wsl {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs::File, io, path::Path, sync::Arc};
 use image_formats::bytes::ReadAt;
 use image_host::interrupt;
 use image_model::{Board, Boot, Digests, Manifest, VerificationReport, Waiver};
-use image_verify::{Expected, Request, VerifyError};
+use image_verify::{Expected, Request, UnderWay, VerifyError};
 
 use crate::{
     event::{Event, Events, Step},
@@ -95,8 +95,12 @@ pub fn file(
         manifest: verification.manifest,
         scratch: Some(&mut scratch),
         progress: &|progress| {
-            let (done, total) = (progress.read, Some(progress.total));
-            events(Event::Progress { step: Step::Verify, done, total });
+            let (under_way, done, total) = progress.under_way();
+            let step = match under_way {
+                UnderWay::Reading => Step::Verify,
+                UnderWay::Proof => Step::Prove,
+            };
+            events(Event::Progress { step, done, total: Some(total) });
         },
         ..Request::default()
     };

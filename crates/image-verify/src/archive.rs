@@ -34,7 +34,7 @@ pub(crate) fn judge(
     tree: Tree,
     files: Option<TarFiles>,
     wsl: Option<&Wsl<'_>>,
-    vouchers: store::Vouchers<'_>,
+    asked: store::Asked<'_>,
     out: &mut Recorder,
 ) -> Result<Judged, ReadError> {
     let mut judged = Judged::default();
@@ -62,7 +62,7 @@ pub(crate) fn judge(
         wsl(&volume.tree, out);
         checks = kind::wsl::store_checks(&volume.tree);
     }
-    let asked = store::Asked { checks, vouchers, ..store::Asked::default() };
+    let asked = store::Asked { checks, ..asked };
     judged.stores.extend(store::verify(&volume, &asked, out));
     trouble.take()?;
     Ok(judged)

@@ -52,6 +52,7 @@ pub mod kind;
 pub mod manifest;
 pub mod mbr;
 mod members;
+mod meter;
 mod names;
 pub mod opened;
 pub mod ova;
@@ -79,10 +80,12 @@ use image_model::{
 
 pub use container::open_raw;
 use container::{Head, RawFormat, file_at};
+use meter::Meter;
 use pass::{Job, Sinks};
 pub use record::{MAX_FINDINGS_PER_CHECK, Recorded, Recorder};
 pub use request::{
-    AskSignatures, Expected, Limits, PathSignatures, Progress, Request, Scratch, VerifyError,
+    AskSignatures, Expected, Limits, PathSignatures, Progress, Request, Scratch, UnderWay,
+    VerifyError,
 };
 use structures::Wanted;
 use tree::Tree;
@@ -178,9 +181,14 @@ pub fn verify(
         Expected::Kind(_) | Expected::AnyImage => None,
     };
     let Request { expected, system, boards, boots, limits, progress, .. } = request;
-    let vouchers = store::Vouchers { keys: request.trusted_keys, signatures: request.signatures };
-    let wanted = Wanted { expected, system, boards, boots, vouchers, limits };
-    let job = Job { source: &source, file_len, limits, progress, wanted };
+    let meter = Meter::new(progress, file_len);
+    let store = store::Asked {
+        vouchers: store::Vouchers { keys: request.trusted_keys, signatures: request.signatures },
+        progress: &|proof| meter.prove(proof),
+        ..store::Asked::default()
+    };
+    let wanted = Wanted { expected, system, boards, boots, store, limits };
+    let job = Job { source: &source, file_len, limits, meter: &meter, wanted };
     let sinks = Sinks { raw: request.raw_sink.take(), scratch: request.scratch.take() };
     let passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;
 
@@ -205,7 +213,7 @@ pub fn verify(
                         kind::wsl::verify(&image, out);
                     };
                     let wsl = is_wsl.then_some(&wsl as &archive::Wsl<'_>);
-                    let judged = archive::judge(tree, passed.archive, wsl, vouchers, &mut out);
+                    let judged = archive::judge(tree, passed.archive, wsl, store, &mut out);
                     let judged = judged.map_err(VerifyError::Raw)?;
                     not_verified = judged.not_verified;
                     for store in judged.stores {

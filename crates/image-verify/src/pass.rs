@@ -11,9 +11,10 @@ use image_model::{Compression, Digests, Sha256};
 use sha2::Digest as _;
 
 use crate::{
-    Expected, Limits, Progress, Recorder, Scratch, VerifyError, container,
+    Expected, Limits, Recorder, Scratch, VerifyError, container,
     container::{Head, RawFormat, file_at, open_raw},
     gzip,
+    meter::Meter,
     stream::{self, RawStream, Sink, Source},
     structures::{self, Structures, Wanted},
     tar::{self, Spool},
@@ -77,7 +78,7 @@ pub(crate) struct Job<'a> {
     pub(crate) source: &'a Arc<dyn ReadAt>,
     pub(crate) file_len: u64,
     pub(crate) limits: Limits,
-    pub(crate) progress: &'a (dyn Fn(Progress) + Sync),
+    pub(crate) meter: &'a Meter<'a>,
     pub(crate) wanted: Wanted<'a>,
 }
 
@@ -90,7 +91,7 @@ impl Job<'_> {
         tree: Option<&mut Tree>,
         out: &mut Recorder,
     ) -> Result<Passed, VerifyError> {
-        let Self { source, file_len, limits, progress, .. } = self;
+        let Self { source, file_len, limits, meter, .. } = self;
         let (file_sink, file_source) = stream::pipe();
         let (file, judged, raw, found) = thread::scope(|scope| {
             let file = scope.spawn(move || read_file(&**source, file_len, file_sink));
@@ -115,8 +116,7 @@ impl Job<'_> {
             };
             let compressed = decoder.is_some();
             let Sinks { raw: raw_sink, scratch } = sinks;
-            let mut raw =
-                RawStream::new(raw_source, raw_sink, progress, limits, file_len, compressed);
+            let mut raw = RawStream::new(raw_source, raw_sink, meter, limits, compressed);
             let judged = self.judge(&mut raw, plain, scratch, tree, out);
             let (raw_len, raw_digest, over_limit) = (raw.len, raw.digest(), raw.over_limit.take());
             // Dropping it ends the decoder where the image was given up.
@@ -124,6 +124,7 @@ impl Job<'_> {
             let decoded = decoder.map(join);
             let found = structures.map(join);
             let file = join(file)?;
+            meter.all_read();
             let judged = judged?;
             let mut whole = judged.whole && over_limit.is_none();
             if let Some(decoded) = decoded {

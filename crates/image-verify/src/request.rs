@@ -38,8 +38,8 @@ impl Default for Limits {
     }
 }
 
-/// How far the reading is.
-#[derive(Clone, Copy, Debug)]
+/// How far the judging is. No number gets less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes of the file that were read.
     pub read: u64,
@@ -47,6 +47,32 @@ pub struct Progress {
     pub total: u64,
     /// Raw bytes that came out of them.
     pub raw: u64,
+    /// Bytes of files in Nix stores that were hashed: of a disk or a disc that is not compressed,
+    /// while it is read; else after that.
+    pub proven: u64,
+    /// All of them, in the stores that were found so far.
+    pub to_prove: u64,
+}
+
+impl Progress {
+    /// What is under way, as bytes done and bytes in all: the reading, and when all was read, the
+    /// proof of what is in stores.
+    pub fn under_way(&self) -> (UnderWay, u64, u64) {
+        if self.read == self.total && self.to_prove > 0 {
+            (UnderWay::Proof, self.proven, self.to_prove)
+        } else {
+            (UnderWay::Reading, self.read, self.total)
+        }
+    }
+}
+
+/// What takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnderWay {
+    /// The file is read.
+    Reading,
+    /// All of it was read, and the contents of its Nix stores are hashed.
+    Proof,
 }
 
 /// What an image is expected to be.
@@ -123,7 +149,7 @@ pub struct Request<'a> {
     /// Gets every raw byte of a disk that is compressed, and of everything where
     /// [`Expected::AnyImage`] is asked for; of a compressed archive, the files of its Nix store.
     pub scratch: Option<&'a mut dyn Scratch>,
-    /// Is told how far the reading is, some thousand times a gigabyte.
+    /// Is told how far the reading is, and the proof of stores, some thousand times a gigabyte.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
 

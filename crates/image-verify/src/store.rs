@@ -16,6 +16,8 @@ mod report;
 mod scan;
 pub mod trust;
 
+use std::fmt;
+
 use image_formats::nix::PathInfo;
 use image_model::{Check, Location, StoreReport};
 
@@ -94,6 +96,17 @@ pub struct Entry {
     pub at: Location,
 }
 
+/// How far the contents of a store are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// So many bytes of files are to be read.
+    Begins(u64),
+    /// So many were read since the last time, or cannot be.
+    Read(u64),
+    /// All were.
+    Ends,
+}
+
 /// What is asked of a store.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
@@ -103,10 +116,22 @@ pub struct Asked<'a> {
     pub entries: &'a [Entry],
     /// Who may vouch for its paths.
     pub vouchers: Vouchers<'a>,
-    /// Is told how many bytes of files were read since the last time.
-    pub progress: &'a (dyn Fn(u64) + Sync),
+    /// Is told how far the reading is, by any thread.
+    pub progress: &'a (dyn Fn(Proof) + Sync),
     /// The most bytes of all files together that are hashed.
     pub max_bytes: u64,
+}
+
+impl fmt::Debug for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { checks, entries, vouchers, progress: _, max_bytes } = self;
+        f.debug_struct("Asked")
+            .field("checks", checks)
+            .field("entries", entries)
+            .field("vouchers", vouchers)
+            .field("max_bytes", max_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Asked<'_> {

@@ -10,7 +10,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{Limits, Progress};
+use crate::{Limits, meter::Meter};
 
 /// Size of a buffer: small enough to stay in a core's cache, large enough to make hand-overs rare.
 pub(crate) const CHUNK: usize = 256 << 10;
@@ -153,9 +153,8 @@ pub(crate) fn read_buffered(source: &mut impl BufRead, buf: &mut [u8]) -> io::Re
 pub(crate) struct RawStream<'s, 'p> {
     source: Source,
     sink: Option<&'s mut dyn Write>,
-    progress: &'p (dyn Fn(Progress) + Sync),
+    meter: &'p Meter<'p>,
     limits: Limits,
-    file_len: u64,
     hash: Option<Sha256>,
     /// Length of the raw bytes so far.
     pub(crate) len: u64,
@@ -168,13 +167,12 @@ impl<'s, 'p> RawStream<'s, 'p> {
     pub(crate) fn new(
         source: Source,
         sink: Option<&'s mut dyn Write>,
-        progress: &'p (dyn Fn(Progress) + Sync),
+        meter: &'p Meter<'p>,
         limits: Limits,
-        file_len: u64,
         hashed: bool,
     ) -> Self {
         let hash = hashed.then(Sha256::new);
-        Self { source, sink, progress, limits, file_len, hash, len: 0, over_limit: None }
+        Self { source, sink, meter, limits, hash, len: 0, over_limit: None }
     }
 
     /// The bytes are those of a disk.
@@ -213,7 +211,7 @@ impl<'s, 'p> RawStream<'s, 'p> {
         if let Some(sink) = &mut self.sink {
             sink.write_all(chunk)?;
         }
-        (self.progress)(Progress { read, total: self.file_len, raw: len });
+        self.meter.read(read, len);
         Ok(())
     }
 }

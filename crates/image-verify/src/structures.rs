@@ -21,7 +21,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) system: Option<&'a str>,
     pub(crate) boards: &'a [Board],
     pub(crate) boots: &'a [Boot],
-    pub(crate) vouchers: store::Vouchers<'a>,
+    /// What is asked of Nix stores.
+    pub(crate) store: store::Asked<'a>,
     pub(crate) limits: Limits,
 }
 
@@ -72,11 +73,10 @@ impl Structures {
 /// Judges the Nix stores in what is for no kind.
 fn stores<'a>(
     volumes: impl Iterator<Item = &'a Volume>,
-    vouchers: store::Vouchers<'_>,
+    asked: &store::Asked<'_>,
     out: &mut Recorder,
 ) -> kind::Judged {
-    let asked = store::Asked { vouchers, ..store::Asked::default() };
-    let stores = volumes.filter_map(|volume| store::verify(volume, &asked, out)).collect();
+    let stores = volumes.filter_map(|volume| store::verify(volume, asked, out)).collect();
     kind::Judged { boots: Vec::new(), stores }
 }
 
@@ -144,11 +144,11 @@ fn disk(
         Expected::Guess => disk.table.is_some(),
         Expected::AnyKind | Expected::AnyImage => false,
     };
-    let Wanted { boards, vouchers, .. } = wanted;
+    let Wanted { boards, store, .. } = wanted;
     let judged = if is_sd {
-        kind::sd::verify(&disk, kind::sd::Promise { boards, vouchers }, out)
+        kind::sd::verify(&disk, kind::sd::Promise { boards, store }, out)
     } else {
-        stores(disk.volumes().map(|(_, volume)| volume), vouchers, out)
+        stores(disk.volumes().map(|(_, volume)| volume), &store, out)
     };
     disk.trouble()?;
     Ok(Structures::judged(disk.format(), is_sd.then_some(ImageKind::Sd), judged))
@@ -165,12 +165,12 @@ fn disc(
         Expected::Guess => !disc.boot.is_empty(),
         Expected::AnyKind | Expected::AnyImage => false,
     };
-    let Wanted { boots, vouchers, .. } = wanted;
+    let Wanted { boots, store, .. } = wanted;
     let judged = if is_iso {
-        kind::iso::verify(&disc, kind::iso::Promise { boots, vouchers }, out)
+        kind::iso::verify(&disc, kind::iso::Promise { boots, store }, out)
     } else {
         let inner = disc.squashfs.iter().map(|(_, volume)| volume);
-        stores(disc.volume.iter().chain(inner), vouchers, out)
+        stores(disc.volume.iter().chain(inner), &store, out)
     };
     disc.trouble()?;
     Ok(Structures::judged("iso9660", is_iso.then_some(ImageKind::Iso), judged))

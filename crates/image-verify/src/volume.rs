@@ -6,7 +6,9 @@
 use std::{
     fmt,
     io::{self, Read},
+    num::NonZero,
     sync::{Arc, Mutex},
+    thread,
 };
 
 use image_formats::bytes::{ReadCause, ReadError, Region};
@@ -84,9 +86,24 @@ pub trait Files {
 
 /// Contents of files, for many threads at once: for who reads all of them.
 pub trait Contents: Sync {
+    /// The most readers that there is memory for at once: one at least.
+    fn most_readers(&self) -> usize {
+        usize::MAX
+    }
+
     /// A reader for one thread. It keeps what files have in common, such as the last block that
     /// was decompressed, so files are best asked for in the order of the tree.
     fn reader(&self) -> Box<dyn ContentReader + '_>;
+}
+
+/// The most threads: each takes some megabytes.
+const MAX_THREADS: usize = 16;
+
+/// How many threads read the files of all these volumes.
+pub(crate) fn threads<'a>(contents: impl IntoIterator<Item = &'a dyn Contents>) -> usize {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let most = contents.into_iter().map(Contents::most_readers);
+    most.fold(processors.min(MAX_THREADS), usize::min)
 }
 
 /// Reads files of a tree, one after the other.
@@ -247,7 +264,8 @@ impl Trouble {
             return io::Error::new(io::ErrorKind::UnexpectedEof, error.to_string());
         }
         let kind = match &error.cause {
-            ReadCause::Io(cause) => cause.kind(),
+            // Whoever reads would try again for ever. The machine did so before it gave up.
+            ReadCause::Io(cause) if cause.kind() != io::ErrorKind::Interrupted => cause.kind(),
             _ => io::ErrorKind::Other,
         };
         let mut first = self.0.lock().unwrap_or_else(|poison| poison.into_inner());
@@ -293,5 +311,38 @@ impl Read for RegionStream {
         self.reader.fill(self.at, &mut buf[..len as usize])?;
         self.at += len;
         Ok(len as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image_formats::bytes::ReadAt;
+
+    use super::*;
+
+    /// Fails in one way.
+    struct Failing(io::ErrorKind);
+
+    impl ReadAt for Failing {
+        fn len(&self) -> io::Result<u64> {
+            Ok(4096)
+        }
+        fn read_exact_at(&self, _: u64, _: &mut [u8]) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    /// What failed because somebody interrupted it is not tried again.
+    #[test]
+    fn failures_of_the_machine_end_the_reading() {
+        for kind in [io::ErrorKind::Interrupted, io::ErrorKind::PermissionDenied] {
+            let region = Region::whole(Arc::new(Failing(kind))).unwrap();
+            let trouble = Trouble::default();
+            let mut stream = RegionReader::new(region, trouble.clone()).stream();
+            assert!(stream.read_to_end(&mut Vec::new()).is_err());
+            assert!(stream.read_exact(&mut [0; 8]).is_err());
+            let error = trouble.take().unwrap_err();
+            assert!(matches!(error.cause, ReadCause::Io(cause) if cause.kind() == kind));
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod agreement;
 mod bill;
 mod damage;
+mod progress;
 mod signed;
 mod tree;
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     tree::{Kind, Node, NodeId, Tree, display},
-    volume::{ContentError, ContentReader, Contents, Family, Volume},
+    volume::{self, ContentError, ContentReader, Contents, Family, Volume},
 };
 
 /// Contents up to this size are compared in memory, larger ones by their digests.
@@ -159,7 +159,7 @@ fn contents(
 ) -> Result<Vec<Verdict>, ReadError> {
     let (a, b) = (pair.a.files.contents(), pair.b.files.contents());
     let (tree_a, tree_b) = (&pair.a.tree, &pair.b.tree);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(asked.len().max(1));
+    let threads = volume::threads([a, b]).min(asked.len().max(1));
     let next = AtomicUsize::new(0);
     let work = |a: &dyn Contents, b: &dyn Contents| {
         let mut both = Both { tree_a, tree_b, a: a.reader(), b: b.reader(), kept: Vec::new() };

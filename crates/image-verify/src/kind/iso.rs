@@ -40,7 +40,7 @@ use crate::{
     Recorder,
     container::raw_at,
     disc::Disc,
-    store::{Entry, Vouchers},
+    store::{Asked, Entry},
     tree::{Kind, NodeId, Tree, display},
     volume::{Family, MAX_TEXT, Volume},
 };
@@ -50,8 +50,8 @@ use crate::{
 pub struct Promise<'a> {
     /// The ways in which it boots; none where nobody promised anything.
     pub boots: &'a [Boot],
-    /// Who may vouch for what is in its Nix store.
-    pub vouchers: Vouchers<'a>,
+    /// What is asked of its Nix store, but for what is of this kind.
+    pub store: Asked<'a>,
 }
 
 /// Judges what a disc boots. The ways in which it does are those in which firmware and boot loaders

@@ -36,7 +36,7 @@ use crate::{
     Recorder,
     container::raw_at,
     disk::{Disk, Partition},
-    store::{Entry, Vouchers},
+    store::{Asked, Entry},
     tree::NodeId,
     volume::{MAX_TEXT, Volume},
 };
@@ -46,8 +46,8 @@ use crate::{
 pub struct Promise<'a> {
     /// The boards that it boots on; none where nobody promised anything.
     pub boards: &'a [Board],
-    /// Who may vouch for what is in its Nix store.
-    pub vouchers: Vouchers<'a>,
+    /// What is asked of its Nix store, but for what is of this kind.
+    pub store: Asked<'a>,
 }
 
 /// Judges a disk as an SD card. The ways in which it boots are the boards that find what they want.

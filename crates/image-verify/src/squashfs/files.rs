@@ -14,7 +14,7 @@ use image_formats::{
 };
 use zerocopy::little_endian::U32;
 
-use super::{Fs, Layout};
+use super::{Fs, Layout, volume::Left};
 use crate::{
     tree::{Kind, NodeId, Tree},
     volume::{ContentError, ContentReader, Contents, Files, Trouble},
@@ -27,6 +27,13 @@ const KEPT: usize = 32;
 /// side, but for those that are the same as one before.
 const FRAGMENTS: usize = 2;
 
+/// How many blocks of data a thread has in memory that reads one file after the other: the fragment
+/// blocks, one as it is in the image, one of a file, and the window of what decompresses them.
+const BLOCKS: usize = FRAGMENTS + 3;
+
+/// What else it has: metadata blocks, and what decompresses them.
+const READER: usize = 1 << 20;
+
 /// A file system that was found sound.
 pub(super) struct SquashFiles {
     region: Region,
@@ -35,6 +42,8 @@ pub(super) struct SquashFiles {
     /// For each node of the tree, the byte of its inode in the metadata block. The node itself
     /// tells where that is.
     offsets: Vec<u16>,
+    /// The memory for who reads.
+    left: Left,
     /// What all files read with that are opened alone.
     shared: Mutex<Cache>,
 }
@@ -65,11 +74,11 @@ impl Cache {
 
 impl SquashFiles {
     /// `offsets`: see there.
-    pub(super) fn new(fs: Fs, offsets: Vec<u16>, trouble: Trouble) -> Self {
+    pub(super) fn new(fs: Fs, offsets: Vec<u16>, left: Left, trouble: Trouble) -> Self {
         let Fs { layout, reader } = fs;
         let region = reader.region().clone();
         let shared = Mutex::new(Cache::new(reader, 1));
-        Self { region, layout, trouble, offsets, shared }
+        Self { region, layout, trouble, offsets, left, shared }
     }
 
     fn shared(&self) -> MutexGuard<'_, Cache> {
@@ -245,6 +254,10 @@ impl Files for SquashFiles {
 }
 
 impl Contents for SquashFiles {
+    fn most_readers(&self) -> usize {
+        self.left.most(BLOCKS * self.layout.block_size as usize + READER)
+    }
+
     fn reader(&self) -> Box<dyn ContentReader + '_> {
         let compressor = self.shared().reader.compressor();
         let reader = MetadataReader::new(self.region.clone(), Decoder::new(compressor));

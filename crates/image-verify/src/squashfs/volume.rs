@@ -1,7 +1,13 @@
 //! Opens a file system that was found sound: its file tree, by a second walk through the
 //! directories.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use image_formats::{
     bytes::{ReadError, Region},
@@ -40,12 +46,22 @@ const KEPT: usize = 32;
 /// What is left of the memory for all file systems of an image, which are open at the same time.
 #[derive(Debug)]
 pub struct Memory {
-    left: usize,
+    left: Arc<AtomicUsize>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { left: MAX_MEMORY }
+        Self { left: Arc::new(AtomicUsize::new(MAX_MEMORY)) }
+    }
+}
+
+/// What all file systems of an image, once they are open, have left for who reads their files.
+pub(super) struct Left(Arc<AtomicUsize>);
+
+impl Left {
+    /// How many can read at once with so much memory each. For one there always is enough.
+    pub(super) fn most(&self, each: usize) -> usize {
+        1 + self.0.load(Ordering::Relaxed) / each
     }
 }
 
@@ -67,7 +83,7 @@ pub(super) fn open(
     for reader in [&mut lists, &mut fs.reader] {
         reader.allow(fs.layout.reads());
     }
-    let left = memory.left.checked_sub(OPEN);
+    let left = memory.left.load(Ordering::Relaxed).checked_sub(OPEN);
     let (offsets, linked) = (Vec::new(), HashMap::new());
     let mut walk = Walk { fs: &mut fs, lists, ids: &ids, tree, offsets, left, linked };
     let walked = walk.all();
@@ -87,7 +103,8 @@ pub(super) fn open(
         (at.clone(), message.to_owned())
     });
     let Some(left) = left else { return Ok(None) };
-    memory.left = left;
+    memory.left.store(left, Ordering::Relaxed);
+    let left = Left(Arc::clone(&memory.left));
     Ok(Some(Volume {
         name: name.to_owned(),
         family: Family::Squashfs,
@@ -99,7 +116,7 @@ pub(super) fn open(
         random_seed: None,
         at,
         tree,
-        files: Box::new(SquashFiles::new(fs, offsets, trouble.clone())),
+        files: Box::new(SquashFiles::new(fs, offsets, left, trouble.clone())),
     }))
 }
 

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    num::NonZero,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
@@ -13,16 +12,14 @@ use image_model::{NarDigest, NarHash};
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    Proof,
     elf::{Needs, Tap},
     scan::{Found, Known, Scanner},
 };
 use crate::{
     tree::{Kind, NodeId, Tree, display},
-    volume::{ContentError, ContentReader, Contents, Volume},
+    volume::{self, ContentError, ContentReader, Contents, Volume},
 };
-
-/// The most threads: each takes some megabytes.
-const MAX_THREADS: usize = 16;
 
 /// The most bytes of all files together, each name of a file counted, that are hashed where nobody
 /// says otherwise: files may have holes, and many names.
@@ -124,14 +121,14 @@ pub(super) struct What<'a> {
     pub(super) max_bytes: u64,
 }
 
-/// Hashes paths, and looks at what is in them. `progress` is told how many bytes of files were
-/// read since the last time, by any thread.
+/// Hashes paths, and looks at what is in them. `progress` is told of all bytes of files, by
+/// any thread.
 pub(super) fn work(
     volume: &Volume,
     paths: &[NodeId],
     known: &Known,
     what: What<'_>,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &(dyn Fn(Proof) + Sync),
 ) -> Vec<Hashed> {
     let tree = &volume.tree;
     let sizes: Vec<u64> = paths.iter().map(|path| size(tree, *path)).collect();
@@ -147,11 +144,14 @@ pub(super) fn work(
     // The largest first, so that none is left for one thread alone at the end.
     let mut queue: Vec<usize> = (0..paths.len()).collect();
     queue.sort_by_key(|index| (std::cmp::Reverse(sizes[*index]), *index));
-    let job = Job { tree, paths, within, queue, known, what, progress, next: AtomicUsize::new(0) };
+    progress(Proof::Begins(what.max_bytes - left));
+    let next = AtomicUsize::new(0);
+    let job = Job { tree, paths, within, queue, known, what, progress, sizes, next };
     let mut results: Vec<Option<Hashed>> = paths.iter().map(|_| None).collect();
     for (index, hashed) in job.parallel(volume.files.contents()).into_iter().flatten() {
         results[index] = Some(hashed);
     }
+    progress(Proof::Ends);
     results.into_iter().flatten().collect()
 }
 
@@ -171,13 +171,14 @@ struct Job<'a> {
     queue: Vec<usize>,
     known: &'a Known,
     what: What<'a>,
-    progress: &'a (dyn Fn(u64) + Sync),
+    progress: &'a (dyn Fn(Proof) + Sync),
+    sizes: Vec<u64>,
     next: AtomicUsize,
 }
 
 impl Job<'_> {
     fn parallel(&self, contents: &dyn Contents) -> Vec<Vec<(usize, Hashed)>> {
-        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
+        let threads = volume::threads([contents]);
         thread::scope(|scope| {
             let others: Vec<_> =
                 (1..threads).map(|_| scope.spawn(|| self.run(contents.reader()))).collect();
@@ -195,6 +196,7 @@ impl Job<'_> {
             tree: self.tree,
             what: self.what,
             progress: self.progress,
+            told: 0,
             reader,
             scanner: Scanner::new(self.known),
             tap: Tap::default(),
@@ -205,7 +207,7 @@ impl Job<'_> {
             let path = self.paths[*index];
             worker.scanner.path(self.what.declared.get(*index).and_then(Option::as_deref));
             let nar = match self.within[*index] {
-                true => worker.path(path),
+                true => worker.path(path, self.sizes[*index]),
                 false => Err(Fault { file: path, what: FaultKind::Limit }),
             };
             let (found, needs) = (worker.scanner.take(), std::mem::take(&mut worker.needs));
@@ -219,7 +221,9 @@ impl Job<'_> {
 struct Worker<'a> {
     tree: &'a Tree,
     what: What<'a>,
-    progress: &'a (dyn Fn(u64) + Sync),
+    progress: &'a (dyn Fn(Proof) + Sync),
+    /// Bytes of the path of which that was told.
+    told: u64,
     reader: Box<dyn ContentReader + 'a>,
     scanner: Scanner<'a>,
     tap: Tap,
@@ -235,8 +239,17 @@ enum Step<'t> {
 }
 
 impl Worker<'_> {
-    /// Hashes one path.
-    fn path(&mut self, path: NodeId) -> Result<NarDigest, Fault> {
+    /// Hashes one path, with so many bytes of files.
+    fn path(&mut self, path: NodeId, size: u64) -> Result<NarDigest, Fault> {
+        self.told = 0;
+        let hashed = self.archive(path);
+        // What cannot be read is done as well.
+        (self.progress)(Proof::Read(size.saturating_sub(self.told)));
+        hashed
+    }
+
+    /// Hashes the archive of a path.
+    fn archive(&mut self, path: NodeId) -> Result<NarDigest, Fault> {
         let tree = self.tree;
         let mut hash = Sha256::new();
         let mut archive = nar::Writer::new(|bytes: &[u8]| hash.update(bytes));
@@ -300,7 +313,7 @@ impl Worker<'_> {
         id: NodeId,
         archive: &mut nar::Writer<S>,
     ) -> Result<(), FaultKind> {
-        let Self { tree, what, progress, reader, scanner, tap, needs } = self;
+        let Self { tree, what, progress, told, reader, scanner, tap, needs } = self;
         let unreadable = |error: ContentError| {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
             FaultKind::Unreadable(format!("{error}{}", cause.unwrap_or_default()))
@@ -317,7 +330,8 @@ impl Worker<'_> {
                 tap.piece(piece);
             }
             len = len.saturating_add(piece.len() as u64);
-            progress(piece.len() as u64);
+            *told = told.saturating_add(piece.len() as u64);
+            progress(Proof::Read(piece.len() as u64));
         });
         read.map_err(unreadable)?;
         let size = tree.node(id).size;

@@ -644,3 +644,68 @@ fn trees_of_one_image() {
     let found: Vec<_> = report.findings.iter().map(|finding| &*finding.check).collect();
     assert_eq!(found, vec!["squashfs-limits"; 8 - fit]);
 }
+
+/// Files of an image whose trees take all the memory that they may are read by fewer threads: each
+/// has blocks in memory.
+#[test]
+fn threads_beside_trees() {
+    const FULL: u64 = 1 << 20;
+    let _alone = alone();
+    let squash = |count: u32| {
+        let mut squash = Squash::new();
+        // Noise, and nothing: it does not inflate much.
+        let mut noise = vec![0; FULL as usize];
+        let mut state = 1_u32;
+        noise[..FULL as usize * 9 / 10].fill_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        let packed = zstd::bulk::compress(&noise, 3).unwrap();
+        squash.data = [&packed[..], &noise.repeat(2)].concat();
+        squash.data_len = squash.data.len() as u64;
+        // Two files of a block and all of a fragment block but one byte.
+        let mut names = Vec::new();
+        for number in 0..2_u32 {
+            let at = squash.file(2 * FULL - 1, 0, 1, &[packed.len() as u32]);
+            squash.inodes[at + 44..at + 48].copy_from_slice(&number.to_le_bytes());
+            squash.inodes[at + 48..at + 52].fill(0);
+            let start = 96 + packed.len() as u64 + u64::from(number) * FULL;
+            squash.fragments.extend(start.to_le_bytes());
+            squash.fragments.extend((FULL | 1 << 24).to_le_bytes());
+            squash.fragment_count += 1;
+            names.push((format!("{number}"), at, number + 1, 2));
+        }
+        let at = squash.file(0, 0, count, &[]);
+        names.extend((0..count).map(|number| (format!("a{number:0200}"), at, 3, 2)));
+        let (list, len) = squash.list(&names);
+        squash.root = squash.directory(list, len, 2, 0);
+        Region::whole(Arc::new(squash.made(|_| ()))).unwrap()
+    };
+    let (small, large) = (squash(1), squash(100_000));
+    for region in [small, large] {
+        let mut most = 0;
+        limited(MEMORY, || {
+            let (mut memory, mut out) = (squashfs::Memory::default(), Recorder::default());
+            let trouble = Trouble::default();
+            let mut open = || {
+                squashfs::verify_within(&region, "disk", &mut memory, &trouble, &mut out).unwrap()
+            };
+            let volumes: Vec<_> = (0..6).filter_map(|_| open()).collect();
+            let volume = volumes.last().unwrap();
+            let contents = volume.files.contents();
+            most = contents.most_readers();
+            let mut readers: Vec<_> = (0..most.min(16)).map(|_| contents.reader()).collect();
+            for reader in &mut readers {
+                for name in ["0", "1"] {
+                    let id = volume.find_file(name.as_bytes()).unwrap();
+                    let mut len = 0;
+                    reader.read(&volume.tree, id, &mut |piece| len += piece.len() as u64).unwrap();
+                    assert_eq!(len, 2 * FULL - 1);
+                }
+            }
+            drop(readers);
+            finish(out, "6 of them")
+        });
+        assert!(if region.len() < 8 << 20 { most >= 16 } else { most < 8 }, "{most}");
+    }
+}

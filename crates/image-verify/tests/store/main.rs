@@ -6,6 +6,7 @@ mod database;
 mod findings;
 mod hostile;
 mod image;
+mod passing;
 #[path = "../support/registration.rs"]
 mod registration;
 mod trust;

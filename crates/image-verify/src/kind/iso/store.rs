@@ -39,8 +39,7 @@ impl Judge<'_, '_> {
             };
             let here = self.entries.iter().filter(|(other, _)| std::ptr::eq(*other, volume));
             let entries: Vec<_> = here.map(|(_, entry)| entry.clone()).collect();
-            let (entries, vouchers) = (&entries[..], self.promise.vouchers);
-            let asked = store::Asked { checks, entries, vouchers, ..store::Asked::default() };
+            let asked = store::Asked { checks, entries: &entries, ..self.promise.store };
             stores.extend(store::verify(volume, &asked, self.out));
         }
         stores
