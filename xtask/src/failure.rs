@@ -4,7 +4,8 @@ use std::{error::Error, fmt};
 
 use image_factory::{
     DefinitionError, Fault, MakeError, PlanError, devcontainer::DevContainerError,
-    flake_check::FlakeCheckError, lock::ImageLockError, reproduce::ReproduceError,
+    flake_check::FlakeCheckError, lock::ImageLockError, manifest::ManifestError,
+    reproduce::ReproduceError,
 };
 use image_host::interrupt;
 
@@ -131,6 +132,12 @@ impl From<FlakeCheckError> for Failure {
 
 impl From<MakeError> for Failure {
     fn from(error: MakeError) -> Self {
+        Self::new(verdict_of(error.fault()), error)
+    }
+}
+
+impl From<ManifestError> for Failure {
+    fn from(error: ManifestError) -> Self {
         Self::new(verdict_of(error.fault()), error)
     }
 }

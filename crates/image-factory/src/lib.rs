@@ -28,6 +28,7 @@ pub mod flake_check;
 pub mod folder;
 pub mod lock;
 mod make;
+pub mod manifest;
 pub mod nix;
 mod plan;
 pub mod reproduce;

@@ -1,11 +1,9 @@
 //! `verify FILE…`
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use image_factory::{Event, Trust, Verification, definition, trust::PublicKey, verify};
-use image_model::{
-    Board, Boot, ImageKind, MANIFEST_SCHEMA, Manifest, VerificationReport, VerifySpec,
-};
+use image_factory::{Event, Trust, Verification, definition, manifest, trust::PublicKey, verify};
+use image_model::{Board, Boot, ImageKind, Manifest, VerificationReport, VerifySpec};
 use image_verify::{Expected, VerifyError};
 use serde_json::json;
 
@@ -47,7 +45,7 @@ pub(super) fn run(context: Context, args: &VerifyArgs) -> Result<Verdict, Failur
     if !args.trusted_public_keys.is_empty() {
         trust = trust.with_keys(keys);
     }
-    let manifest = args.manifest.as_deref().map(read_manifest).transpose()?;
+    let manifest = args.manifest.as_deref().map(manifest::read).transpose()?;
     let asked = Asked { expected, promised, trust, manifest };
     let judge = |path: &Path| judge(context, args, &asked, path);
     let mut verdict = Verdict::Clean;
@@ -126,17 +124,6 @@ fn keys(lists: &[String]) -> Result<Vec<PublicKey>, Failure> {
         PublicKey::parse(text).map_err(fail)
     };
     texts.map(key).collect()
-}
-
-fn read_manifest(path: &Path) -> Result<Manifest, Failure> {
-    let fail = |e| Failure::file(format!("cannot read {}", path.display()), e);
-    let json = fs::read(path).map_err(fail)?;
-    let refuse = |why: String| Failure::usage(format!("{} is no manifest: {why}", path.display()));
-    let manifest: Manifest = serde_json::from_slice(&json).map_err(|e| refuse(e.to_string()))?;
-    match manifest.schema {
-        MANIFEST_SCHEMA => Ok(manifest),
-        other => Err(refuse(format!("it has schema {other}, and this program reads 1"))),
-    }
 }
 
 /// The boards of these names.

@@ -190,7 +190,8 @@ fn an_image_is_proven_by_its_manifest_without_nix() {
     }
 
     let said = |args: &[&str]| rig.project.run(&[&["verify", &*file], args].concat()).exits(2);
-    said(&["--manifest", "dist/wsl/verification.json"]).says("is no manifest: ");
+    said(&["--manifest", "dist/wsl/verification.json"]).says("is no manifest that ");
+    said(&["--manifest", "dist"]).says("dist is no regular file");
     said(&["--manifest", "nowhere.json"]).says("cannot read nowhere.json");
     said(&["--trusted-public-keys", "one-1:AAAA"])
         .says("\"one-1:AAAA\": one-1: not 32 bytes in base64");

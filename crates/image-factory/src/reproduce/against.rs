@@ -3,17 +3,20 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
 };
 
-use image_model::{Artifact, Digests, MANIFEST_SCHEMA, Manifest, Source};
+use image_model::{Artifact, Digests, Manifest, Source};
 
 use super::{Reproduction, is_absent, name_of};
-use crate::{dist::MANIFEST, driver::Fault, finish::Finished, plan::Plan};
-
-/// Larger ones were not written by the factory.
-const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+use crate::{
+    dist::MANIFEST,
+    driver::Fault,
+    finish::Finished,
+    manifest::{self, ManifestError},
+    plan::Plan,
+};
 
 /// What an image is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +39,9 @@ pub enum AgainstError {
         /// The manifest.
         path: PathBuf,
     },
-    /// The manifest makes no sense.
-    #[error("{} is no manifest that this version of the factory knows: {why}", path.display())]
-    Manifest {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    /// The manifest cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -66,6 +64,7 @@ impl AgainstError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Read { cause, .. } if !is_absent(cause) => Fault::Host,
+            Self::Manifest(error) => error.fault(),
             _ => Fault::Usage,
         }
     }
@@ -93,8 +92,8 @@ pub(super) fn find(plan: &Plan, against: &Against) -> Result<Published, AgainstE
         }
     };
     let path = folder.join(MANIFEST);
-    let manifest = match (read(&path), against) {
-        (Err(AgainstError::Read { cause, .. }), _) if is_absent(&cause) => None,
+    let manifest = match (manifest::read(&path), against) {
+        (Err(error), _) if error.is_absent() => None,
         // Whatever lies beside a file that was named is no reason to refuse it.
         (Err(_), Against::File(_)) => None,
         (manifest, _) => Some(manifest?),
@@ -114,23 +113,6 @@ pub(super) fn find(plan: &Plan, against: &Against) -> Result<Published, AgainstE
             Err(AgainstError::NotPublished { image: plan.image.clone(), path })
         }
     }
-}
-
-fn read(path: &Path) -> Result<Manifest, AgainstError> {
-    let fail = |cause| AgainstError::Read { path: path.to_owned(), cause };
-    let mut text = Vec::new();
-    if !fs::metadata(path).map_err(fail)?.is_file() {
-        return Err(AgainstError::NotAFile { path: path.to_owned() });
-    }
-    let file = File::open(path).map_err(fail)?;
-    file.take(MAX_MANIFEST_BYTES).read_to_end(&mut text).map_err(fail)?;
-    let why = |why: String| AgainstError::Manifest { path: path.to_owned(), why };
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|error| why(error.to_string()))?;
-    if manifest.schema != MANIFEST_SCHEMA {
-        return Err(why(format!("schema {}", manifest.schema)));
-    }
-    Ok(manifest)
 }
 
 impl Published {
