@@ -137,12 +137,6 @@ pub(crate) struct ImageArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-
-    #[command(flatten)]
-    pub(crate) nix: NixArgs,
-
     /// Compress on this many threads. The bytes are the same for any number.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZero<usize>>,
@@ -150,6 +144,12 @@ pub(crate) struct ImageArgs {
     /// Publish into this folder instead of dist/.
     #[arg(long, value_name = "DIR")]
     pub(crate) dist: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    #[command(flatten)]
+    pub(crate) nix: NixArgs,
 }
 
 #[derive(Args, Debug)]
@@ -162,12 +162,6 @@ pub(crate) struct ReproduceArgs {
     #[arg(long, value_name = "FILE|dist")]
     pub(crate) against: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-
-    #[command(flatten)]
-    pub(crate) nix: NixArgs,
-
     /// Compress on this many threads, and the second time on another number.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZero<usize>>,
@@ -175,6 +169,12 @@ pub(crate) struct ReproduceArgs {
     /// The folder of what is published, beside which the work is done, instead of dist/.
     #[arg(long, value_name = "DIR")]
     pub(crate) dist: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    #[command(flatten)]
+    pub(crate) nix: NixArgs,
 }
 
 /// Where the bytes come from.

@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 use image_factory::compare;
-use image_model::{Comparison, Difference, Level, Sizes, StoreChange};
+use image_model::{ByteTotals, Comparison, Difference, Level, Sizes, StoreChange};
 use image_verify::compare::{Source, differences};
 
 use super::{Context, open_image, print, print_json, work_folder, work_hint};
@@ -69,15 +69,20 @@ pub(crate) fn human((a, b): &(String, String), comparison: &Comparison) -> Strin
         text += &format!("not compared: {what}\n");
     }
     if let Some(totals) = &comparison.bytes {
-        let differ = totals.differ;
-        text += &format!("{differ} of {} bytes differ", totals.compared);
-        text += &match totals.unexplained() {
-            _ if differ == 0 => "\n".to_owned(),
-            0 => ", and all of them are explained\n".to_owned(),
-            left => format!(", and {left} of them are not explained\n"),
-        };
+        text += &format!("{}\n", differing(totals));
     }
     text
+}
+
+/// How many bytes differ, and whether it is known why.
+pub(crate) fn differing(totals: &ByteTotals) -> String {
+    let ByteTotals { compared, differ, .. } = totals;
+    let explained = match totals.unexplained() {
+        _ if *differ == 0 => String::new(),
+        0 => ", and all of them are explained".to_owned(),
+        left => format!(", and {left} of them are not explained"),
+    };
+    format!("{differ} of {compared} bytes differ{explained}")
 }
 
 fn level_of(id: &str) -> Option<Level> {
@@ -145,6 +150,8 @@ pub(crate) fn line(difference: &Difference) -> String {
         (None, None) => {}
     }
     match (a, b) {
+        // Of files with other content the size is told, and it may be the same.
+        (Some(a), Some(b)) if a == b => text += &format!(": {a}"),
         (Some(a), Some(b)) => text += &format!(": {a} → {b}"),
         (Some(one), None) | (None, Some(one)) => text += &format!(": {one}"),
         (None, None) => {}

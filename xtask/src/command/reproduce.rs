@@ -119,12 +119,8 @@ fn of_pair(pair: &Pair, told: &Reproduction, explained: &mut BTreeSet<String>) -
     let Some(comparison) = &pair.comparison else {
         return format!("  {}: differs\n", pair.name);
     };
-    let mut text = match comparison.bytes {
-        Some(bytes) => {
-            format!("  {}: {} bytes of {} differ\n", pair.name, bytes.differ, bytes.compared)
-        }
-        None => format!("  {}: differs\n", pair.name),
-    };
+    let differing = comparison.bytes.as_ref().map(diff::differing);
+    let mut text = format!("  {}: {}\n", pair.name, differing.as_deref().unwrap_or("differs"));
     for difference in &comparison.differences {
         let expected = told.expected.iter().any(|expected| expected.covers(difference));
         let note = if expected { " (expected)" } else { "" };

@@ -12,6 +12,7 @@ use crate::{
     args::{SbomArgs, SbomStandard},
     failure::Failure,
     progress::Progress,
+    text::plural,
 };
 
 pub(super) fn run(context: Context, args: &SbomArgs) -> Result<Verdict, Failure> {
@@ -19,7 +20,8 @@ pub(super) fn run(context: Context, args: &SbomArgs) -> Result<Verdict, Failure>
     let file = open_image(path, "cannot read")?;
     let epoch = epoch::source_date_epoch().map_err(|e| Failure::usage(e.to_string()))?;
     let work = work_folder(args.work.as_deref());
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let name = image_verify::tree::display(name.as_encoded_bytes());
     let verification = Verification {
         expected: Expected::Guess,
         system: None,
@@ -41,13 +43,19 @@ pub(super) fn run(context: Context, args: &SbomArgs) -> Result<Verdict, Failure>
         Failure::host(format!("cannot read {}{hint}", path.display()), e)
     })?;
     let Some(image) = sbom::Image::of(&name, None, &report, epoch) else {
-        let text = format!("{} has no Nix store whose paths are known", path.display());
+        let mut text = format!("{} has no Nix store whose paths are known", path.display());
+        // What is damaged may have had one.
+        if !report.passed() {
+            text += &format!("; it is defective: see `verify {}`", path.display());
+        }
         return Err(Failure::new(Verdict::Defective, text));
     };
     // What is listed is there, whatever is wrong with it.
     if !report.passed() {
         let errors = report.totals.errors;
-        eprintln!("warning: {errors} errors in {}: see `verify`", path.display());
+        let word = plural(errors, "error");
+        let file = path.display();
+        eprintln!("warning: {errors} {word} in {file}: see `verify {file}`");
     }
     if let Some(out) = &args.cyclonedx {
         write(out, &sbom::cyclonedx(&image))?;

@@ -30,7 +30,7 @@ pub(super) struct Field {
 pub(super) enum Show {
     /// A little-endian number.
     Number,
-    /// The same, in hexadecimal.
+    /// The same, in hexadecimal, with all digits that the field has.
     Hex,
     /// Seconds since 1970.
     Time,
@@ -74,7 +74,7 @@ impl Show {
         let number = || bytes.iter().rev().take(8).fold(0, |n: u64, b| n << 8 | u64::from(*b));
         match self {
             Self::Number => number().to_string(),
-            Self::Hex => format!("{:#x}", number()),
+            Self::Hex => format!("{:#0width$x}", number(), width = 2 + 2 * bytes.len().min(8)),
             Self::Time => time(i64::try_from(number()).unwrap_or(i64::MAX)),
             Self::Uuid => <[u8; 16]>::try_from(bytes).map_or_else(|_| hex(bytes), |b| uuid(&b)),
             Self::Guid => {
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn values_are_for_people() {
         assert_eq!(Show::Number.value(&[1, 2]), "513");
-        assert_eq!(Show::Hex.value(&[1, 2]), "0x201");
+        assert_eq!(Show::Hex.value(&[1, 2]), "0x0201");
         assert_eq!(Show::Text.value(b"NIXOS\x1b   "), "\"NIXOS\\\\u{1b}\"");
         assert_eq!(Show::Utf16.value(b"E\0S\0P\0\0\0X\0"), "\"ESP\"");
         assert_eq!(Show::Digits.value(b"2026112721441100\x04"), "2026-11-27T21:44:11.00+01:00");

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use image_formats::nix::{base32, store_path::BaseName};
-use image_model::Check;
+use image_formats::nix::store_path::BaseName;
+use image_model::{Check, NarHash};
 
 use super::{
     CONTENT, Checks, ENTRY, Entry, INTERPRETER, NAME, NAR_SIZE, Path, READABLE, RUN_PATH,
@@ -127,8 +127,7 @@ impl Judge<'_, '_> {
             if let (Some(info), Ok(nar)) = (&path.info, &hashed.nar) {
                 let same = info.nar_hash == nar.nar_hash.0;
                 self.out.expect(&CONTENT, same, || {
-                    let hash = |digest| format!("sha256:{}", base32::encode(digest));
-                    let (is, was) = (hash(&nar.nar_hash.0), hash(&info.nar_hash));
+                    let (is, was) = (nar.nar_hash, NarHash(info.nar_hash));
                     let message = format!("its NAR has the hash {is}, and {was} is registered");
                     (tree.location(node), message)
                 });
