@@ -9,15 +9,15 @@ use image_verify::compare::{Source, compare};
 
 use crate::{
     folder::{self, FolderError},
-    verify::{Interruptible, raw},
+    verify::{Interruptible, Raw, raw},
 };
 
 /// A file of an image, with its raw bytes: those of a compressed one go into a file without a name
 /// in the folder `work`. Where there is no room for them, a
 /// [`ScratchError`](crate::verify::ScratchError) is among the causes of the error.
 pub fn source(file: File, work: &Path) -> io::Result<Source> {
-    let raw = raw(file.try_clone()?, work)?;
-    Ok(Source::File { file: Arc::new(Interruptible(file)) as Arc<dyn ReadAt>, raw })
+    let Raw { bytes: raw, cut } = raw(file.try_clone()?, work)?;
+    Ok(Source::File { file: Arc::new(Interruptible(file)) as Arc<dyn ReadAt>, raw, cut })
 }
 
 /// A folder of this machine, in place of an image: of what was unpacked, or goes into one.

@@ -15,7 +15,7 @@ use crate::{
 mod raw;
 pub(crate) mod scratch;
 
-pub use raw::raw;
+pub use raw::{Raw, raw};
 use scratch::Scratch;
 pub use scratch::ScratchError;
 

@@ -63,6 +63,8 @@ pub enum Source {
         file: Arc<dyn ReadAt>,
         /// The bytes inside its compression; the same where there is none.
         raw: Arc<dyn ReadAt>,
+        /// Why those end before the image does, where they do: a sentence about the image.
+        cut: Option<String>,
     },
     /// A file tree that is in no file.
     Folder(Box<Volume>),
@@ -96,10 +98,15 @@ pub fn compare(
         Ok::<_, ReadError>((of_a?, of_b?))
     })?;
     let same_file = digest_a.is_some() && digest_a == digest_b;
+    let cuts = [("first", a.cut()), ("second", b.cut())];
     let (a, b) = (Image::open(a, digest_a, same_file)?, Image::open(b, digest_b, same_file)?);
     let mut job = Job { a, b, out: Out::default(), progress, not_compared: Vec::new() };
     let (mut stores, mut bytes) = (Vec::new(), None);
     if !same_file {
+        for (which, cut) in cuts {
+            let cut = cut.map(|cut| format!("the rest of the {which} image: {cut}"));
+            job.not_compared.extend(cut);
+        }
         job.around()?;
         (stores, bytes) = job.inside()?;
         job.stream(bytes.is_some_and(|bytes| bytes.differ == 0))?;
@@ -131,6 +138,13 @@ impl Source {
             Self::Folder(_) => None,
         }
     }
+
+    fn cut(&self) -> Option<&str> {
+        match self {
+            Self::File { cut, .. } => cut.as_deref(),
+            Self::Folder(_) => None,
+        }
+    }
 }
 
 impl<'s> Image<'s> {
@@ -139,7 +153,7 @@ impl<'s> Image<'s> {
             Source::Folder(volume) => {
                 return Ok(Self { file: None, raw: None, opened: Held::Theirs(volume) });
             }
-            Source::File { file, raw } => (file, raw),
+            Source::File { file, raw, .. } => (file, raw),
         };
         let whole = |source: &Arc<dyn ReadAt>| Region::whole(Arc::clone(source)).map_err(machine);
         let region = whole(raw)?;

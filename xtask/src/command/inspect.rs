@@ -19,7 +19,7 @@ use std::{
     path::Path,
 };
 
-use image_factory::verify;
+use image_factory::verify::{self, Raw};
 use image_verify::container::{RawFormat, raw_format, refine};
 use serde_json::{Map, Value};
 
@@ -60,7 +60,10 @@ fn inspect(path: &Path, work: &Path, out: &mut Printer) -> io::Result<()> {
     let Some(format) = format.filter(|format| *format != RawFormat::Tar) else {
         return out.out.flush();
     };
-    let raw = verify::raw(open()?.into_inner(), work)?;
+    let Raw { bytes: raw, cut } = verify::raw(open()?.into_inner(), work)?;
+    if let Some(cut) = cut {
+        eprintln!("warning: {}: {cut}", path.display());
+    }
     match refine(format, &*raw)? {
         RawFormat::Iso => disc::inspect(&raw, out)?,
         RawFormat::Qcow2 => qcow2::inspect(&raw, out)?,

@@ -43,6 +43,9 @@ pub(super) fn run(context: Context, args: &SizesArgs) -> Result<Verdict, Failure
         }
         MeasureError::Folder(error) => Failure::new(Verdict::Failed, error),
     })?;
+    if let Some(cut) = &measured.cut {
+        eprintln!("warning: {}: {cut}", path.display());
+    }
     if let Some(out) = &args.svg {
         sbom::write(out, svg(&measured.sizes, &about(&measured)).as_bytes())?;
     }

@@ -76,6 +76,26 @@ fn what_cannot_be_compared_is_told() {
     ran.says("2 of 10 bytes differ, and 2 of them are not explained\n");
 }
 
+#[test]
+fn an_image_that_breaks_off_is_told() {
+    let project = project();
+    ext4(&project, "a.img", "11111111-1111-4111-8111-111111111111");
+    tool(&project, "gzip", &["-nk", "a.img"]);
+    let whole = fs::read(project.path("a.img.gz")).unwrap();
+    fs::write(project.path("half.img.gz"), &whole[..whole.len() / 2]).unwrap();
+    let ran = project.run(&["diff", "half.img.gz", "a.img.gz", "--work", "."]).exits(1);
+    ran.says("not compared: the rest of the first image: its bytes after ").says("image-size");
+    let ran = project.run(&["sizes", "half.img.gz", "--work", "."]).exits(0);
+    assert!(ran.err.starts_with("warning: half.img.gz: its bytes after "), "{ran:?}");
+    let ran = project.run(&["inspect", "half.img.gz", "--work", "."]).exits(0);
+    assert!(ran.err.starts_with("warning: half.img.gz: its bytes after "), "{ran:?}");
+    assert_eq!(project.run(&["sizes", "a.img.gz", "--work", "."]).exits(0).err, "");
+    project
+        .run(&["sbom", "half.img.gz"])
+        .exits(1)
+        .says("it is defective: see `verify half.img.gz`");
+}
+
 /// A folder is compared as the archive of it would be.
 #[test]
 fn a_folder_stands_for_what_is_in_it() {

@@ -11,7 +11,10 @@ use image_verify::{
 };
 
 use super::Sizes;
-use crate::folder::{self, FolderError};
+use crate::{
+    folder::{self, FolderError},
+    verify::Raw,
+};
 
 /// How much of a file tells what is around its raw bytes.
 const HEAD: u64 = 512;
@@ -27,6 +30,8 @@ pub struct Measured {
     pub format: &'static str,
     /// How many there are.
     pub raw: u64,
+    /// Why they end before the image does, where they do: a sentence about the image.
+    pub cut: Option<String>,
     /// What they are.
     pub sizes: Sizes,
 }
@@ -53,7 +58,7 @@ pub fn measure_folder(path: &Path, name: &str) -> Result<Measured, MeasureError>
     let sizes = Sizes::of_volume(&folder::open(path)?, name);
     let bytes = sizes.entry(Sizes::ROOT).bytes;
     let (compression, format) = (Compression::None, "folder");
-    Ok(Measured { file: bytes, compression, format, raw: bytes, sizes })
+    Ok(Measured { file: bytes, compression, format, raw: bytes, cut: None, sizes })
 }
 
 /// Measures an image, which `name` is the name of. The raw bytes of a compressed one are kept in the
@@ -63,7 +68,7 @@ pub fn measure(file: File, name: &str, work: &Path) -> Result<Measured, MeasureE
     let mut head = vec![0; usize::try_from(len.min(HEAD)).unwrap_or_default()];
     file.read_exact_at(0, &mut head)?;
     let format = raw_format(&file)?.ok_or(MeasureError::NoImage)?;
-    let raw = crate::verify::raw(file, work)?;
+    let Raw { bytes: raw, cut } = crate::verify::raw(file, work)?;
     let format = refine(format, &*raw)?;
     let opened = opened::open(&raw, format, &mut Recorder::default())?;
     let raw = raw.len()?;
@@ -75,6 +80,7 @@ pub fn measure(file: File, name: &str, work: &Path) -> Result<Measured, MeasureE
             _ => format.as_str(),
         },
         raw,
+        cut,
         sizes: Sizes::of(&opened, name, raw),
     })
 }

@@ -19,7 +19,7 @@ use pairs::{PAIRS, Pair};
 pub(crate) fn source(bytes: Vec<u8>) -> Source {
     let mut raw = Vec::new();
     std::io::Read::read_to_end(&mut image_verify::open_raw(&bytes[..]).unwrap(), &mut raw).unwrap();
-    Source::File { file: Arc::new(bytes) as Arc<dyn ReadAt>, raw: Arc::new(raw) }
+    Source::File { file: Arc::new(bytes) as Arc<dyn ReadAt>, raw: Arc::new(raw), cut: None }
 }
 
 pub(crate) fn diff(a: Vec<u8>, b: Vec<u8>) -> Comparison {
