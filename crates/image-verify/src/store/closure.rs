@@ -8,7 +8,7 @@ use image_model::{Check, NarHash};
 use super::{
     CONTENT, Checks, ENTRY, Entry, INTERPRETER, NAME, NAR_SIZE, Path, READABLE, RUN_PATH,
     Registered, SYMLINK, Store, UNDECLARED_REFERENCE, UNKNOWN_PATH,
-    hash::{FaultKind, Hashed, Need, lexical},
+    hash::{FaultKind, Hashed, Need},
     scan::{Known, Place, Seen},
 };
 use crate::{
@@ -211,11 +211,7 @@ impl Judge<'_, '_> {
         let all = store.names().flat_map(|(_, id)| std::iter::once(id).chain(tree.below(id)));
         for id in all {
             let Kind::Symlink(target) = &tree.node(id).kind else { continue };
-            let target = match target.starts_with(b"../") {
-                // It may lead out of its own store path.
-                true => Cow::Owned(lexical(&[&store.path(id), &b"/../"[..], target].concat())),
-                false => Cow::Borrowed(&**target),
-            };
+            let target = leads_out(&store, id, target).map_or(Cow::Borrowed(&**target), Cow::Owned);
             let object = BaseName::within(&target).map(|(name, _)| name);
             let gone = object.filter(|name| store.named(name.as_bytes()).is_none());
             self.out.expect(&SYMLINK, gone.is_none(), || {
@@ -272,6 +268,24 @@ impl Judge<'_, '_> {
         self.out.expect(self.checks.limits, met.is_none(), || {
             (at(), format!("{}: not all of it was judged", limits.join("; ")))
         });
+    }
+}
+
+/// The whole path to which a relative link leads that leaves its own store path, with as many `..` as
+/// that takes. No more of the tree is looked at than these, however deep it is.
+fn leads_out(store: &Store<'_>, link: NodeId, target: &[u8]) -> Option<Vec<u8>> {
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let tree = &store.volume.tree;
+    let (mut rest, mut folder) = (target, tree.parent(link)?);
+    while let Some(behind) = rest.strip_prefix(b"../") {
+        (rest, folder) = (behind, tree.parent(folder).unwrap_or(folder));
+    }
+    match folder {
+        root if root == store.root => Some([super::find::MOUNT, b"/", rest].concat()),
+        Tree::ROOT => Some([b"/", rest].concat()),
+        _ => None,
     }
 }
 

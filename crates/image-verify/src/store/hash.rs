@@ -379,7 +379,7 @@ fn in_store(path: &[u8]) -> bool {
 }
 
 /// A path without `.` and `..`.
-pub(super) fn lexical(path: &[u8]) -> Vec<u8> {
+fn lexical(path: &[u8]) -> Vec<u8> {
     let mut names = Vec::new();
     for name in path.split(|byte| *byte == b'/') {
         match name {

@@ -39,6 +39,7 @@ pub(crate) fn path(name: &str) -> String {
         "lib" => '2',
         "data" => '3',
         "system" => '4',
+        "link" => '5',
         _ => '9',
     };
     format!("/nix/store/{}xyzabcdf0123456789-{name}", digit.to_string().repeat(14))

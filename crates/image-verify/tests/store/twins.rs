@@ -90,6 +90,9 @@ pub(crate) const TWINS: &[Twin] = &[
         "store-symlink",
         |d| {
             d.member("system", "/sw").link = path("gone") + "/sw";
+            // A store path that is a link.
+            d.link(&path("link"), &path("gone"));
+            d.references.insert(path("link"), Vec::new());
             // Others lead out of their path and into one that is there, and out of the store.
             let relative = |name: &str| path(name).replace("/nix/store", "../..");
             d.link(&(path("system") + "/lib/gone"), &relative("gone"));
