@@ -1,6 +1,10 @@
 //! A Nix store as large as that of a desktop: 5,000 paths with 500,000 files.
 
-use std::{io, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use ::tar::{EntryType, Header};
 use image_formats::{
@@ -9,7 +13,9 @@ use image_formats::{
     tar::raw::BLOCK,
 };
 use image_model::{ImageSpace, Location, PathVerdict};
-use image_verify::{Recorder, UNUSED_WAIVER, store, tar, volume::Trouble};
+use image_verify::{
+    Expected, Recorder, Request, Scratch, UNUSED_WAIVER, store, tar, volume::Trouble,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{LESS, alone, limited};
@@ -168,4 +174,54 @@ fn the_store_of_a_desktop() {
         out.finish(&[], &UNUSED_WAIVER, &whole)
     });
     assert!(recorded.findings.is_empty(), "{:?}", recorded.findings);
+}
+
+/// A file without a name.
+struct Spool(File);
+
+impl io::Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Scratch for Spool {
+    fn finish(&mut self) -> io::Result<Arc<dyn ReadAt>> {
+        Ok(Arc::new(self.0.try_clone()?))
+    }
+}
+
+/// The same in a compressed archive: its files are kept while it passes, and found again.
+#[test]
+fn the_store_of_a_desktop_while_it_passes() {
+    let _alone = alone();
+    let archive = Archive::new();
+    let mut packed = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    let mut piece = vec![0; 1 << 20];
+    let len = ReadAt::len(&archive).unwrap();
+    for at in (0..len).step_by(piece.len()) {
+        let piece = &mut piece[..(len - at).min(1 << 20) as usize];
+        archive.read_exact_at(at, piece).unwrap();
+        packed.write_all(piece).unwrap();
+    }
+    let packed: Arc<dyn ReadAt> = Arc::new(packed.finish().unwrap());
+    drop(archive);
+    let limit = FIXED + (MEMORY - FIXED) / LESS as usize;
+    let report = limited(limit, || {
+        let mut scratch = Spool(tempfile::tempfile().unwrap());
+        let request = Request {
+            expected: Expected::AnyKind,
+            scratch: Some(&mut scratch),
+            ..Request::default()
+        };
+        image_verify::verify(packed, request).unwrap()
+    });
+    let [store] = &report.stores[..] else { panic!("{:?}", report.not_verified) };
+    assert_eq!(store.paths.len(), PATHS);
+    assert!(store.paths.iter().all(|path| path.verdict == PathVerdict::Intact));
+    assert!(report.passed() && report.not_verified.is_empty(), "{:?}", report.findings);
 }
