@@ -22,18 +22,10 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use crate::{
     bytes::{AARCH64, X86_64, archive, efi, elf, gzip},
-    registration::{Node, fill},
+    entries::finish,
 };
 
-/// A file of a file system.
-#[derive(Clone)]
-pub(crate) enum Entry {
-    Directory,
-    /// One of a store path.
-    StoreDirectory,
-    File(u32, Vec<u8>),
-    Link(String),
-}
+pub(crate) use crate::entries::Entry;
 
 /// A file system.
 #[derive(Clone)]
@@ -163,24 +155,7 @@ impl Part {
     /// The same, with modes of a store, and hashes in the list of it.
     pub(crate) fn finished(&self) -> Self {
         let mut part = self.clone();
-        let files = self.entries.iter().map(|(path, entry)| {
-            let node = match entry {
-                Entry::Directory | Entry::StoreDirectory => Node::Directory,
-                Entry::File(mode, content) => Node::File { executable: mode & 0o100 != 0, content },
-                Entry::Link(target) => Node::Link(target),
-            };
-            (path.clone(), node)
-        });
-        let files: BTreeMap<String, Node<'_>> = files.collect();
-        if let Some(Entry::File(_, list)) = part.entries.get_mut("/nix-path-registration") {
-            let store = if files.contains_key("/nix/store") { "/nix/store" } else { "" };
-            *list = fill(&String::from_utf8_lossy(list), store, &files).into_bytes();
-        }
-        for (_, entry) in part.entries.iter_mut().filter(|(path, _)| is_store_path(path)) {
-            if matches!(entry, Entry::Directory) {
-                *entry = Entry::StoreDirectory;
-            }
-        }
+        finish(&mut part.entries, is_store_path);
         part
     }
 

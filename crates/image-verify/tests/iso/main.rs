@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "this test needs only a part of it")]
 mod bytes;
 
+#[path = "../support/entries.rs"]
+mod entries;
 mod image;
 mod real;
 #[path = "../support/registration.rs"]

@@ -17,18 +17,10 @@ use image_verify::{
 
 use crate::{
     bytes::{AARCH64, archive, device_tree, efi, elf, gzip, kernel, u_boot},
-    registration::{Node, fill},
+    entries::finish,
 };
 
-/// A file of a file system.
-#[derive(Clone)]
-pub(crate) enum Entry {
-    Directory,
-    /// One of a store path.
-    StoreDirectory,
-    File(u32, Vec<u8>),
-    Link(String),
-}
+pub(crate) use crate::entries::Entry;
 
 /// A partition with a file system.
 #[derive(Clone)]
@@ -126,25 +118,7 @@ impl Part {
     /// The same, with modes of a store, and hashes in the list of it.
     pub(crate) fn finished(&self) -> Self {
         let mut part = self.clone();
-        let files = self.entries.iter().map(|(path, entry)| {
-            let node = match entry {
-                Entry::Directory | Entry::StoreDirectory => Node::Directory,
-                Entry::File(mode, content) => Node::File { executable: mode & 0o100 != 0, content },
-                Entry::Link(target) => Node::Link(target),
-            };
-            (path.clone(), node)
-        });
-        let files: BTreeMap<String, Node<'_>> = files.collect();
-        if let Some(Entry::File(_, list)) = part.entries.get_mut("/nix-path-registration") {
-            *list = fill(&String::from_utf8_lossy(list), "/nix/store", &files).into_bytes();
-        }
-        for (_, entry) in
-            part.entries.iter_mut().filter(|(path, _)| path.starts_with("/nix/store/"))
-        {
-            if matches!(entry, Entry::Directory) {
-                *entry = Entry::StoreDirectory;
-            }
-        }
+        finish(&mut part.entries, |path| path.starts_with("/nix/store/"));
         part
     }
 

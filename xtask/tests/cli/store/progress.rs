@@ -37,7 +37,11 @@ fn is_told(project: &Project, file: &Path) {
         })
         .collect();
     assert!(steps.is_sorted_by_key(|(is_proof, done, _)| (*is_proof, *done)), "{steps:?}");
-    assert!(steps.contains(&(false, len, len)), "{}: {steps:?}", file.display());
+    // Its last piece may be told by the proof, where both are done at the same time.
+    let read = steps.iter().filter(|(is_proof, ..)| !is_proof);
+    let read = read.map(|(_, done, total)| (*done, *total)).next_back();
+    let is_read = read.is_some_and(|(done, total)| total == len && len - done <= 1 << 20);
+    assert!(is_read, "{}: {read:?}", file.display());
     let (is_proof, done, total) = *steps.last().unwrap();
     assert!(is_proof && done == total && total > 0, "{}: {steps:?}", file.display());
 }
