@@ -29,7 +29,8 @@ use image_verify::{
 pub use measure::{MeasureError, Measured, measure, measure_folder};
 pub use svg::svg;
 pub use tree::{Branch, Entry, EntryId, Kind, Sizes};
-pub use treemap::{Rect, squarify};
+#[cfg(test)]
+use treemap::Rect;
 
 impl Sizes {
     /// Of an opened image called `name`, of `raw` bytes.

@@ -40,7 +40,7 @@ use sha2::Digest as _;
 
 use crate::{
     Recorder,
-    container::{raw_format, refine},
+    container::{compression_of, raw_format, refine},
     disk::Disk,
     opened::{self, Opened},
     volume::Volume,
@@ -170,7 +170,7 @@ impl<'s> Image<'s> {
             }
             None => Held::Nothing,
         };
-        let compression = container::compression(&**file).map_err(machine)?;
+        let compression = compression_of(&**file).map_err(machine)?.unwrap_or(Compression::None);
         let file = digests.map(|digests| Ok((whole(file)?, compression, digests))).transpose()?;
         Ok(Self { file, raw: Some(region), opened })
     }

@@ -234,6 +234,13 @@ pub fn compression(head: &[u8]) -> Option<Compression> {
     }
 }
 
+/// The same, of an image that can be read anywhere.
+pub fn compression_of(source: &dyn ReadAt) -> io::Result<Option<Compression>> {
+    let mut head = vec![0; source.len()?.min(512) as usize];
+    source.read_exact_at(0, &mut head)?;
+    Ok(compression(&head))
+}
+
 /// True if a tar archive starts with these bytes: a header, a damaged one, or an end.
 pub(crate) fn is_tar(head: &[u8]) -> bool {
     let magic = head.get(257..262) == Some(b"ustar");

@@ -6,7 +6,7 @@ use image_formats::bytes::{ReadAt, ReadError};
 use image_model::Compression;
 use image_verify::{
     Recorder,
-    container::{compression, raw_format, refine},
+    container::{compression_of, raw_format, refine},
     opened::{self, Opened},
 };
 
@@ -15,9 +15,6 @@ use crate::{
     folder::{self, FolderError},
     verify::Raw,
 };
-
-/// How much of a file tells what is around its raw bytes.
-const HEAD: u64 = 512;
 
 /// What is known of the sizes of a file.
 #[derive(Debug)]
@@ -65,8 +62,7 @@ pub fn measure_folder(path: &Path, name: &str) -> Result<Measured, MeasureError>
 /// folder `work` for as long as that takes. What is damaged is measured as far as it can be read.
 pub fn measure(file: File, name: &str, work: &Path) -> Result<Measured, MeasureError> {
     let len = ReadAt::len(&file)?;
-    let mut head = vec![0; usize::try_from(len.min(HEAD)).unwrap_or_default()];
-    file.read_exact_at(0, &mut head)?;
+    let compression = compression_of(&file)?.unwrap_or(Compression::None);
     let format = raw_format(&file)?.ok_or(MeasureError::NoImage)?;
     let Raw { bytes: raw, cut } = crate::verify::raw(file, work)?;
     let format = refine(format, &*raw)?;
@@ -74,7 +70,7 @@ pub fn measure(file: File, name: &str, work: &Path) -> Result<Measured, MeasureE
     let raw = raw.len()?;
     Ok(Measured {
         file: len,
-        compression: compression(&head).unwrap_or(Compression::None),
+        compression,
         format: match &opened {
             Opened::Disk(disk) => disk.format(),
             _ => format.as_str(),

@@ -3,20 +3,20 @@
 
 /// A rectangle. Its corner is the upper left one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rect {
+pub(super) struct Rect {
     /// From the left.
-    pub x: f64,
+    pub(super) x: f64,
     /// From above.
-    pub y: f64,
+    pub(super) y: f64,
     /// To the right.
-    pub width: f64,
+    pub(super) width: f64,
     /// Downwards.
-    pub height: f64,
+    pub(super) height: f64,
 }
 
 impl Rect {
     /// Its area.
-    pub fn area(self) -> f64 {
+    pub(super) fn area(self) -> f64 {
         self.width * self.height
     }
 
@@ -33,7 +33,7 @@ impl Rect {
 
 /// A rectangle for each of `sizes`, all of them together `within`. They come out most square where
 /// the largest is first.
-pub fn squarify(sizes: &[u64], within: Rect) -> Vec<Rect> {
+pub(super) fn squarify(sizes: &[u64], within: Rect) -> Vec<Rect> {
     let total: f64 = sizes.iter().map(|size| *size as f64).sum();
     let mut rects = Vec::with_capacity(sizes.len());
     if total > 0.0 && within.area() > 0.0 {

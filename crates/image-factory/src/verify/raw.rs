@@ -30,9 +30,7 @@ pub struct Raw {
 /// `work`.
 pub fn raw(file: File, work: &Path) -> io::Result<Raw> {
     let file = Interruptible(file);
-    let mut head = vec![0; file.len()?.min(512) as usize];
-    file.read_exact_at(0, &mut head)?;
-    if matches!(container::compression(&head), None | Some(Compression::None)) {
+    if matches!(container::compression_of(&file)?, None | Some(Compression::None)) {
         return Ok(Raw { bytes: Arc::new(file), cut: None });
     }
     let mut scratch = Scratch::new(work);

@@ -3,7 +3,7 @@
 use std::io;
 
 use image_formats::{
-    bytes::{ReadAt, ReadError, Region},
+    bytes::{ReadError, Region},
     gzip, zstd,
 };
 use image_model::{Compression, Difference, ImageSpace};
@@ -156,13 +156,6 @@ fn frames(file: &Region) -> Result<Frames, ReadError> {
         at += len;
     }
     Ok(found)
-}
-
-/// What is around the raw bytes of a file.
-pub(super) fn compression(source: &dyn ReadAt) -> io::Result<Compression> {
-    let mut head = vec![0; source.len()?.min(512) as usize];
-    source.read_exact_at(0, &mut head)?;
-    Ok(crate::container::compression(&head).unwrap_or(Compression::None))
 }
 
 /// True if the same bytes were compressed differently, the header aside.
