@@ -3,6 +3,8 @@
 //! Who reads files trusts the structure, so a [`Volume`] is only made where our checks found it safe
 //! to follow.
 
+mod window;
+
 use std::{
     fmt,
     io::{self, Read},
@@ -14,7 +16,8 @@ use std::{
 use image_formats::bytes::{ReadCause, ReadError, Region};
 use image_model::Location;
 
-use crate::tree::{Kind, NodeId, Tree};
+use crate::tree::{Kind, Node, NodeId, Tree};
+pub(crate) use window::Window;
 
 /// The most bytes of a file that is read as text: larger ones are no configuration.
 pub const MAX_TEXT: u64 = 1 << 20;
@@ -119,6 +122,15 @@ pub trait ContentReader {
     ) -> Result<(), ContentError>;
 }
 
+/// The node of a regular file.
+pub(crate) fn file(tree: &Tree, id: NodeId) -> Result<&Node, ContentError> {
+    let node = tree.node(id);
+    match node.kind {
+        Kind::File(_) => Ok(node),
+        _ => Err(ContentError::NotAFile(node.kind.as_str())),
+    }
+}
+
 /// How much of a content is read at once.
 const PIECE: usize = 256 << 10;
 
@@ -140,10 +152,7 @@ impl ContentReader for Opening<'_> {
         id: NodeId,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), ContentError> {
-        let node = tree.node(id);
-        if !matches!(node.kind, Kind::File(_)) {
-            return Err(ContentError::NotAFile(node.kind.as_str()));
-        }
+        let node = file(tree, id)?;
         let mut file = self.files.open(tree, id).map_err(ContentError::Broken)?;
         let mut left = node.size;
         while left > 0 {

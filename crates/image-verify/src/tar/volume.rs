@@ -11,7 +11,10 @@ use image_formats::{
 use crate::{
     container::raw_at,
     tree::{MAX_NODES, Node, NodeId, Tree},
-    volume::{ContentReader, Contents, Family, Files, RegionReader, Trouble, Volume, opening},
+    volume::{
+        ContentError, ContentReader, Contents, Family, Files, RegionReader, Trouble, Volume,
+        Window, file,
+    },
 };
 
 /// How much of a content is read at once.
@@ -79,11 +82,11 @@ impl TarFiles {
         }
     }
 
-    /// The content of a member.
-    fn content(&self, node: &Node) -> io::Result<Region> {
+    /// Where the content of a member starts.
+    fn start(&self, node: &Node) -> io::Result<u64> {
         let entry = node.offset.ok_or(io::ErrorKind::NotFound)?;
         let unread = |message: &str| io::Error::new(io::ErrorKind::Unsupported, message);
-        let start = match &self.lies {
+        Ok(match &self.lies {
             Lies::Behind { sparse } if sparse.binary_search(&entry).is_ok() => {
                 return Err(unread("stored without its holes"));
             }
@@ -98,15 +101,15 @@ impl TarFiles {
                 let found = found.ok().and_then(|index| starts.get(index));
                 found.ok_or_else(|| unread("not kept while the archive passed"))?.1
             }
-        };
-        let content = self.region.sub("content of a member", start, node.size);
-        content.map_err(|error| self.trouble.io_error(error))
+        })
     }
 }
 
 impl Files for TarFiles {
     fn open<'a>(&'a self, tree: &Tree, id: NodeId) -> io::Result<Box<dyn Read + 'a>> {
-        let content = self.content(tree.node(id))?;
+        let node = tree.node(id);
+        let content = self.region.sub("content of a member", self.start(node)?, node.size);
+        let content = content.map_err(|error| self.trouble.io_error(error))?;
         Ok(Box::new(RegionReader::new(content, self.trouble.clone()).stream()))
     }
 
@@ -117,6 +120,26 @@ impl Files for TarFiles {
 
 impl Contents for TarFiles {
     fn reader(&self) -> Box<dyn ContentReader + '_> {
-        opening(self)
+        let region = RegionReader::new(self.region.clone(), self.trouble.clone());
+        Box::new(TarReader { files: self, window: Window::new(region) })
+    }
+}
+
+/// What one thread reads with.
+struct TarReader<'a> {
+    files: &'a TarFiles,
+    window: Window,
+}
+
+impl ContentReader for TarReader<'_> {
+    fn read(
+        &mut self,
+        tree: &Tree,
+        id: NodeId,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ContentError> {
+        let node = file(tree, id)?;
+        let start = self.files.start(node).map_err(ContentError::Broken)?;
+        self.window.read(start, node.size, sink).map_err(ContentError::Broken)
     }
 }
