@@ -16,6 +16,9 @@ use image_formats::{
 /// moved them, the strings.
 const HEAD: usize = 1 << 20;
 
+/// What a program starts with.
+const MAGIC: &[u8] = b"\x7fELF";
+
 /// Where the headers of all programs end that are known.
 const HEADERS: usize = 4096;
 
@@ -58,11 +61,15 @@ impl Tap {
         }
         if self.head.len() < HEAD {
             let before = self.head.len();
+            let mut magic = MAGIC.iter().skip(before).zip(bytes);
+            self.is_elf = magic.all(|(expected, byte)| expected == byte);
+            if !self.is_elf {
+                // Most files are no programs: nothing of them is kept.
+                return;
+            }
             let len = bytes.len().min(HEAD - before);
             self.head.extend_from_slice(&bytes[..len]);
-            self.is_elf = b"\x7fELF".starts_with(&self.head[..self.head.len().min(4)])
-                || self.head.starts_with(b"\x7fELF");
-            if self.is_elf && before < HEADERS && self.head.len() >= HEADERS {
+            if before < HEADERS && self.head.len() >= HEADERS {
                 self.want_dynamic();
             }
         }
@@ -99,8 +106,7 @@ impl Tap {
         mut again: impl FnMut(&mut dyn FnMut(&[u8])) -> Result<(), E>,
     ) -> Result<Option<Needs>, E> {
         let header = Header::from_prefix(&self.head).filter(Header::is_elf64_le);
-        let Some(header) = header.filter(|_| self.is_elf && self.head.starts_with(b"\x7fELF"))
-        else {
+        let Some(header) = header.filter(|_| self.is_elf && self.head.starts_with(MAGIC)) else {
             return Ok(None);
         };
         let len = self.at;
