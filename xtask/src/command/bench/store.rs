@@ -98,6 +98,9 @@ pub(super) struct Proof {
     seconds: f64,
     /// Seconds of processors that it took.
     processor_seconds: f64,
+    /// The same without all that is not hashing: contents are not searched for paths.
+    bare_seconds: f64,
+    bare_processor_seconds: f64,
     threads: usize,
     peak_bytes: u64,
 }
@@ -119,6 +122,11 @@ struct Row {
     ratio_of_hashing: f64,
     /// The same in time of processors, which does not depend on who else uses them.
     ratio_of_processors: f64,
+    /// Of hashing in as many threads at once: two processors may share what hashes.
+    ratio_of_hashing_at_once: f64,
+    /// Both where archives are hashed, and contents are not searched for paths.
+    bare_ratio_of_hashing: f64,
+    bare_ratio_of_processors: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     target_of_hashing: Option<f64>,
     /// Of the whole process, which opens the image and judges its structure as well.
@@ -262,8 +270,13 @@ fn compare(kind: &Kind, work: &Path, runs: usize) -> Result<Row, Failure> {
         hash_seconds: all(|turn| {
             turn.proof.bytes as f64 / turn.hash.bytes as f64 * turn.hash.seconds
         }),
-        ratio_of_hashing: all(Turn::ratio_of_hashing),
-        ratio_of_processors: all(Turn::ratio_of_processors),
+        ratio_of_hashing: all(|turn| turn.of_hashing(turn.proof.seconds)),
+        ratio_of_processors: all(|turn| turn.of_processors(turn.proof.processor_seconds)),
+        ratio_of_hashing_at_once: all(|turn| {
+            turn.hash.at_once_seconds / turn.hash.seconds * turn.of_hashing(turn.proof.seconds)
+        }),
+        bare_ratio_of_hashing: all(|turn| turn.of_hashing(turn.proof.bare_seconds)),
+        bare_ratio_of_processors: all(|turn| turn.of_processors(turn.proof.bare_processor_seconds)),
         target_of_hashing: kind.is_plain.then_some(TARGET_OF_HASHING),
         ours_seconds: all(|turn| turn.ours_seconds),
         nix_seconds: all(|turn| turn.nix_seconds),
@@ -282,13 +295,14 @@ struct Turn {
 }
 
 impl Turn {
-    fn ratio_of_hashing(&self) -> f64 {
-        let ours = self.proof.bytes as f64 / self.proof.seconds;
+    /// What we reach in so many seconds of what hashing alone does on one core, times the cores.
+    fn of_hashing(&self, seconds: f64) -> f64 {
+        let ours = self.proof.bytes as f64 / seconds;
         ours / (self.hash.bytes as f64 / self.hash.seconds * self.proof.threads as f64)
     }
 
-    fn ratio_of_processors(&self) -> f64 {
-        let ours = self.proof.bytes as f64 / self.proof.processor_seconds;
+    fn of_processors(&self, seconds: f64) -> f64 {
+        let ours = self.proof.bytes as f64 / seconds;
         ours / (self.hash.bytes as f64 / self.hash.processor_seconds)
     }
 }
@@ -323,19 +337,40 @@ pub(super) fn prove(image: &Path) -> Result<Proof, Failure> {
     let volume: Option<&Volume> = volumes.into_iter().next();
     let defective = |what: String| Failure::new(Verdict::Failed, what);
     let volume = volume.ok_or_else(|| defective("the image cannot be opened".to_owned()))?;
-    let (began, processors) = (Instant::now(), processor_seconds().map_err(fail)?);
-    let judged = store::verify(volume, &store::Asked::default(), &mut out);
-    let seconds = began.elapsed().as_secs_f64();
-    let processor_seconds = processor_seconds().map_err(fail)? - processors;
+    let (judged, (seconds, processor_seconds)) =
+        timed(|| store::verify(volume, &store::Asked::default(), &mut out)).map_err(fail)?;
     let judged = judged.ok_or_else(|| defective("there is no store".to_owned()))?;
     let paths = &judged.report.paths;
     if let Some(bad) = paths.iter().find(|path| path.verdict != PathVerdict::Intact) {
         return Err(defective(format!("{}: {:?}", bad.path, bad.verdict)));
     }
     let bytes = paths.iter().filter_map(|path| path.nar).map(|nar| nar.nar_size).sum();
-    let peak_bytes = peak().map_err(fail)?;
-    let paths = paths.len();
-    Ok(Proof { bytes, paths, seconds, processor_seconds, threads: threads(), peak_bytes })
+    let in_store =
+        |path: &str| store::find(volume)?.named(path.strip_prefix("/nix/store/")?.as_bytes());
+    let nodes: Vec<_> = paths.iter().filter_map(|path| in_store(&path.path)).collect();
+    let (hashed, (bare_seconds, bare_processor_seconds)) =
+        timed(|| store::hash(volume, &nodes)).map_err(fail)?;
+    let digests: Vec<_> = hashed.into_iter().map(Result::ok).collect();
+    if digests != paths.iter().map(|path| path.nar).collect::<Vec<_>>() {
+        return Err(defective("the same paths have other hashes".to_owned()));
+    }
+    Ok(Proof {
+        bytes,
+        paths: paths.len(),
+        seconds,
+        processor_seconds,
+        bare_seconds,
+        bare_processor_seconds,
+        threads: threads(),
+        peak_bytes: peak().map_err(fail)?,
+    })
+}
+
+/// Does something, and tells how many seconds it took, and how many of processors.
+fn timed<T>(what: impl FnOnce() -> T) -> io::Result<(T, (f64, f64))> {
+    let (began, processors) = (Instant::now(), processor_seconds()?);
+    let done = what();
+    Ok((done, (began.elapsed().as_secs_f64(), processor_seconds()? - processors)))
 }
 
 /// Hashing alone.
@@ -345,22 +380,32 @@ pub(super) struct Hash {
     bytes: u64,
     seconds: f64,
     processor_seconds: f64,
+    /// Where each of as many threads as the proof has hashes as much.
+    at_once_seconds: f64,
 }
 
-/// Hashes so many MiB on one core, of a piece that is in the cache.
+/// What is hashed alone lies in memory, and in no cache of a core, as what was read from a file.
+const PIECE: usize = 64 << 20;
+
+/// Hashes so many MiB on one core, and then as many on each.
 pub(super) fn hash(mib: u64) -> Result<Hash, Failure> {
     let fail = |e| Failure::host("no time of processors", e);
-    let piece: Vec<u8> = (0..256_u32 << 10).map(|at| (at % 251) as u8).collect();
-    let (began, processors) = (Instant::now(), processor_seconds().map_err(fail)?);
-    let mut hash = Sha256::new();
-    for _ in 0..mib * 4 {
-        hash.update(&piece);
-    }
-    let digest = hash.finalize();
-    std::hint::black_box(digest);
-    let seconds = began.elapsed().as_secs_f64();
-    let processor_seconds = processor_seconds().map_err(fail)? - processors;
-    Ok(Hash { bytes: mib << 20, seconds, processor_seconds })
+    let piece: Vec<u8> = (0..PIECE).map(|at| (at % 251) as u8).collect();
+    let bytes = mib << 20;
+    let one = || {
+        let mut hash = Sha256::new();
+        let mut left = bytes;
+        while left > 0 {
+            let len = left.min(PIECE as u64);
+            hash.update(&piece[..len as usize]);
+            left -= len;
+        }
+        std::hint::black_box(hash.finalize());
+    };
+    let ((), (seconds, processor_seconds)) = timed(one).map_err(fail)?;
+    let each = || thread::scope(|scope| (0..threads()).for_each(|_| drop(scope.spawn(one))));
+    let ((), (at_once_seconds, _)) = timed(each).map_err(fail)?;
+    Ok(Hash { bytes, seconds, processor_seconds, at_once_seconds })
 }
 
 /// How many threads the proof has.
@@ -392,7 +437,9 @@ fn table(rows: &[Row]) -> String {
         text += &format!(
             "{:8} {} paths, {}: {:.2} s, {speed:.0} MiB/s in {} threads\n  \
              {:.2} of hashing alone times the cores ({target}), which takes {:.2} s on one; \
-             {:.2} in time of processors\n  \
+             {:.2} in time of processors; {:.2} of hashing in all threads at once\n  \
+             {:.2} where contents are only hashed, and not searched for paths; {:.2} in time of \
+             processors\n  \
              {:.2}x faster than nix-store --verify --check-contents (target {:.1}x: {}), {:.2} s \
              against {:.2} s, image opened and judged\n  peak {} (at most {}: {})\n",
             row.image,
@@ -403,6 +450,9 @@ fn table(rows: &[Row]) -> String {
             row.ratio_of_hashing,
             row.hash_seconds,
             row.ratio_of_processors,
+            row.ratio_of_hashing_at_once,
+            row.bare_ratio_of_hashing,
+            row.bare_ratio_of_processors,
             row.ratio_of_nix,
             row.target_of_nix,
             verdict(row.ratio_of_nix >= row.target_of_nix),
