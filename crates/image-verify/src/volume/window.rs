@@ -8,7 +8,7 @@ use super::{PIECE, RegionReader};
 const BLOCK: u64 = 64 << 10;
 
 /// How many blocks are kept: the files of a folder need not lie in the order of their names.
-const BLOCKS: usize = 4;
+const BLOCKS: usize = 3;
 
 /// Bytes of a region, of which those that lie near to each other are read together.
 #[derive(Debug)]

@@ -262,7 +262,7 @@ pub(crate) fn good() -> Draft {
     draft.link("/nix/var/nix/profiles/system", "system-1-link");
     draft.link("/nix/var/nix/profiles/system-1-link", &system);
     draft.link("/nix/var/nix/gcroots/profiles", "/nix/var/nix/profiles");
-    draft.link("/nix/var/nix/gcroots/auto/x", "/root/result");
+    draft.link("/nix/var/nix/gcroots/auto/x", "/home/me/result");
     draft.file("/nix/store/.links/x", "text\n");
     draft.file(&format!("{data}.lock"), "");
     for (path, references) in [
