@@ -132,7 +132,7 @@ pub(crate) fn file(tree: &Tree, id: NodeId) -> Result<&Node, ContentError> {
 }
 
 /// How much of a content is read at once.
-const PIECE: usize = 128 << 10;
+const PIECE: usize = 256 << 10;
 
 /// A reader for one thread, where all that files have in common is in `files`.
 pub fn opening<'a>(files: &'a (dyn Files + Sync)) -> Box<dyn ContentReader + 'a> {

@@ -8,7 +8,7 @@ use super::{PIECE, RegionReader};
 const BLOCK: u64 = 64 << 10;
 
 /// How many blocks are kept: the files of a folder need not lie in the order of their names.
-const BLOCKS: usize = 3;
+const BLOCKS: usize = 4;
 
 /// Bytes of a region, of which those that lie near to each other are read together.
 #[derive(Debug)]
@@ -79,8 +79,12 @@ impl Window {
     }
 
     fn alone(&mut self, at: u64, left: u64) -> io::Result<&[u8]> {
-        self.piece.resize(PIECE, 0);
-        let part = &mut self.piece[..left.min(PIECE as u64) as usize];
+        let len = left.min(PIECE as u64) as usize;
+        // Who reads nothing but inodes needs no more than one.
+        if self.piece.len() < len {
+            self.piece.resize(len, 0);
+        }
+        let part = &mut self.piece[..len];
         self.reader.fill(at, part)?;
         Ok(part)
     }
