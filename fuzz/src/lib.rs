@@ -86,7 +86,11 @@ pub fn judge_disc(image: Image) {
     MEMORY.set_limit(MEMORY.allocated() + DISC_MEMORY_LIMIT).expect("nothing else runs");
     let mut out = Recorder::default();
     let disc = disc::verify(&image, &mut out).expect("memory does not fail");
-    kind::iso::verify(&disc, kind::iso::Promise { boots: &Boot::ALL, ..kind::iso::Promise::default() }, &mut out);
+    kind::iso::verify(
+        &disc,
+        kind::iso::Promise { boots: &Boot::ALL, ..kind::iso::Promise::default() },
+        &mut out,
+    );
     drop(disc);
     MEMORY.set_limit(usize::MAX).expect("there is no limit above");
     let whole = Location {
