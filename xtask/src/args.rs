@@ -1,6 +1,11 @@
 //! The command line, as clap reads it. The doc comments are what `--help` prints.
 
 mod flake;
+#[cfg_attr(
+    not(feature = "release"),
+    expect(dead_code, reason = "`grow` reads the command line again")
+)]
+mod release;
 
 use std::{num::NonZero, path::PathBuf};
 
@@ -8,6 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use flake::{FlakeCheckArgs, FlakeCommand, InputArgs};
+pub(crate) use release::{KeyCommand, PublishArgs, ReleaseArgs, VerifyReleaseArgs};
+#[cfg(feature = "release")]
+pub(crate) use release::{KeyGenerateArgs, PassphraseArgs, SchemeName};
 
 /// Build, verify and publish NixOS images.
 ///
@@ -88,6 +96,24 @@ pub(crate) enum Command {
     /// The image is verified first. Without a file to write to, the document is printed: CycloneDX
     /// 1.6, or what --standard says. Its time is $SOURCE_DATE_EPOCH.
     Sbom(SbomArgs),
+    /// Put images that were made and verified into one release: signed, attested, with catalogs and a
+    /// page.
+    ///
+    /// What is in dist/NAME/ goes into dist/release/VERSION/, under names with the version in them.
+    /// Exit code 1: an image may not be released.
+    Release(ReleaseArgs),
+    /// Put a release where others fetch it: a folder, S3, an OCI registry, GitHub.
+    ///
+    /// What is there already stays, and a version is never overwritten with other bytes.
+    Publish(PublishArgs),
+    /// Check a release the way a careful user would: signatures, sums, statements, catalogs, every
+    /// file, and that nothing is missing or extra.
+    ///
+    /// Exit code 1: something is wrong with it.
+    VerifyRelease(VerifyReleaseArgs),
+    /// Make keys to sign releases with.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Say what a check looks at and why; without an id, list all checks.
     Explain {
         /// Id of the check, as reports print it.

@@ -9,14 +9,24 @@ mod doctor;
 mod explain;
 mod flake;
 mod fuzz;
+#[cfg(not(feature = "release"))]
+mod grow;
 mod image;
 mod inspect;
+#[cfg(feature = "release")]
+mod key;
 mod list;
 mod lock;
+#[cfg(feature = "release")]
+mod publish;
+#[cfg(feature = "release")]
+mod release;
 mod reproduce;
 mod sbom;
 mod sizes;
 mod verify;
+#[cfg(feature = "release")]
+mod verify_release;
 
 use std::{
     fs::{self, File},
@@ -60,6 +70,18 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::Diff(args) => diff::run(context, &args),
         Command::Sizes(args) => sizes::run(context, &args),
         Command::Sbom(args) => sbom::run(context, &args),
+        #[cfg(feature = "release")]
+        Command::Release(args) => release::run(context, args),
+        #[cfg(feature = "release")]
+        Command::Publish(args) => publish::run(context, args),
+        #[cfg(feature = "release")]
+        Command::VerifyRelease(args) => verify_release::run(context, args),
+        #[cfg(feature = "release")]
+        Command::Key(crate::args::KeyCommand::Generate(args)) => key::generate(context, args),
+        #[cfg(not(feature = "release"))]
+        Command::Release(_) | Command::Publish(_) | Command::VerifyRelease(_) | Command::Key(_) => {
+            grow::run()
+        }
         Command::Explain { check } => explain::run(context, check.as_deref()),
         Command::Doctor { names } => doctor::run(context, &names),
         Command::Ci => ci::run(context),

@@ -10,7 +10,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("image-host", &[]),
     ("image-nix", &["image-host", "image-model"]),
     ("image-factory", &["image-formats", "image-host", "image-model", "image-nix", "image-verify"]),
-    ("xtask", &["image-factory", "image-formats", "image-host", "image-model", "image-verify"]),
+    ("image-release", &["image-factory", "image-host", "image-model", "image-verify"]),
+    ("image-publish", &["image-factory", "image-host", "image-model", "image-release"]),
+    (
+        "xtask",
+        &[
+            "image-factory",
+            "image-formats",
+            "image-host",
+            "image-model",
+            "image-publish",
+            "image-release",
+            "image-verify",
+        ],
+    ),
 ];
 
 #[test]

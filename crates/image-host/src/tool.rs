@@ -128,6 +128,15 @@ impl Tool {
             .fold(self, |tool, (name, value)| tool.env(name, value))
     }
 
+    /// Becomes the tool: it takes the place of this process, with all of its environment, its
+    /// terminal and its exit code. Returns only if that fails.
+    pub fn become_it(&self, args: impl IntoIterator<Item = OsString>) -> ToolError {
+        let args: Vec<_> = args.into_iter().collect();
+        let command = self.run(args.iter().cloned()).to_string();
+        let cause = std::process::Command::new(&self.program).args(args).exec();
+        ToolError { command, cause: ToolCause::Start(cause) }
+    }
+
     /// A run of the tool that has not started yet.
     pub fn run<A: Into<OsString>>(&self, args: impl IntoIterator<Item = A>) -> Run<'_> {
         let args = args.into_iter().map(Into::into).collect();

@@ -139,6 +139,37 @@ pub struct Totals {
     pub infos: u64,
 }
 
+/// What lies where in the raw bytes of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Layout {
+    /// The partition table: `mbr`, `gpt`; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<Cow<'static, str>>,
+    /// Length of the raw bytes.
+    pub size: u64,
+    /// What lies there, in the order of the bytes. Parts may lie in each other: an image for UEFI is
+    /// a partition, and a file of the disc.
+    pub parts: Vec<LayoutPart>,
+}
+
+/// A part of an image: a partition, or a file system without one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LayoutPart {
+    /// What it is called in findings: `partition 1`, `boot image 2`.
+    pub name: String,
+    /// Offset of its first byte in the raw bytes.
+    pub start: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// What is in it: `vfat`, `ext4`, `squashfs`, ….
+    pub content: Cow<'static, str>,
+    /// The label of the file system, with bytes that are not printable escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
 /// The result of verifying one file: the same bytes give the same report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -159,6 +190,9 @@ pub struct VerificationReport {
     /// What of the image no check looks at yet, a few words each. Empty where all of it is judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_verified: Vec<String>,
+    /// What lies where in a disk or a disc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
     /// The Nix stores in the image, path by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<StoreReport>,

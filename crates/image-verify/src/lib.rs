@@ -317,6 +317,7 @@ fn report(
         waivers: waivers.to_vec(),
         boots: Vec::new(),
         not_verified: Vec::new(),
+        layout: None,
         stores: Vec::new(),
         totals: recorded.totals,
         outcomes: recorded.outcomes,

@@ -1,0 +1,1 @@
+//! Releases on GitHub, through its program `gh`.

@@ -1,0 +1,1 @@
+//! A release that is read by http.
