@@ -1,10 +1,6 @@
 //! The command line, as clap reads it. The doc comments are what `--help` prints.
 
 mod flake;
-#[cfg_attr(
-    not(feature = "release"),
-    expect(dead_code, reason = "`grow` reads the command line again")
-)]
 mod release;
 
 use std::{num::NonZero, path::PathBuf};
