@@ -11,8 +11,10 @@ cd "$(dirname "$0")/.."
 packages='
     bmap-tools
     busybox-static
+    chromium
     cpio
     device-tree-compiler
+    docker-registry
     dosfstools
     dpkg-dev
     e2fsprogs
@@ -25,6 +27,8 @@ packages='
     gdisk
     genisoimage
     git
+    gnupg
+    gpgv
     grub-common
     grub-efi-amd64-bin
     gzip
@@ -32,9 +36,11 @@ packages='
     libarchive-tools
     libc6-dev
     librsvg2-bin
+    minisign
     mmdebstrap
     mtools
     nix-bin
+    openssh-client
     openssl
     ovmf
     p7zip-full
@@ -56,6 +62,22 @@ packages='
     zstd
 '
 
+# apt waits for another one that installs, and dies of one that updates its lists: that is waited for
+# here, for ten minutes.
+apt='apt-get -q -o DPkg::Lock::Timeout=600'
+update() {
+    tries=60
+    until said=$(LC_ALL=C $apt update 2>&1); do
+        echo "$said" >&2
+        case $said in
+            *'Could not get lock'*) tries=$((tries - 1)) ;;
+            *) return 1 ;;
+        esac
+        [ "$tries" -gt 0 ] || return 1
+        sleep 10
+    done
+}
+
 installed() {
     dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
 }
@@ -66,9 +88,9 @@ for package in $packages; do
 done
 if [ -n "$missing" ]; then
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q
+    update
     # shellcheck disable=SC2086 # a list of words
-    apt-get install -q -y --no-install-recommends $missing
+    $apt install -y --no-install-recommends $missing
 fi
 
 # Debian 12 has QEMU 7.2, which does not go together with a qemu-utils of its backports. Those may
@@ -82,7 +104,7 @@ if ! installed qemu-system-arm || ! installed qemu-system-x86 || ! installed qem
     apt=$(mktemp -d)
     trap 'rm -rf "$apt"' EXIT
     config=$(tests/tools/apt-conf.sh "$apt")
-    APT_CONFIG=$config apt-get install -q -y --no-install-recommends -t "$suite" \
+    APT_CONFIG=$config $apt install -y --no-install-recommends -t "$suite" \
         qemu-system-arm qemu-system-x86 qemu-utils
 fi
 

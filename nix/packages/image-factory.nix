@@ -41,9 +41,12 @@ rustPlatform.buildRustPackage {
     fileset = fileset.difference sources (fileset.unions tests);
   };
   cargoLock.lockFile = ../../Cargo.lock;
+  # With what publishes: who has this has no compiler for it.
   cargoBuildFlags = [
     "--package"
     "xtask"
+    "--features"
+    "release"
   ];
   doCheck = false;
 

@@ -15,9 +15,20 @@ use crate::{
 /// What is run, in the order in which a failure is cheap to find.
 const STEPS: &[&[&str]] = &[
     &["fmt", "--all", "--check"],
-    &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"],
-    &["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"],
-    &["test", "--workspace", "--locked"],
+    &[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ],
+    // As everybody builds it who does not publish.
+    &["clippy", "--package", "xtask", "--locked", "--", "--deny", "warnings"],
+    &["doc", "--workspace", "--all-features", "--no-deps", "--locked", "--document-private-items"],
+    &["test", "--workspace", "--all-features", "--locked"],
     // A workspace of its own: see docs/architecture.md.
     &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"],
     &[
