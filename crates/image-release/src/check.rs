@@ -1,17 +1,11 @@
 //! Checks a release the way a careful user would: signatures, sums, every file, nothing extra, and
 //! whether all of it says the same.
 
-use std::io;
+mod folder;
+mod source;
 
-/// Where a release is read from.
-pub trait Source: Send + Sync {
-    /// Where that is, for people.
-    fn name(&self) -> String;
+pub use folder::Folder;
+pub use source::{Entry, EntryKind, Opened, Source};
 
-    /// Names of all files, sorted, with those in folders as `folder/name`; `None` where nobody can
-    /// list them.
-    fn list(&self) -> io::Result<Option<Vec<String>>>;
-
-    /// A file, from its first byte; `None` where there is none of that name.
-    fn open(&self, name: &str) -> io::Result<Option<Box<dyn io::Read + Send>>>;
-}
+/// The most files of a release. There are a dozen for each image.
+pub const MAX_ENTRIES: usize = 1 << 14;
