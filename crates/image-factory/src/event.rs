@@ -18,6 +18,8 @@ pub enum Step {
     Publish,
     /// Two files are compared.
     Compare,
+    /// A release is sent to where others fetch it, and read back.
+    Send,
 }
 
 impl Step {
@@ -30,6 +32,7 @@ impl Step {
             Self::Prove => "prove",
             Self::Publish => "publish",
             Self::Compare => "compare",
+            Self::Send => "send",
         }
     }
 }

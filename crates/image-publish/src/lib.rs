@@ -5,6 +5,10 @@
 //! sums, catalogs, and the page last. What is there already is compared and not sent again; other
 //! bytes under the same version are refused before anything is sent.
 
+#![expect(dead_code, reason = "the places that use all of it are being written")]
+
+mod error;
+mod flow;
 mod folder;
 mod github;
 pub mod http;
@@ -12,13 +16,26 @@ mod objects;
 mod oci;
 mod s3;
 mod target;
+mod work;
 
-use std::{num::NonZero, path::PathBuf};
+use std::{future::Future, num::NonZero, path::PathBuf, time::Duration};
 
-use image_factory::event::Events;
+use image_factory::{
+    Step,
+    event::{Event, Events},
+};
+use image_host::interrupt;
+use image_model::ReleaseManifest;
 
+pub use error::PublishError;
 pub use objects::{Object, ObjectsError, objects};
 pub use target::{Target, TargetError};
+pub use work::Patience;
+
+use crate::work::Work;
+
+/// How often it is asked whether somebody wants the program to stop.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// What is published, and where.
 #[derive(Clone, Debug)]
@@ -29,10 +46,12 @@ pub struct Options {
     pub target: Target,
     /// How many parts are under way at the same time.
     pub parallel: NonZero<usize>,
+    /// What becomes of what fails for a moment.
+    pub patience: Patience,
 }
 
 /// A release that is where it should be, every byte of it read back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// Names of the objects that were sent, in this order.
     pub sent: Vec<String>,
@@ -42,16 +61,59 @@ pub struct Published {
     pub place: String,
 }
 
-/// The release was not published.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The release cannot be read, or is no release.
-    #[error(transparent)]
-    Objects(#[from] ObjectsError),
+/// Publishes a release.
+pub fn publish(options: &Options, events: Events<'_>) -> Result<Published, PublishError> {
+    let (manifest, objects) = objects(&options.release)?;
+    let work = Work::new(events, options.parallel.get(), options.patience);
+    events(Event::Started(Step::Send));
+    let published = block_on(dispatch(options, &manifest, &objects, &work))?;
+    events(Event::Finished(Step::Send));
+    Ok(published)
 }
 
-/// Publishes a release.
-pub fn publish(_options: &Options, _events: Events<'_>) -> Result<Published, PublishError> {
-    unreachable!("written by its owner")
+async fn dispatch(
+    options: &Options,
+    manifest: &ReleaseManifest,
+    objects: &[Object],
+    work: &Work<'_>,
+) -> Result<Published, PublishError> {
+    match &options.target {
+        Target::Folder(folder) => folder::publish(folder, manifest, objects, work).await,
+        Target::S3 { bucket, prefix } => {
+            s3::publish((bucket, prefix), options, manifest, objects, work).await
+        }
+        Target::Oci { registry, repository } => {
+            oci::publish((registry, repository), manifest, objects, work).await
+        }
+        Target::Github { repository } => github::publish(repository, manifest, objects, work).await,
+    }
+}
+
+/// Runs `future` to its end, or until somebody asks the program to stop: then it is dropped where it
+/// waits.
+pub(crate) fn block_on<T>(
+    future: impl Future<Output = Result<T, PublishError>>,
+) -> Result<T, PublishError> {
+    // The first one to choose wins, and both choose the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+            PublishError::place("cannot start the threads of a network client", error)
+        })?;
+    let stop = async {
+        loop {
+            interrupt::check()?;
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            stopped = stop => stopped,
+            result = future => result,
+        }
+    });
+    // What blocks, such as reading a part of a file, ends by itself and is not waited for.
+    runtime.shutdown_background();
+    result
 }
