@@ -13,7 +13,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("image-host", &[]),
     ("image-nix", &["image-host", "image-model"]),
     ("image-factory", &["image-formats", "image-host", "image-model", "image-nix", "image-verify"]),
-    ("image-release", &["image-factory", "image-host", "image-model", "image-verify"]),
+    (
+        "image-release",
+        &["image-factory", "image-formats", "image-host", "image-model", "image-verify"],
+    ),
     ("image-publish", &["image-factory", "image-host", "image-model", "image-release"]),
     (
         "xtask",

@@ -170,13 +170,11 @@ impl Fault {
     }
 
     fn in_file(self, path: &Path, text: &str) -> DefinitionError {
-        let start = self.span.map_or(0, |span| span.start);
-        let before = text.get(..start).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (line, column) = place(text, self.span.map_or(0, |span| span.start));
         DefinitionError::Invalid {
             path: path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line,
+            column,
             message: self.message,
             nearest: self.nearest,
         }
@@ -185,9 +183,7 @@ impl Fault {
 
 impl From<toml::de::Error> for Fault {
     fn from(error: toml::de::Error) -> Self {
-        // serde says: unknown field `flak`, expected one of `driver`, `flake`, `attribute`.
-        let mut quoted = error.message().split('`').skip(1).step_by(2);
-        let nearest = quoted.next().and_then(|unknown| nearest(unknown, quoted));
+        let nearest = nearest_in(error.message());
         Self { span: error.span(), message: error.message().to_owned(), nearest }
     }
 }
@@ -328,6 +324,20 @@ fn known_with_reason(
         return Err(Fault::at(reason, format!("{whose} needs a reason")));
     }
     Ok(())
+}
+
+/// Line, and column in characters, of the byte at `offset`; both from 1.
+pub fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The known name that looks most like the unknown one that a message of the TOML reader speaks of.
+pub fn nearest_in(message: &str) -> Option<String> {
+    // serde says: unknown field `flak`, expected one of `driver`, `flake`, `attribute`.
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    quoted.next().and_then(|unknown| nearest(unknown, quoted))
 }
 
 /// The known name that `name` is a typo of, if it looks like one: one edit of three letters.

@@ -32,6 +32,8 @@ pub struct Image {
     pub report: VerificationReport,
     /// Name and digest of that report.
     pub verification: ReportSummary,
+    /// Length of its raw bytes, as the header of the first frame of a zstd file has it.
+    pub content_size: Option<u64>,
     /// A treemap of what is in it: an SVG element, where there is one.
     pub sizes: Option<String>,
     /// Why it is here although it was not verified.
@@ -66,8 +68,21 @@ impl Document {
 impl Release {
     /// The address of a file, where it is known.
     pub fn url(&self, file: &str) -> Option<Url> {
-        self.base_url.as_ref()?.join(file).ok()
+        self.base_url.as_ref().map(|base| below(base, file))
     }
+
+    /// The address that a file of the newest release has, where it is known.
+    pub fn latest(&self, file: &str) -> Option<Url> {
+        self.latest_url.as_ref().map(|base| below(base, file))
+    }
+}
+
+/// The address of `file` in the folder `base`, which ends with a slash. S3 and those who do as it does
+/// take a plus for a space, so one is written as `%2B`, which everybody takes for a plus.
+fn below(base: &Url, file: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{}", base.path(), file.replace('%', "%25").replace('+', "%2B")));
+    url
 }
 
 impl Image {
@@ -79,5 +94,19 @@ impl Image {
     /// The name of a file that belongs to the image: `nixos-26.05.wsl.cdx.json`.
     pub fn beside(&self, suffix: &str) -> String {
         format!("{}.{suffix}", self.payload().file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing;
+
+    #[test]
+    fn a_plus_is_no_space_in_an_address() {
+        let url = |file: &str| testing::release().url(file).unwrap().to_string();
+        assert_eq!(url("a-1.wsl"), "https://images.example.org/nixos/26.05.1/a-1.wsl");
+        assert_eq!(url("a-1+b.wsl"), "https://images.example.org/nixos/26.05.1/a-1%2Bb.wsl");
+        assert_eq!(url("a~b.wsl"), "https://images.example.org/nixos/26.05.1/a~b.wsl");
+        assert_eq!(url("streams/v1/x"), "https://images.example.org/nixos/26.05.1/streams/v1/x");
     }
 }

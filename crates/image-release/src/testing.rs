@@ -142,5 +142,7 @@ pub(crate) fn image(kind: ImageKind, name: &str, system: &str, file: &str) -> Im
         closure: Vec::new(),
         verification: verification.clone(),
     };
-    Image { manifest, report, verification, sizes: None, unverified: None, documents: Vec::new() }
+    let content_size = (compression == Compression::Zstd).then_some(raw.size);
+    let documents = Vec::new();
+    Image { manifest, report, verification, content_size, sizes: None, unverified: None, documents }
 }
