@@ -61,6 +61,54 @@ pub fn replace_dir(from: &Path, to: &Path) -> io::Result<()> {
     sync_dir(parent(to))
 }
 
+/// Gives the complete folder `from` the name `to`, on the same file system, where there is nothing
+/// by that name yet: [`io::ErrorKind::AlreadyExists`] otherwise. All folders of it are on the disk
+/// then; its files have to be.
+pub fn new_dir(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::{
+        fs::{CWD, RenameFlags, renameat_with},
+        io::Errno,
+    };
+    sync_dirs(from)?;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // File systems that cannot. A folder takes the place of an empty one, and of nothing else.
+        Err(Errno::INVAL | Errno::NOSYS) if std::fs::symlink_metadata(to).is_err() => {
+            std::fs::rename(from, to)?;
+        }
+        Err(Errno::INVAL | Errno::NOSYS) => return Err(Errno::EXIST.into()),
+        renamed => renamed?,
+    }
+    sync_dir(parent(to))
+}
+
+/// All folders below `top`, and it.
+fn sync_dirs(top: &Path) -> io::Result<()> {
+    let mut todo = vec![top.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                todo.push(entry.path());
+            }
+        }
+        sync_dir(&dir)?;
+    }
+    Ok(())
+}
+
+/// Makes the empty file `to` share the bytes of `from`, which takes neither time nor room. An error
+/// where the file systems cannot: they are two, or know no such thing.
+pub fn share(from: &File, to: &File) -> io::Result<()> {
+    Ok(rustix::fs::ioctl_ficlone(to, from)?)
+}
+
+/// Asks the kernel to forget what it has of `file` in memory: what is read of it next comes from the
+/// disk. To be called when it is there.
+pub fn forget(file: &File) {
+    // A file system that cannot is read from memory, as always.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
 fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".old");
@@ -90,6 +138,18 @@ mod tests {
         assert!(torn.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_folder_takes_no_place_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, to) = (dir.path().join(".new"), dir.path().join("26.05"));
+        fs::create_dir_all(new.join("streams/v1")).unwrap();
+        new_dir(&new, &to).unwrap();
+        assert!(to.join("streams/v1").is_dir());
+        fs::create_dir(&new).unwrap();
+        assert_eq!(new_dir(&new, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(new.exists() && to.join("streams/v1").is_dir());
     }
 
     #[test]

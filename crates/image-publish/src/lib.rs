@@ -7,6 +7,7 @@
 
 #![expect(dead_code, reason = "the places that use all of it are being written")]
 
+mod environment;
 mod error;
 mod flow;
 mod folder;
@@ -27,6 +28,7 @@ use image_factory::{
 use image_host::interrupt;
 use image_model::ReleaseManifest;
 
+pub use environment::Environment;
 pub use error::PublishError;
 pub use objects::{Object, ObjectsError, objects};
 pub use target::{Target, TargetError};
@@ -36,6 +38,9 @@ use crate::work::Work;
 
 /// How often it is asked whether somebody wants the program to stop.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// How long what goes on in other threads may take to end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What is published, and where.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub struct Options {
     pub parallel: NonZero<usize>,
     /// What becomes of what fails for a moment.
     pub patience: Patience,
+    /// Where credentials come from.
+    pub environment: Environment,
 }
 
 /// A release that is where it should be, every byte of it read back.
@@ -113,7 +120,8 @@ pub(crate) fn block_on<T>(
             result = future => result,
         }
     });
-    // What blocks, such as reading a part of a file, ends by itself and is not waited for.
-    runtime.shutdown_background();
+    // What blocks, such as copying a file, sees that nobody waits for it, and ends soon. What it
+    // writes goes away with it.
+    runtime.shutdown_timeout(GRACE);
     result
 }

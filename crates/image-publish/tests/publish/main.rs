@@ -1,0 +1,4 @@
+//! Releases that are published, and what others then find.
+
+mod folder;
+mod release;
