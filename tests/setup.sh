@@ -2,8 +2,9 @@
 # Installs what the tests call, on Debian 12 or later, as root; puts two more versions of Nix into
 # target/nix-versions, what SD cards and discs are made of into target/arm64-parts and
 # target/x86-parts, file systems, discs and disks of virtual machines that other people made into
-# target/file-systems, target/discs and target/vm-disks, and schemas of bills of material into
-# target/schemas. Safe to run again.
+# target/file-systems, target/discs and target/vm-disks, schemas of bills of material into
+# target/schemas, and servers that releases are published to into target/release-parts. Safe to run
+# again.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -115,3 +116,4 @@ tests/tools/fetch-file-systems.sh target/file-systems
 tests/tools/fetch-discs.sh target/discs
 tests/tools/fetch-vm-disks.sh target/vm-disks
 tests/tools/fetch-schemas.sh target/schemas
+tests/tools/fetch-release-parts.sh target/release-parts

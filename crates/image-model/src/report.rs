@@ -151,19 +151,29 @@ pub struct Layout {
     /// What lies there, in the order of the bytes. Parts may lie in each other: an image for UEFI is
     /// a partition, and a file of the disc.
     pub parts: Vec<LayoutPart>,
+    /// How many further parts there are that are not listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted: u64,
 }
 
-/// A part of an image: a partition, or a file system without one.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// A part of an image: a partition, a file system without one, or what firmware boots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LayoutPart {
-    /// What it is called in findings: `partition 1`, `boot image 2`.
+    /// What it is called in findings: `partition 1`, `boot image 2`, `disc`; of a file system in a
+    /// file, the path of that.
     pub name: String,
     /// Offset of its first byte in the raw bytes.
     pub start: u64,
-    /// Length in bytes.
+    /// Length in bytes, as far as the image has them.
     pub len: u64,
-    /// What is in it: `vfat`, `ext4`, `squashfs`, ….
+    /// What is in it: a file system, as `blkid` calls it, such as `vfat`, `ext4` and `squashfs`; a
+    /// boot loader of a BIOS, `isolinux` or `grub`; `zeros`; or `unknown`.
     pub content: Cow<'static, str>,
     /// The label of the file system, with bytes that are not printable escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,9 @@
 use image_formats::bytes::ReadError;
 
 use crate::{
-    Recorder, kind, store,
+    Recorder, kind,
+    opened::{Opened, Tell},
+    store,
     tar::TarFiles,
     tree::Tree,
     volume::{Trouble, Volume},
@@ -28,15 +30,25 @@ pub(crate) struct Judged {
 /// Judges files as those of an image for WSL.
 pub(crate) type Wsl<'a> = dyn Fn(&Tree, &mut Recorder) + 'a;
 
-/// Judges the files of an archive, as an image for WSL where there is one of those. `files` has the
-/// contents that were kept. An error is the machine's.
+/// What is asked of an archive.
+pub(crate) struct Asked<'a> {
+    /// Judges its files as those of an image for WSL, where they are to be that.
+    pub(crate) wsl: Option<&'a Wsl<'a>>,
+    /// What is asked of a Nix store.
+    pub(crate) store: store::Asked<'a>,
+    /// Who wants to see what was opened.
+    pub(crate) opened: Option<&'a Tell<'a>>,
+}
+
+/// Judges the files of an archive. `files` has the contents that were kept. An error is the
+/// machine's.
 pub(crate) fn judge(
     tree: Tree,
     files: Option<TarFiles>,
-    wsl: Option<&Wsl<'_>>,
-    asked: store::Asked<'_>,
+    asked: Asked<'_>,
     out: &mut Recorder,
 ) -> Result<Judged, ReadError> {
+    let Asked { wsl, store, opened } = asked;
     let mut judged = Judged::default();
     // Of a part of an image nobody knows what is missing in the whole.
     if !tree.is_complete() {
@@ -62,8 +74,11 @@ pub(crate) fn judge(
         wsl(&volume.tree, out);
         checks = kind::wsl::store_checks(&volume.tree);
     }
-    let asked = store::Asked { checks, ..asked };
+    let asked = store::Asked { checks, ..store };
     judged.stores.extend(store::verify(&volume, &asked, out));
+    if let Some(tell) = opened {
+        tell(&Opened::Archive(volume));
+    }
     trouble.take()?;
     Ok(judged)
 }

@@ -42,6 +42,24 @@ pub struct Stick {
     /// is also an image of the boot catalog is the same volume. EDK II reads the catalog of a stick
     /// as well, and other firmware does not.
     pub efi: Vec<Rc<Volume>>,
+    /// The partition table that counts, as reports call it: `gpt` where the master boot record
+    /// announces one, `mbr` elsewhere; `None` where there is none.
+    pub table: Option<&'static str>,
+    /// Its partitions, in the order of their numbers, as far as they are in the disc.
+    pub partitions: Vec<StickPartition>,
+}
+
+/// A partition of a stick.
+#[derive(Debug)]
+pub struct StickPartition {
+    /// Its number, as Linux counts.
+    pub number: u32,
+    /// Its bytes, as far as they are in the disc.
+    pub region: Region,
+    /// What its first bytes tell.
+    pub content: Content,
+    /// The FAT in it, if it was opened.
+    pub volume: Option<Rc<Volume>>,
 }
 
 /// What a PC's BIOS does with a disk.
@@ -58,7 +76,8 @@ pub enum Bios {
 
 impl Stick {
     fn nothing(why: &str) -> Self {
-        Self { bios: Bios::Nothing(why.to_owned()), efi: Vec::new() }
+        let bios = Bios::Nothing(why.to_owned());
+        Self { bios, efi: Vec::new(), table: None, partitions: Vec::new() }
     }
 }
 
@@ -85,18 +104,27 @@ pub(crate) fn verify(
     let signed = judge.signature();
     let bios = judge.boot_code(signed)?;
     let data = data_end(disc, volume)?;
-    let mut efi = judge.records(data)?;
+    let (mut table, mut found) = ("mbr", judge.records(data)?);
     let announced = mbr::announces_gpt(&judge.record);
     if announced || has_gpt(disc)? {
-        let found = judge.gpt()?;
+        let gpt = judge.gpt()?;
         if judge.is_protective() {
-            efi = found;
+            (table, found) = ("gpt", gpt);
         }
     }
     if !signed {
-        efi.clear();
+        found.efi.clear();
     }
-    Ok(Stick { bios, efi })
+    let Found { efi, partitions } = found;
+    Ok(Stick { bios, efi, table: Some(table), partitions })
+}
+
+/// What a partition table leads to.
+#[derive(Default)]
+struct Found {
+    /// What UEFI firmware finds by it.
+    efi: Vec<Rc<Volume>>,
+    partitions: Vec<StickPartition>,
 }
 
 /// True if there is a GPT. One whose first header is zeros is what is left of an older one.
@@ -175,6 +203,18 @@ impl Judge<'_, '_> {
     fn efi_image_at(&self, extent: Extent) -> Option<&BootImage> {
         self.efi_images()
             .find(|image| image.region.start().0 == extent.start && !image.region.is_empty())
+    }
+
+    /// A partition, as far as it is in the disc.
+    fn partition(
+        &self,
+        number: u32,
+        extent: Extent,
+        volume: Option<Rc<Volume>>,
+    ) -> Result<Option<StickPartition>, ReadError> {
+        let inside = Extent { start: extent.start, end: extent.end.min(self.disc.len()) };
+        let found = self.content(inside)?;
+        Ok(found.map(|(region, content)| StickPartition { number, region, content, volume }))
     }
 
     /// What is in these bytes, if they are in the disc.

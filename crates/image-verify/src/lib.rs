@@ -187,14 +187,15 @@ pub fn verify(
         progress: &|proof| meter.prove(proof),
         ..store::Asked::default()
     };
-    let wanted = Wanted { expected, system, boards, boots, store, limits };
+    let opened = request.opened;
+    let wanted = Wanted { expected, system, boards, boots, store, opened, limits };
     let job = Job { source: &source, file_len, limits, meter: &meter, wanted };
     let sinks = Sinks { raw: request.raw_sink.take(), scratch: request.scratch.take() };
     let passed = job.pass(head, sinks, tree.as_mut(), &mut out)?;
 
     let compression = compression.unwrap_or(Compression::None);
     let (mut kind, mut format, mut ways) = (None, None, Vec::new());
-    let (mut stores, mut not_verified) = (Vec::new(), Vec::new());
+    let (mut stores, mut not_verified, mut layout) = (Vec::new(), Vec::new(), None);
     match passed.format {
         Some(RawFormat::Tar) => {
             format = Some("tar");
@@ -213,7 +214,8 @@ pub fn verify(
                         kind::wsl::verify(&image, out);
                     };
                     let wsl = is_wsl.then_some(&wsl as &archive::Wsl<'_>);
-                    let judged = archive::judge(tree, passed.archive, wsl, store, &mut out);
+                    let asked = archive::Asked { wsl, store, opened };
+                    let judged = archive::judge(tree, passed.archive, asked, &mut out);
                     let judged = judged.map_err(VerifyError::Raw)?;
                     not_verified = judged.not_verified;
                     for store in judged.stores {
@@ -228,7 +230,7 @@ pub fn verify(
     }
     if let Some(found) = passed.structures {
         (kind, format, ways) = (found.kind, Some(found.format), found.boots);
-        (stores, not_verified) = (found.stores, found.not_verified);
+        (stores, not_verified, layout) = (found.stores, found.not_verified, found.layout);
     }
     if let (Expected::Kind(wanted), Some(format)) = (expected, format) {
         out.expect(&container::KIND, kind == Some(wanted), || {
@@ -277,7 +279,7 @@ pub fn verify(
     if report.passed() {
         report.boots = ways;
     }
-    (report.stores, report.not_verified) = (stores, not_verified);
+    (report.stores, report.not_verified, report.layout) = (stores, not_verified, layout);
     Ok(report)
 }
 

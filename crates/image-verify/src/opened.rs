@@ -1,5 +1,7 @@
 //! An image whose file systems are open: for who wants to see what is in it, whoever made it.
 
+mod layout;
+
 use std::sync::Arc;
 
 use image_formats::{
@@ -15,6 +17,9 @@ use crate::{
     tar,
     volume::{Trouble, Volume},
 };
+
+/// Is shown what was opened.
+pub type Tell<'a> = dyn Fn(&Opened) + Sync + 'a;
 
 /// What raw bytes turned out to be.
 #[derive(Debug)]
@@ -55,6 +60,15 @@ pub fn open(
 }
 
 impl Opened {
+    /// The failure of the machine that a reader of files met, if it met one.
+    pub(crate) fn trouble(&self) -> Result<(), ReadError> {
+        match self {
+            Self::Disk(disk) => disk.trouble(),
+            Self::Disc(disc) => disc.trouble(),
+            Self::Archive(_) | Self::Closed(_) => Ok(()),
+        }
+    }
+
     /// All file systems that can be read, in the order of the bytes, those in files of another one
     /// after it.
     pub fn volumes(&self) -> Vec<&Volume> {

@@ -8,6 +8,8 @@ use image_formats::{
 };
 use image_model::{Board, Boot, ImageKind, Manifest, NarHash, Waiver};
 
+use crate::opened::Tell;
+
 /// What an image may cost. What exceeds a limit is a finding, and reading stops.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -149,6 +151,10 @@ pub struct Request<'a> {
     /// Gets every raw byte of a disk that is compressed, and of everything where
     /// [`Expected::AnyImage`] is asked for; of a compressed archive, the files of its Nix store.
     pub scratch: Option<&'a mut dyn Scratch>,
+    /// Is shown what was opened of a disk, a disc, or an archive whose contents are kept, after all
+    /// of it was judged and while its raw bytes are there: for who would have to open it again. It
+    /// is not called where nothing could be opened.
+    pub opened: Option<&'a Tell<'a>>,
     /// Is told how far the reading is, and the proof of stores, some thousand times a gigabyte.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
@@ -168,6 +174,7 @@ impl Default for Request<'_> {
             limits: Limits::default(),
             raw_sink: None,
             scratch: None,
+            opened: None,
             progress: &|_| {},
         }
     }

@@ -7,11 +7,15 @@ use image_formats::{
     bytes::{ReadAt, ReadError, Region},
     units::ByteOffset,
 };
-use image_model::{Board, Boot, ImageKind, StoreReport};
+use image_model::{Board, Boot, ImageKind, Layout, StoreReport};
 
 use crate::{
-    Expected, Limits, Recorder, container::RawFormat, disc, disk, docker, kind, ova, qcow2, store,
-    vhd, volume::Volume,
+    Expected, Limits, Recorder,
+    container::RawFormat,
+    disc, disk, docker, kind,
+    opened::{Opened, Tell},
+    ova, qcow2, store, vhd,
+    volume::Volume,
 };
 
 /// What an image is expected to be.
@@ -23,6 +27,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) boots: &'a [Boot],
     /// What is asked of Nix stores.
     pub(crate) store: store::Asked<'a>,
+    /// Who wants to see what was opened.
+    pub(crate) opened: Option<&'a Tell<'a>>,
     pub(crate) limits: Limits,
 }
 
@@ -38,18 +44,31 @@ pub(crate) struct Structures {
     pub(crate) stores: Vec<StoreReport>,
     /// What of it no check looks at, for the report.
     pub(crate) not_verified: Vec<String>,
+    /// What lies where.
+    pub(crate) layout: Option<Layout>,
 }
 
 impl Structures {
-    /// What is told of a disk or a disc.
-    fn judged(format: &'static str, kind: Option<ImageKind>, judged: kind::Judged) -> Self {
+    /// What is told of a disk or a disc, now that all of it was judged.
+    fn judged(
+        opened: &Opened,
+        format: &'static str,
+        kind: Option<ImageKind>,
+        judged: kind::Judged,
+        wanted: Wanted<'_>,
+    ) -> Result<Self, ReadError> {
+        if let Some(tell) = wanted.opened {
+            tell(opened);
+        }
+        opened.trouble()?;
         let kind::Judged { boots, stores } = judged;
-        let mut found = Self { format, kind, boots, stores: Vec::new(), not_verified: Vec::new() };
+        let (layout, not_verified) = (opened.layout()?, Vec::new());
+        let mut found = Self { format, kind, boots, stores: Vec::new(), not_verified, layout };
         for store in stores {
             found.stores.push(store.report);
             found.not_verified.extend(store.not_verified);
         }
-        found
+        Ok(found)
     }
 
     /// What is told of an image in a format that is for one kind alone.
@@ -66,7 +85,8 @@ impl Structures {
         };
         let (format, kind) = (format.as_str(), is_it.then_some(kind));
         let not_verified = not_verified.iter().map(|&what| what.to_owned()).collect();
-        Self { format, kind, boots: Vec::new(), stores: Vec::new(), not_verified }
+        let (boots, stores) = (Vec::new(), Vec::new());
+        Self { format, kind, boots, stores, not_verified, layout: None }
     }
 }
 
@@ -150,8 +170,8 @@ fn disk(
     } else {
         stores(disk.volumes().map(|(_, volume)| volume), &store, out)
     };
-    disk.trouble()?;
-    Ok(Structures::judged(disk.format(), is_sd.then_some(ImageKind::Sd), judged))
+    let (format, kind) = (disk.format(), is_sd.then_some(ImageKind::Sd));
+    Structures::judged(&Opened::Disk(disk), format, kind, judged, wanted)
 }
 
 fn disc(
@@ -172,8 +192,8 @@ fn disc(
         let inner = disc.squashfs.iter().map(|(_, volume)| volume);
         stores(disc.volume.iter().chain(inner), &store, out)
     };
-    disc.trouble()?;
-    Ok(Structures::judged("iso9660", is_iso.then_some(ImageKind::Iso), judged))
+    let kind = is_iso.then_some(ImageKind::Iso);
+    Structures::judged(&Opened::Disc(disc), "iso9660", kind, judged, wanted)
 }
 
 fn appliance(

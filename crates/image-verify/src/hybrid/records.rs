@@ -1,7 +1,5 @@
 //! The partition records of the master boot record.
 
-use std::rc::Rc;
-
 use image_formats::{
     bytes::ReadError,
     isohybrid::Kind,
@@ -11,13 +9,12 @@ use image_formats::{
 use zerocopy::IntoBytes as _;
 
 use super::{
-    ACTIVE, BOOT_INDICATOR, COVER, EFI_OTHER, EFI_PARTITION, EFI_SIZE, EFI_TYPE, END, Judge,
+    ACTIVE, BOOT_INDICATOR, COVER, EFI_OTHER, EFI_PARTITION, EFI_SIZE, EFI_TYPE, END, Found, Judge,
     OVERLAP, PROTECTIVE, TYPE, UNUSED, same_length, volume_size,
 };
 use crate::{
     disk::{Content, Extent},
     mbr::{announces_gpt, entry_at},
-    volume::Volume,
 };
 
 const NAME: &str = "MBR partition record";
@@ -37,9 +34,9 @@ struct Used {
 }
 
 impl Judge<'_, '_> {
-    /// Judges the records of a disc whose files end at `data`. Returns the file systems that UEFI
-    /// firmware finds by them.
-    pub(super) fn records(&mut self, data: u64) -> Result<Vec<Rc<Volume>>, ReadError> {
+    /// Judges the records of a disc whose files end at `data`. Returns the partitions, and
+    /// the file systems that UEFI firmware finds by them.
+    pub(super) fn records(&mut self, data: u64) -> Result<Found, ReadError> {
         let records = self.record.partition_record;
         for (index, record) in records.iter().enumerate() {
             let indicator = record.boot_indicator;
@@ -58,7 +55,7 @@ impl Judge<'_, '_> {
         let used = self.used()?;
         self.untyped(&used);
         self.cover(&used, data)?;
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let valid = self.is_valid(&used);
         for entry in &used {
             let is_efi = entry.kind == PartitionRecord::EFI_SYSTEM;
@@ -72,14 +69,19 @@ impl Judge<'_, '_> {
                     (entry_at(NAME, Lba(0), entry.index), message)
                 });
             }
-            if matches!(entry.kind, 0 | PartitionRecord::GPT_PROTECTIVE) || entry.is_disc {
+            if entry.kind == PartitionRecord::GPT_PROTECTIVE {
                 continue;
             }
-            if let Some((region, Content::Fat)) = self.content(entry.extent)? {
-                let name = format!("partition {}", entry.index + 1);
-                let volume = self.fats.open(&region, &name, self.out)?;
-                found.extend(volume.filter(|_| valid));
+            let number = entry.index as u32 + 1;
+            let mut volume = None;
+            if entry.kind != 0
+                && !entry.is_disc
+                && let Some((region, Content::Fat)) = self.content(entry.extent)?
+            {
+                volume = self.fats.open(&region, &format!("partition {number}"), self.out)?;
+                found.efi.extend(volume.clone().filter(|_| valid));
             }
+            found.partitions.extend(self.partition(number, entry.extent, volume)?);
         }
         Ok(found)
     }

