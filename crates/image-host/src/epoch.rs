@@ -1,4 +1,4 @@
-//! `SOURCE_DATE_EPOCH`, the only clock. <https://reproducible-builds.org/specs/source-date-epoch/>
+//! `SOURCE_DATE_EPOCH`, the only clock of what is built. <https://reproducible-builds.org/specs/source-date-epoch/>
 
 use std::env;
 
@@ -18,6 +18,15 @@ pub fn source_date_epoch() -> Result<Option<u64>, EpochError> {
     let Some(value) = env::var_os(VARIABLE) else { return Ok(None) };
     let seconds = value.to_str().and_then(|text| text.parse().ok());
     seconds.map(Some).ok_or(EpochError { value })
+}
+
+/// What the clock of the machine shows: seconds since 1970-01-01 00:00:00 UTC.
+///
+/// For keys, which come into being and expire on days of the calendar, and for nothing else: what is
+/// built says the same on every day.
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 /// The last second of the year 9999: later ones have no date of the usual form.
