@@ -78,6 +78,7 @@ pub(crate) fn image(kind: ImageKind, name: &str, system: &str, file: &str) -> Im
                 label: Some("NIXOS_SD".to_owned()),
             },
         ],
+        omitted: 0,
     });
     let outcomes = [
         ("tar-end-of-archive", Outcome::Held),

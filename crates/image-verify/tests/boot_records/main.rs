@@ -17,12 +17,13 @@ use std::{
 
 use image::*;
 use image_formats::bytes::ReadAt;
-use image_model::{Finding, ImageSpace, Location, Severity};
+use image_model::{Finding, ImageSpace, LayoutPart, Location, Severity};
 use image_verify::{
     Recorded, Recorder, container,
     disc::{self, Disc as Judged},
     el_torito,
     hybrid::{self, Bios},
+    opened::Opened,
 };
 use twins::TWINS;
 
@@ -137,4 +138,24 @@ fn twins_fail_their_check() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What lies where, as reports tell it.
+#[test]
+fn layouts_are_told() {
+    let told = |bytes: Vec<u8>| {
+        let layout = Opened::Disc(judge(bytes).0).layout().unwrap().unwrap();
+        assert_eq!(layout.omitted, 0);
+        let part = |part: &LayoutPart| {
+            let LayoutPart { name, start, len, content, label } = part;
+            assert!(start + len <= layout.size);
+            let label = label.as_ref().map_or(String::new(), |label| format!(" {label:?}"));
+            format!("{name}: {content}{label} at {start:#x}, {len:#x} bytes")
+        };
+        let parts: Vec<_> = layout.parts.iter().map(part).collect();
+        (layout.table.as_deref().map(str::to_owned), layout.size, parts)
+    };
+    let told: BTreeMap<_, _> =
+        good().into_iter().map(|(name, bytes, _)| (name, told(bytes))).collect();
+    insta::assert_json_snapshot!(told);
 }

@@ -14,11 +14,12 @@ use std::{
 
 use image::*;
 use image_formats::{bytes::ReadAt, gpt::Guid};
-use image_model::Finding;
+use image_model::{Finding, LayoutPart};
 use image_verify::{
     Recorder, container,
     disk::{self, Content, Disk, PartitionType, Table},
     gpt as gpt_checks, mbr as mbr_checks,
+    opened::Opened,
 };
 use proptest::prelude::*;
 use twin::Twin;
@@ -320,4 +321,23 @@ proptest! {
         seal_headers(&mut bytes);
         judge(bytes);
     }
+}
+
+/// What lies where, as reports tell it.
+#[test]
+fn layouts_are_told() {
+    let told = |bytes: Vec<u8>| {
+        let layout = Opened::Disk(judge(bytes).0).layout().unwrap().unwrap();
+        assert_eq!(layout.omitted, 0);
+        let part = |part: &LayoutPart| {
+            let LayoutPart { name, start, len, content, label } = part;
+            let label = label.as_ref().map_or(String::new(), |label| format!(" {label:?}"));
+            format!("{name}: {content}{label} at {start:#x}, {len:#x} bytes")
+        };
+        let parts: Vec<_> = layout.parts.iter().map(part).collect();
+        (layout.table.as_deref().map(str::to_owned), layout.size, parts)
+    };
+    let told: BTreeMap<_, _> =
+        good().into_iter().map(|(name, bytes)| (name, told(bytes.to_vec()))).collect();
+    insta::assert_json_snapshot!(told);
 }
