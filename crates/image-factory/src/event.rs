@@ -18,6 +18,10 @@ pub enum Step {
     Publish,
     /// Two files are compared.
     Compare,
+    /// Files of a release are hashed.
+    Hash,
+    /// A release is put together.
+    Release,
     /// A release is sent to where others fetch it, and read back.
     Send,
 }
@@ -32,6 +36,8 @@ impl Step {
             Self::Prove => "prove",
             Self::Publish => "publish",
             Self::Compare => "compare",
+            Self::Hash => "hash",
+            Self::Release => "release",
             Self::Send => "send",
         }
     }

@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod epoch;
 pub mod interrupt;
+pub mod place;
 pub mod publish;
 pub mod sparse;
 pub mod stopwatch;

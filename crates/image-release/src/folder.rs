@@ -1,6 +1,229 @@
 //! The folder of a release: built beside, and renamed.
 
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use image_host::{
+    interrupt::{self, Interrupted},
+    place, publish,
+    workdir::{WorkDir, WorkDirError},
+};
+use image_model::ReleaseManifest;
+
+use crate::{Document, MANIFEST, SUMS, hash::Opened};
+
+/// The folder of all releases, below that of the images.
+pub const RELEASES_DIR: &str = "release";
+
 /// A file of the folder cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FolderError {}
+pub enum FolderError {
+    /// Another run makes the same release, or there is no place for the work.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
+    /// A file cannot be written, or the folder cannot be renamed.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// An image cannot be brought into the folder.
+    #[error("cannot bring {} to {}", from.display(), to.display())]
+    Place {
+        /// The image.
+        from: PathBuf,
+        /// Where it should be.
+        to: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// What stands where the release belongs was not made by the factory.
+    #[error("{} {what}: it is not an earlier release, and will not be replaced", path.display())]
+    NotReplaceable {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Interrupted(#[from] Interrupted),
+}
+
+impl FolderError {
+    /// True if the machine is not to blame.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NotReplaceable { .. })
+    }
+}
+
+/// Where the release of a version goes.
+pub(crate) fn of_version(dist: &Path, version: &str) -> PathBuf {
+    dist.join(RELEASES_DIR).join(version)
+}
+
+/// Looks whether `folder` may be replaced: if it is not there, is empty, or holds files that the
+/// manifest of a release in it names, and no others. Somebody else's files are never removed.
+pub(crate) fn check_replaceable(folder: &Path) -> Result<(), FolderError> {
+    let refuse = |what: String| Err(FolderError::NotReplaceable { path: folder.to_owned(), what });
+    match fs::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return refuse(format!("cannot be read ({error})")),
+        Ok(metadata) if !metadata.is_dir() => return refuse("is no folder".to_owned()),
+        Ok(_) => {}
+    }
+    let ours = ours(folder);
+    let entries = match fs::read_dir(folder) {
+        Err(error) => return refuse(format!("cannot be read ({error})")),
+        Ok(entries) => entries,
+    };
+    for entry in entries {
+        let entry = match entry {
+            Err(error) => return refuse(format!("cannot be read ({error})")),
+            Ok(entry) => entry,
+        };
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|name| ours.contains(name));
+        // What has the name of a file and is a folder has files in it that nobody speaks of.
+        if !is_ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            return refuse(format!("has {} in it", name.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Names of the files that the manifest in `folder` speaks of; none where there is no manifest.
+fn ours(folder: &Path) -> BTreeSet<String> {
+    let manifest = fs::read(folder.join(MANIFEST)).ok();
+    let manifest = manifest.and_then(|json| serde_json::from_slice::<ReleaseManifest>(&json).ok());
+    let Some(manifest) = manifest else { return BTreeSet::new() };
+    let files = manifest.files.into_iter().map(|file| file.file);
+    let signatures = manifest.signatures.into_iter().map(|signature| signature.file);
+    files.chain(signatures).chain([MANIFEST, SUMS].map(str::to_owned)).collect()
+}
+
+/// A folder that is being filled. It is gone if it is not [published](Self::publish).
+#[derive(Debug)]
+pub(crate) struct Folder {
+    work: WorkDir,
+    filled: PathBuf,
+    to: PathBuf,
+}
+
+impl Folder {
+    /// The folder that will be `to`.
+    pub(crate) fn new(to: &Path) -> Result<Self, FolderError> {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(to.file_name().unwrap_or_default());
+        name.push(".work");
+        let work = WorkDir::take(&to.with_file_name(name))?;
+        let filled = work.path().join("out");
+        fs::create_dir(&filled)
+            .map_err(|cause| FolderError::Write { path: filled.clone(), cause })?;
+        Ok(Self { work, filled, to: to.to_owned() })
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, document: &Document) -> Result<(), FolderError> {
+        interrupt::check()?;
+        let path = self.filled.join(&document.file);
+        let write = || File::create_new(&path)?.write_all(&document.bytes);
+        write().map_err(|cause| FolderError::Write { path: path.clone(), cause })
+    }
+
+    /// Brings an image into the folder, which is `from` and was hashed as such.
+    pub(crate) fn place(
+        &self,
+        (from, opened): &(PathBuf, Opened),
+        name: &str,
+    ) -> Result<(), FolderError> {
+        interrupt::check()?;
+        let to = self.filled.join(name);
+        // What was written to meanwhile is not what was hashed.
+        let place = || place::place(&opened.file, &to).and_then(|_| opened.unchanged());
+        place().map_err(|cause| FolderError::Place {
+            from: from.clone(),
+            to: self.to.join(name),
+            cause,
+        })
+    }
+
+    /// Puts the folder into its place.
+    pub(crate) fn publish(self) -> Result<(), FolderError> {
+        interrupt::check()?;
+        let published = publish::replace_dir(&self.filled, &self.to);
+        drop(self.work);
+        published.map_err(|cause| FolderError::Write { path: self.to, cause })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image_model::FileRole;
+
+    use super::*;
+
+    fn document(file: &str) -> Document {
+        Document {
+            file: file.to_owned(),
+            also: None,
+            role: FileRole::Page,
+            media_type: "text/plain",
+            bytes: file.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_folder_appears_as_a_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = of_version(dir.path(), "26.05");
+        fs::write(dir.path().join("image"), "bytes").unwrap();
+        let path = dir.path().join("image");
+        let image = (path.clone(), Opened::new(File::open(&path).unwrap()).unwrap());
+        let fill = || {
+            let folder = Folder::new(&to).unwrap();
+            folder.place(&image, "nixos.wsl").unwrap();
+            folder.write(&document("a")).unwrap();
+            folder
+        };
+        drop(fill());
+        assert_eq!(fs::read_dir(dir.path().join(RELEASES_DIR)).unwrap().count(), 0);
+        let folder = fill();
+        assert!(folder.write(&document("a")).is_err(), "it is there");
+        folder.publish().unwrap();
+        assert_eq!(fs::read(to.join("nixos.wsl")).unwrap(), b"bytes");
+        assert_eq!(fs::read_dir(dir.path().join(RELEASES_DIR)).unwrap().count(), 1);
+
+        // An image that somebody writes to after it was hashed.
+        fs::write(&path, "other").unwrap();
+        let error = Folder::new(&to).unwrap().place(&image, "nixos.wsl").unwrap_err();
+        assert!(error.to_string().ends_with("26.05/nixos.wsl"), "{error}");
+        assert_eq!(fs::read_dir(dir.path().join(RELEASES_DIR)).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn somebody_else_has_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("26.05");
+        let what = || check_replaceable(&folder).map_err(|error| error.to_string());
+        assert_eq!(what(), Ok(()));
+        fs::create_dir(&folder).unwrap();
+        assert_eq!(what(), Ok(()));
+        fs::write(folder.join("thesis.txt"), "years").unwrap();
+        assert!(what().unwrap_err().contains("has thesis.txt in it: it is not an earlier release"));
+        fs::write(folder.join(MANIFEST), "{}").unwrap();
+        assert!(what().is_err());
+        fs::remove_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink(dir.path(), &folder).unwrap();
+        assert!(what().unwrap_err().contains("is no folder"));
+    }
+}

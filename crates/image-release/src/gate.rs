@@ -1,4 +1,43 @@
 //! The gate: what may be released.
+//!
+//! An image passes if its file has the bytes that a passing report of this version of the factory
+//! speaks of. What its manifest, its report and its bytes say of each other has to agree in any case:
+//! where it does not, the folder is damaged, and nobody can allow that. What may be allowed is an
+//! image that others verified, that was found to be defective, or that is not NixOS.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use image_factory::{
+    event::Events,
+    manifest::{self, ManifestError},
+};
+use image_model::{
+    Artifact, Digests, Driver, Manifest, REPORT_SCHEMA, Severity, Sha256, VerificationReport,
+};
+use sha2::Digest as _;
+
+use crate::{
+    hash::{Opened, hash_all},
+    names::check_file,
+};
+
+/// Who has to have verified an image.
+const VERIFIER: &str = "image-verify";
+
+/// The version of it. All crates of the factory have the same one.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Longer reports and treemaps were not written by the factory.
+const MAX_DOCUMENT: u64 = 256 << 20;
+
+/// What is at the end of the name of a treemap.
+const SIZES: &str = "sizes.svg";
 
 /// What may pass all the same. It is recorded in the manifest and shown on the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,4 +51,677 @@ pub struct Allowed {
 /// An image may not be released.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum GateError {}
+pub enum GateError {
+    /// All that is refused, and why.
+    #[error("{}", refused(refusals))]
+    Refused {
+        /// In the order of the images; an image may be refused for several reasons.
+        refusals: Vec<Refusal>,
+    },
+    /// No image is named.
+    #[error("no image is named")]
+    Nothing,
+    /// An image is named twice.
+    #[error("{image} is named twice")]
+    Twice {
+        /// Which.
+        image: String,
+    },
+    /// Something is named that no image is called.
+    #[error("no image is called {image:?}")]
+    NoName {
+        /// What.
+        image: String,
+    },
+    /// The machine failed.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// Why an image may not be released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The image.
+    pub image: String,
+    /// What is wrong, as a sentence without its full stop.
+    pub why: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.image, self.why, self.mend)
+    }
+}
+
+fn refused(refusals: &[Refusal]) -> String {
+    let images: BTreeSet<_> = refusals.iter().map(|refusal| refusal.image.as_str()).collect();
+    let mut text = match images.len() {
+        1 => "an image may not be released".to_owned(),
+        count => format!("{count} images may not be released"),
+    };
+    for refusal in refusals {
+        text += &format!("\n  {refusal}");
+    }
+    text
+}
+
+/// An image that may be released.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// Its manifest, with the names of `dist/`.
+    pub(crate) manifest: Manifest,
+    pub(crate) report: VerificationReport,
+    /// The report as it was written: its digest is in the manifest.
+    pub(crate) report_text: Vec<u8>,
+    /// Why it is not verified, and was let in.
+    pub(crate) unverified: Option<String>,
+    /// What the first frame of a zstd file says of its length.
+    pub(crate) content_size: Option<u64>,
+    /// The treemap.
+    pub(crate) sizes: Option<String>,
+    /// The files, in the order of the manifest.
+    pub(crate) files: Vec<(PathBuf, Opened)>,
+}
+
+/// Judges the images called `names` in the folder `dist`, all of them, before anything is done.
+pub(crate) fn judge(
+    dist: &Path,
+    names: &[String],
+    allowed: Allowed,
+    events: Events<'_>,
+) -> Result<Vec<Passed>, GateError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if check_file("", name).is_err() {
+            return Err(GateError::NoName { image: name.clone() });
+        }
+        if !seen.insert(name) {
+            return Err(GateError::Twice { image: name.clone() });
+        }
+    }
+    if names.is_empty() {
+        return Err(GateError::Nothing);
+    }
+    let mut refusals = Vec::new();
+    let mut images = Vec::new();
+    for name in names {
+        let mut image = Judge { name, folder: dist.join(name), allowed, refusals: Vec::new() };
+        images.push(match image.records() {
+            Ok(passed) => passed,
+            Err(Problem::Refused) => None,
+            Err(Problem::Host(error)) => return Err(error),
+        });
+        refusals.push(image.refusals);
+    }
+    bytes(&mut images, &mut refusals, events)?;
+    let refusals: Vec<_> = refusals.into_iter().flatten().collect();
+    if refusals.is_empty() {
+        Ok(images.into_iter().flatten().collect())
+    } else {
+        Err(GateError::Refused { refusals })
+    }
+}
+
+/// Reads the files of all images that were not refused yet, and compares them with their manifests.
+fn bytes(
+    images: &mut [Option<Passed>],
+    refusals: &mut [Vec<Refusal>],
+    events: Events<'_>,
+) -> Result<(), GateError> {
+    let files: Vec<_> = images.iter().flatten().flat_map(|image| &image.files).collect();
+    let opened: Vec<_> = files.iter().map(|(_, opened)| opened).collect();
+    let mut hashed = Vec::new();
+    for (result, (path, _)) in hash_all(&opened, events).into_iter().zip(&files) {
+        hashed.push(result.map_err(|cause| GateError::Read { path: path.clone(), cause })?);
+    }
+    let mut hashed = hashed.into_iter();
+    for (image, refusals) in images.iter_mut().zip(refusals) {
+        let Some(image) = image else { continue };
+        for (index, artifact) in image.manifest.artifacts.iter().enumerate() {
+            let Some(file) = hashed.next() else { continue };
+            if index == 0 {
+                image.content_size = file.content_size;
+            }
+            if file.digests != artifact.digests {
+                let why = format!(
+                    "{} was changed after it was verified: its manifest has sha256 {}, and the \
+                     file has {}",
+                    artifact.file, artifact.digests.sha256, file.digests.sha256
+                );
+                refusals.push(again(&image.manifest.image, why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A refusal that only making the image again helps against.
+fn again(image: &str, why: String) -> Refusal {
+    Refusal { image: image.to_owned(), why, mend: format!("cargo xtask image {image}") }
+}
+
+/// Why there is nothing to go on with.
+enum Problem {
+    /// The refusal is noted.
+    Refused,
+    Host(GateError),
+}
+
+/// Judges an image by what is written of it.
+struct Judge<'a> {
+    name: &'a str,
+    folder: PathBuf,
+    allowed: Allowed,
+    refusals: Vec<Refusal>,
+}
+
+impl Judge<'_> {
+    fn refuse(&mut self, why: impl Into<String>) {
+        self.refusals.push(again(self.name, why.into()));
+    }
+
+    fn stop<T>(&mut self, why: impl Into<String>) -> Result<T, Problem> {
+        self.refuse(why);
+        Err(Problem::Refused)
+    }
+
+    /// What its manifest and its report say. `None` if it is refused.
+    fn records(&mut self) -> Result<Option<Passed>, Problem> {
+        let manifest = self.manifest()?;
+        let (report, report_text) = self.report(&manifest)?;
+        let is_mini = manifest.source.driver == Driver::Mini || manifest.distribution == "mini";
+        if is_mini && !self.allowed.mini {
+            self.refusals.push(Refusal {
+                image: self.name.to_owned(),
+                why: "it is a mini system, and not NixOS".to_owned(),
+                mend: format!(
+                    "cargo xtask image {} on a machine with Nix, or --allow-mini",
+                    self.name
+                ),
+            });
+        }
+        let unverified = unverified(&manifest, &report);
+        if let Some(why) = unverified.as_ref().filter(|_| !self.allowed.unverified) {
+            self.refusals.push(Refusal {
+                image: self.name.to_owned(),
+                why: why.clone(),
+                mend: format!("cargo xtask image {}, or --allow-unverified", self.name),
+            });
+        }
+        let sizes = self.sizes(&manifest)?;
+        let mut files = Vec::new();
+        for artifact in &manifest.artifacts {
+            files.extend(self.open(artifact)?);
+        }
+        let passed =
+            Passed { manifest, report, report_text, unverified, content_size: None, sizes, files };
+        Ok(self.refusals.is_empty().then_some(passed))
+    }
+
+    fn manifest(&mut self) -> Result<Manifest, Problem> {
+        let path = self.folder.join(image_factory::MANIFEST);
+        let manifest = match manifest::read(&path) {
+            Ok(manifest) => manifest,
+            Err(ManifestError::Read { cause, .. }) if is_absent(&cause) => {
+                let what = if self.folder.is_dir() { &path } else { &self.folder };
+                let why = format!("{} is not there", what.display());
+                return self.stop(why);
+            }
+            Err(ManifestError::Read { path, cause }) => {
+                return Err(Problem::Host(GateError::Read { path, cause }));
+            }
+            Err(error) => return self.stop(error.to_string()),
+        };
+        if manifest.image != self.name {
+            return self.stop(format!("{} is that of {}", path.display(), manifest.image));
+        }
+        let Some(image) = manifest.artifacts.first() else {
+            return self.stop(format!("{} names no file", path.display()));
+        };
+        let mut names = BTreeSet::new();
+        let files = manifest.artifacts.iter().map(|artifact| artifact.file.as_str());
+        for file in files.chain([manifest.verification.file.as_str()]) {
+            if let Err(error) = check_file(self.name, file) {
+                return self.stop(format!("{}: {error}", path.display()));
+            }
+            if !names.insert(file) {
+                return self.stop(format!("{} names {file} twice", path.display()));
+            }
+        }
+        if image.digests.size == 0 {
+            return self.stop(format!("{} is empty", image.file));
+        }
+        Ok(manifest)
+    }
+
+    /// The report that the manifest names, and its text.
+    fn report(&mut self, manifest: &Manifest) -> Result<(VerificationReport, Vec<u8>), Problem> {
+        let summary = &manifest.verification;
+        let path = self.folder.join(&summary.file);
+        let Some(text) = self.document(&path)? else {
+            return self.stop(format!("{}, its report, is not there", path.display()));
+        };
+        if Sha256(sha2::Sha256::digest(&text).into()) != summary.sha256 {
+            return self.stop(format!("{} was changed after it was written", path.display()));
+        }
+        let report: VerificationReport = match serde_json::from_slice(&text) {
+            Ok(report) => report,
+            Err(error) => {
+                let why = "is no report that this version of the factory knows";
+                return self.stop(format!("{} {why}: {error}", path.display()));
+            }
+        };
+        if report.schema != REPORT_SCHEMA {
+            let shape = report.schema;
+            let why = format!("{} has schema {shape}, not {REPORT_SCHEMA}", path.display());
+            return self.stop(why);
+        }
+        if let Some(what) = contradiction(manifest, &report) {
+            return self.stop(format!("{} and the manifest do not agree: {what}", path.display()));
+        }
+        Ok((report, text))
+    }
+
+    /// The treemap, if there is one that the sums of the folder have.
+    fn sizes(&mut self, manifest: &Manifest) -> Result<Option<String>, Problem> {
+        let Some(image) = manifest.artifacts.first() else { return Ok(None) };
+        let name = format!("{}.{SIZES}", image.file);
+        let path = self.folder.join(&name);
+        let Some(bytes) = self.document(&path)? else { return Ok(None) };
+        let sums = self.document(&self.folder.join(image_factory::SUMS))?.unwrap_or_default();
+        let sums = String::from_utf8_lossy(&sums);
+        let mut lines = sums.lines().filter_map(|line| line.split_once("  "));
+        // Whatever nobody vouches for is somebody else's.
+        let Some((sum, _)) = lines.find(|(_, file)| *file == name) else { return Ok(None) };
+        let written = Sha256(sha2::Sha256::digest(&bytes).into()).to_string();
+        match String::from_utf8(bytes) {
+            Ok(svg) if sum == written => Ok(Some(svg)),
+            _ => {
+                self.refuse(format!("{} was changed after it was written", path.display()));
+                Ok(None)
+            }
+        }
+    }
+
+    fn open(&mut self, artifact: &Artifact) -> Result<Option<(PathBuf, Opened)>, Problem> {
+        let path = self.folder.join(&artifact.file);
+        let fail = |cause| Problem::Host(GateError::Read { path: path.clone(), cause });
+        match fs::metadata(&path) {
+            Err(error) if is_absent(&error) => {
+                self.refuse(format!("{} is not there", path.display()));
+                return Ok(None);
+            }
+            Err(error) => return Err(fail(error)),
+            // Before it is opened: opening a pipe waits for somebody at its other end.
+            Ok(metadata) if !metadata.is_file() => {
+                self.refuse(format!("{} is no regular file", path.display()));
+                return Ok(None);
+            }
+            Ok(_) => {}
+        }
+        let opened = Opened::new(File::open(&path).map_err(fail)?).map_err(fail)?;
+        let Digests { size, .. } = artifact.digests;
+        if opened.size != size {
+            let here = opened.size;
+            self.refuse(format!("{} has {here} bytes, and not {size}", path.display()));
+            return Ok(None);
+        }
+        Ok(Some((path, opened)))
+    }
+
+    /// A small file; `None` where there is none.
+    fn document(&mut self, path: &Path) -> Result<Option<Vec<u8>>, Problem> {
+        let fail = |cause| Problem::Host(GateError::Read { path: path.to_owned(), cause });
+        match fs::metadata(path) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(fail(error)),
+            Ok(metadata) if !metadata.is_file() => {
+                return self.stop(format!("{} is no regular file", path.display()));
+            }
+            Ok(_) => {}
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(fail)?;
+        file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(fail)?;
+        if bytes.len() as u64 > MAX_DOCUMENT {
+            return self.stop(format!("{} is too long to be read", path.display()));
+        }
+        Ok(Some(bytes))
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Where the report speaks of another file than the manifest does. The factory never writes that.
+fn contradiction(manifest: &Manifest, report: &VerificationReport) -> Option<String> {
+    let image = manifest.artifacts.first()?;
+    let subject = &report.subject;
+    if subject.digests() != Some(image.digests) {
+        let of =
+            subject.sha256.map_or("a part of a file".to_owned(), |sum| format!("sha256 {sum}"));
+        return Some(format!("it is about {of}, and {} has {}", image.file, image.digests.sha256));
+    }
+    if subject.compression != image.compression
+        || subject.raw.is_some_and(|raw| raw != image.raw)
+        || subject.format.as_ref().is_some_and(|format| *format != image.format)
+    {
+        return Some("they tell another format, compression or length".to_owned());
+    }
+    (report.totals != manifest.verification.totals).then(|| "their totals differ".to_owned())
+}
+
+/// Why an image counts as not verified.
+fn unverified(manifest: &Manifest, report: &VerificationReport) -> Option<String> {
+    let verifier = &report.verifier;
+    if verifier.name != VERIFIER || verifier.version != VERSION {
+        return Some(format!(
+            "it was verified by {} {}, and this is {VERIFIER} {VERSION}",
+            verifier.name, verifier.version
+        ));
+    }
+    let is_loud =
+        |finding: &&image_model::Finding| finding.severity == Severity::Error && !finding.waived;
+    // The findings count as well as their number does.
+    let found = report.findings.iter().filter(is_loud).count() as u64;
+    let errors = report.totals.errors.max(found);
+    if errors > 0 || !report.passed() {
+        let first = report.findings.iter().find(is_loud);
+        let first = first.map(|finding| format!(", such as {}", finding.check)).unwrap_or_default();
+        let errors = if errors == 1 { "an error".to_owned() } else { format!("{errors} errors") };
+        return Some(format!("its report has {errors}{first}"));
+    }
+    match report.kind {
+        Some(kind) if kind == manifest.kind => None,
+        Some(kind) => Some(format!("it was judged as {kind}, and is to be {}", manifest.kind)),
+        None => Some(format!("only its format was judged, and not that it is {}", manifest.kind)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use image_model::{Artifact, Finding, ImageKind, ImageSpace, Location};
+
+    use super::*;
+    use crate::testing;
+
+    /// A folder `dist/` with the images of the release for tests.
+    struct Dist {
+        dir: tempfile::TempDir,
+        names: Vec<String>,
+    }
+
+    impl Dist {
+        fn new() -> Self {
+            let dist = Self {
+                dir: tempfile::tempdir().unwrap(),
+                names: testing::release().images.iter().map(|i| i.manifest.image.clone()).collect(),
+            };
+            for image in testing::release().images {
+                let name = image.manifest.image.clone();
+                let mut manifest = image.manifest;
+                let mut report = image.report;
+                let payload = format!("the bytes of {name}").into_bytes();
+                let digests = digests(&payload);
+                let file = manifest.artifacts[0].file.clone();
+                let artifact = &mut manifest.artifacts[0];
+                *artifact = Artifact { digests, raw: digests, ..artifact.clone() };
+                report.subject.size = digests.size;
+                report.subject.sha256 = Some(digests.sha256);
+                report.subject.raw = Some(digests);
+                fs::create_dir(dist.dir.path().join(&name)).unwrap();
+                fs::write(dist.path(&name, &file), &payload).unwrap();
+                manifest.verification.file = "verification.json".to_owned();
+                dist.write(&name, manifest, &report);
+            }
+            dist
+        }
+
+        fn path(&self, name: &str, file: &str) -> PathBuf {
+            self.dir.path().join(name).join(file)
+        }
+
+        fn write(&self, name: &str, mut manifest: Manifest, report: &VerificationReport) {
+            let text = serde_json::to_vec(report).unwrap();
+            manifest.verification.sha256 = digests(&text).sha256;
+            manifest.verification.totals = report.totals;
+            fs::write(self.path(name, "verification.json"), text).unwrap();
+            let text = serde_json::to_vec(&manifest).unwrap();
+            fs::write(self.path(name, "manifest.json"), text).unwrap();
+        }
+
+        /// Edits what is written of an image, as somebody would who writes it all anew.
+        fn edit(&self, name: &str, edit: impl FnOnce(&mut Manifest, &mut VerificationReport)) {
+            let read = |file: &str| fs::read(self.path(name, file)).unwrap();
+            let mut manifest = serde_json::from_slice(&read("manifest.json")).unwrap();
+            let mut report = serde_json::from_slice(&read("verification.json")).unwrap();
+            edit(&mut manifest, &mut report);
+            self.write(name, manifest, &report);
+        }
+
+        fn judge(&self, allowed: Allowed) -> Result<Vec<Passed>, GateError> {
+            judge(self.dir.path(), &self.names, allowed, &|_| ())
+        }
+
+        #[track_caller]
+        fn refusals(&self, allowed: Allowed) -> Vec<String> {
+            match self.judge(allowed) {
+                Err(GateError::Refused { refusals }) => refusals
+                    .iter()
+                    .map(|refusal| {
+                        refusal.to_string().replace(&*self.dir.path().to_string_lossy(), "dist")
+                    })
+                    .collect(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn digests(bytes: &[u8]) -> Digests {
+        Digests { size: bytes.len() as u64, sha256: Sha256(sha2::Sha256::digest(bytes).into()) }
+    }
+
+    const STRICT: Allowed = Allowed { unverified: false, mini: false };
+    const LAX: Allowed = Allowed { unverified: true, mini: true };
+
+    #[test]
+    fn good_images_pass() {
+        let dist = Dist::new();
+        fs::write(dist.path("wsl", "notes.txt"), "mine").unwrap();
+        let passed = dist.judge(STRICT).unwrap();
+        assert_eq!(passed.len(), 4);
+        assert!(passed.iter().all(|image| image.unverified.is_none() && image.files.len() == 1));
+    }
+
+    #[test]
+    fn what_is_damaged_never_passes() {
+        type Damage = (&'static str, fn(&Dist), &'static str);
+        let damages: [Damage; 12] = [
+            (
+                "byte",
+                |d| fs::write(d.path("wsl", "nixos-26.05.1.wsl"), "the bytes of wsk").unwrap(),
+                "wsl: nixos-26.05.1.wsl was changed after it was verified: its manifest has sha256 ",
+            ),
+            (
+                "length",
+                |d| fs::write(d.path("wsl", "nixos-26.05.1.wsl"), "the").unwrap(),
+                "wsl: dist/wsl/nixos-26.05.1.wsl has 3 bytes, and not 16 (cargo xtask image wsl)",
+            ),
+            (
+                "file",
+                |d| fs::remove_file(d.path("wsl", "nixos-26.05.1.wsl")).unwrap(),
+                "wsl: dist/wsl/nixos-26.05.1.wsl is not there",
+            ),
+            (
+                "pipe",
+                |d| {
+                    let path = d.path("wsl", "nixos-26.05.1.wsl");
+                    fs::remove_file(&path).unwrap();
+                    fs::create_dir(&path).unwrap();
+                },
+                "is no regular file",
+            ),
+            (
+                "report",
+                |d| fs::remove_file(d.path("wsl", "verification.json")).unwrap(),
+                "wsl: dist/wsl/verification.json, its report, is not there",
+            ),
+            (
+                "edited report",
+                |d| fs::write(d.path("wsl", "verification.json"), "{}").unwrap(),
+                "wsl: dist/wsl/verification.json was changed after it was written",
+            ),
+            (
+                "manifest",
+                |d| fs::write(d.path("wsl", "manifest.json"), "{}").unwrap(),
+                "wsl: dist/wsl/manifest.json is no manifest that this version",
+            ),
+            (
+                "no manifest",
+                |d| fs::remove_file(d.path("wsl", "manifest.json")).unwrap(),
+                "wsl: dist/wsl/manifest.json is not there",
+            ),
+            (
+                "nothing",
+                |d| fs::remove_dir_all(d.dir.path().join("wsl")).unwrap(),
+                "wsl: dist/wsl is not there (cargo xtask image wsl)",
+            ),
+            (
+                "other image",
+                |d| d.edit("wsl", |m, _| m.image = "iso".to_owned()),
+                "wsl: dist/wsl/manifest.json is that of iso",
+            ),
+            (
+                "outside",
+                |d| d.edit("wsl", |m, _| m.artifacts[0].file = "../iso/x".to_owned()),
+                "a name has letters",
+            ),
+            (
+                "other bytes",
+                |d| d.edit("wsl", |_, r| r.subject.sha256 = Some(Sha256([7; 32]))),
+                "and the manifest do not agree: it is about sha256 0707",
+            ),
+        ];
+        for (name, damage, expected) in damages {
+            let dist = Dist::new();
+            damage(&dist);
+            for allowed in [STRICT, LAX] {
+                let refusals = dist.refusals(allowed);
+                assert_eq!(refusals.len(), 1, "{name}: {refusals:#?}");
+                assert!(refusals[0].contains(expected), "{name}: {refusals:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_nobody_verified_passes_if_it_is_allowed_and_says_so() {
+        type Edit = (fn(&mut Manifest, &mut VerificationReport), &'static str);
+        let edits: [Edit; 5] = [
+            (
+                |_, r| r.verifier.version = Cow::Borrowed("0.0.1"),
+                "it was verified by image-verify 0.0.1, and this is image-verify ",
+            ),
+            (|_, r| r.verifier.name = Cow::Borrowed("eyes"), "it was verified by eyes "),
+            (|_, r| r.totals.errors = 2, "its report has 2 errors"),
+            (|_, r| r.kind = None, "only its format was judged, and not that it is wsl"),
+            (|_, r| r.kind = Some(ImageKind::Docker), "it was judged as docker, and is to be wsl"),
+        ];
+        for (edit, expected) in edits {
+            let dist = Dist::new();
+            dist.edit("wsl", edit);
+            let refusals = dist.refusals(Allowed { mini: true, ..STRICT });
+            assert!(refusals[0].contains(expected), "{refusals:#?}");
+            assert!(refusals[0].ends_with("(cargo xtask image wsl, or --allow-unverified)"));
+            let passed = dist.judge(Allowed { mini: false, ..LAX }).unwrap();
+            let why = passed[0].unverified.as_deref().unwrap();
+            assert!(why.starts_with(expected), "{why}");
+            assert!(passed[1..].iter().all(|image| image.unverified.is_none()));
+        }
+    }
+
+    #[test]
+    fn an_error_counts_whatever_the_totals_say() {
+        let dist = Dist::new();
+        dist.edit("wsl", |_, report| {
+            report.findings.push(Finding {
+                check: Cow::Borrowed("wsl-init"),
+                severity: Severity::Error,
+                waived: false,
+                at: Location {
+                    structure: Cow::Borrowed("tar"),
+                    space: ImageSpace::Raw,
+                    offset: 0,
+                    len: 0,
+                    path: None,
+                },
+                message: "there is none".to_owned(),
+            });
+        });
+        let refusals = dist.refusals(STRICT);
+        assert!(refusals[0].contains("its report has an error, such as wsl-init"), "{refusals:#?}");
+        dist.edit("wsl", |_, report| report.findings[0].waived = true);
+        assert!(dist.judge(STRICT).is_ok());
+    }
+
+    #[test]
+    fn a_mini_system_passes_only_if_it_is_allowed() {
+        let dist = Dist::new();
+        dist.edit("wsl", |manifest, _| manifest.source.driver = Driver::Mini);
+        dist.edit("vm", |manifest, _| manifest.distribution = "mini".to_owned());
+        let refusals = dist.refusals(Allowed { unverified: true, mini: false });
+        assert_eq!(refusals.len(), 2);
+        assert!(refusals[0].starts_with("wsl: it is a mini system, and not NixOS"));
+        assert!(dist.judge(Allowed { mini: true, ..STRICT }).is_ok());
+    }
+
+    #[test]
+    fn all_is_told_at_once() {
+        let dist = Dist::new();
+        dist.edit("wsl", |manifest, report| {
+            manifest.source.driver = Driver::Mini;
+            report.totals.errors = 1;
+        });
+        fs::write(dist.path("iso", "nixos-iso-26.05.1.iso"), "the bytes of iSo").unwrap();
+        fs::remove_dir_all(dist.dir.path().join("vm")).unwrap();
+        let error = dist.judge(STRICT).unwrap_err().to_string();
+        assert!(error.starts_with("3 images may not be released\n  wsl: it is a mini"), "{error}");
+        assert_eq!(error.lines().count(), 5, "{error}");
+    }
+
+    #[test]
+    fn a_treemap_is_taken_if_the_sums_have_it() {
+        let dist = Dist::new();
+        let svg = dist.path("wsl", "nixos-26.05.1.wsl.sizes.svg");
+        fs::write(&svg, "<svg/>").unwrap();
+        assert_eq!(dist.judge(STRICT).unwrap()[0].sizes, None);
+        let sum = digests(b"<svg/>").sha256;
+        let line = format!("{sum}  nixos-26.05.1.wsl.sizes.svg\n");
+        fs::write(dist.path("wsl", "SHA256SUMS"), line).unwrap();
+        assert_eq!(dist.judge(STRICT).unwrap()[0].sizes.as_deref(), Some("<svg/>"));
+        fs::write(&svg, "<svg onload='x'/>").unwrap();
+        assert!(dist.refusals(LAX)[0].contains("sizes.svg was changed after it was written"));
+    }
+
+    #[test]
+    fn names_are_checked_first() {
+        let dist = Dist::new();
+        let judge = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            judge(dist.dir.path(), &names, STRICT, &|_| ()).unwrap_err()
+        };
+        assert!(matches!(judge(&["wsl", "wsl"]), GateError::Twice { .. }));
+        assert!(matches!(judge(&["../wsl"]), GateError::NoName { .. }));
+        assert!(matches!(judge(&[]), GateError::Nothing));
+    }
+}

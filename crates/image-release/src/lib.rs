@@ -9,7 +9,9 @@ pub mod catalog;
 pub mod check;
 mod folder;
 mod gate;
+mod hash;
 mod make;
+pub mod media_type;
 pub mod names;
 pub mod needs;
 pub mod page;
@@ -19,8 +21,8 @@ pub mod spec;
 #[cfg(test)]
 mod testing;
 
-pub use folder::FolderError;
-pub use gate::{Allowed, GateError};
+pub use folder::{FolderError, RELEASES_DIR};
+pub use gate::{Allowed, GateError, Refusal};
 pub use make::{Made, MakeError, Options, make};
 pub use release::{Document, Image, Release};
 
