@@ -1,0 +1,299 @@
+//! Requests: with limits of time, with redirects that never leave https, and again where the reason
+//! for failing may go away by itself.
+
+use std::{error::Error as _, fmt, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{self, HeaderMap, HeaderValue},
+    redirect,
+};
+use url::Url;
+
+use crate::work::Trouble;
+
+/// What we call ourselves.
+pub(crate) const AGENT: &str = concat!("image-factory/", env!("CARGO_PKG_VERSION"));
+
+/// How long a connection may take to come about.
+pub(crate) const CONNECT: Duration = Duration::from_secs(30);
+
+/// How long a server may be silent. There is no limit for the whole: images are large.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+
+/// The longest that a server may ask us to wait.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// Redirects that are followed, one after the other.
+const MAX_REDIRECTS: usize = 10;
+
+/// What is kept of a text that explains an error, in bytes.
+const MAX_EXPLANATION: usize = 400;
+
+/// Makes the value of the header `Authorization`, where there is one. The argument says that the last
+/// one was refused.
+pub(crate) type Authorization =
+    Arc<dyn Fn(bool) -> BoxFuture<'static, Result<Option<HeaderValue>, Trouble>> + Send + Sync>;
+
+/// A client.
+#[derive(Clone, Debug)]
+pub(crate) struct Client(reqwest::Client);
+
+/// What is asked for.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) authorization: Option<Authorization>,
+}
+
+/// A request failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}", shown(.url))]
+pub(crate) struct HttpError {
+    pub(crate) url: Url,
+    pub(crate) what: HttpCause,
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpCause {
+    /// The server says so.
+    #[error("the server says {status}{}{explanation}", if .explanation.is_empty() { "" } else { ": " })]
+    Status {
+        /// Its status.
+        status: StatusCode,
+        /// What else it says.
+        explanation: String,
+    },
+    /// There is no answer, or not all of it. The text has what the library knows of the cause.
+    #[error("{0}")]
+    Transport(String),
+    /// The answer cannot be used.
+    #[error("{0}")]
+    Answer(String),
+}
+
+impl HttpError {
+    /// The status of the answer, where there is one that tells of a failure.
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        match self.what {
+            HttpCause::Status { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// There is no answer, or not all of it.
+    pub(crate) fn transport(url: &Url, text: String) -> Self {
+        Self { url: url.clone(), what: HttpCause::Transport(text) }
+    }
+
+    /// The answer cannot be used.
+    pub(crate) fn answer(url: &Url, text: impl Into<String>) -> Self {
+        Self { url: url.clone(), what: HttpCause::Answer(text.into()) }
+    }
+}
+
+impl Request {
+    /// Asks for what is at `url`.
+    pub(crate) fn of(url: Url) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            authorization: None,
+        }
+    }
+
+    /// Something else than GET.
+    pub(crate) fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// With a header.
+    pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers may have secrets.
+        write!(f, "{} {}", self.method, shown(&self.url))
+    }
+}
+
+impl Client {
+    /// A client. Proxies are those of the environment.
+    pub(crate) fn new() -> io::Result<Self> {
+        // Somebody else may have chosen before; it is the same one for all of the program.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::builder()
+            .user_agent(AGENT)
+            .connect_timeout(CONNECT)
+            .read_timeout(IDLE)
+            .redirect(redirect::Policy::custom(follow))
+            .build()
+            .map(Self)
+            .map_err(|e| io::Error::other(told(&e)))
+    }
+
+    /// An answer that tells of success.
+    pub(crate) async fn attempt(&self, request: &Request) -> Result<Response, Trouble> {
+        let response = self.once(request, false).await?;
+        match response.status() {
+            // The token may be too old.
+            StatusCode::UNAUTHORIZED if request.authorization.is_some() => {
+                judge(request, self.once(request, true).await?).await
+            }
+            _ => judge(request, response).await,
+        }
+    }
+
+    async fn once(&self, request: &Request, refused: bool) -> Result<Response, Trouble> {
+        let mut headers = request.headers.clone();
+        // Bytes as they are: they will be hashed.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(authorization) = &request.authorization
+            && let Some(value) = authorization(refused).await?
+        {
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        let mut builder = self.0.request(request.method.clone(), request.url.clone());
+        builder = builder.headers(headers);
+        if request.method == Method::PUT {
+            builder = builder.body(request.body.clone());
+        }
+        builder.send().await.map_err(|e| {
+            let again = is_transient(&e);
+            trouble(again, HttpError::transport(&request.url, told(&e)))
+        })
+    }
+}
+
+async fn judge(request: &Request, response: Response) -> Result<Response, Trouble> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let wait = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
+    let wait = wait.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    let what = HttpCause::Status { status, explanation: explanation(response).await };
+    let again = is_transient_status(status);
+    if let (true, Some(wait)) = (again, wait) {
+        tokio::time::sleep(wait.min(MAX_PAUSE)).await;
+    }
+    Err(trouble(again, HttpError { url: request.url.clone(), what }))
+}
+
+/// A failure, and whether it may go away by itself.
+pub(crate) fn trouble(again: bool, error: HttpError) -> Trouble {
+    match again {
+        true => Trouble::Transient(error.into()),
+        false => Trouble::Final(error.into()),
+    }
+}
+
+/// What a server says beside the status: the first line of it, without what moves a cursor.
+async fn explanation(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < MAX_EXPLANATION {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            _ => break,
+        }
+    }
+    bytes.truncate(MAX_EXPLANATION);
+    let text = String::from_utf8_lossy(&bytes);
+    // A page explains nothing in its first line.
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    if line.starts_with('<') {
+        return String::new();
+    }
+    line.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// An address without the password that may be in it, and without what is signed into its query.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for addresses that have no place for them.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.into()
+}
+
+/// What is known of a failure, with its causes: the text of the library says only "error sending
+/// request".
+pub(crate) fn told(error: &reqwest::Error) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if causes.last().is_none_or(|last| !last.contains(&text)) {
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    // The address stands before it already.
+    causes.retain(|cause| !cause.contains("client error (") && cause != "error trying to connect");
+    match causes.is_empty() {
+        true => "the connection broke off".to_owned(),
+        false => causes.join(": "),
+    }
+}
+
+/// True of a status that may be another one next time. RFC 9110 §15.
+fn is_transient_status(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// True of a failure that may go away by itself.
+pub(crate) fn is_transient(error: &reqwest::Error) -> bool {
+    if error.is_builder() || error.is_redirect() {
+        return false;
+    }
+    if let Some(status) = error.status() {
+        return is_transient_status(status);
+    }
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause.is::<rustls::Error>() {
+            return false;
+        }
+        if let Some(io) = cause.downcast_ref::<io::Error>()
+            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+        {
+            return false;
+        }
+        // The number is not handed on by the standard library: only the text tells a name that is
+        // not there from a name server that is not there.
+        let text = cause.to_string();
+        if text.contains("failed to lookup address") && !text.contains("Temporary failure") {
+            return false;
+        }
+        next = cause.source();
+    }
+    true
+}
+
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let secure = attempt.previous().iter().any(|url| url.scheme() == "https");
+    match attempt.url().scheme() {
+        _ if attempt.previous().len() > MAX_REDIRECTS => attempt.error("too many redirects"),
+        "https" => attempt.follow(),
+        "http" if !secure => attempt.follow(),
+        "http" => attempt.error("the server sends us from https to http"),
+        _ => attempt.error("the server sends us to what is neither https nor http"),
+    }
+}
