@@ -11,7 +11,8 @@ use url::Url;
 
 pub(crate) use body::Body;
 pub(crate) use client::{
-    AGENT, Authorization, CONNECT, Client, HttpCause, HttpError, IDLE, Request, is_transient, told, trouble,
+    AGENT, Authorization, CONNECT, Client, HttpCause, HttpError, IDLE, Request, explained,
+    is_transient, is_transient_status, told, trouble,
 };
 pub(crate) use reader::{Reader, wait};
 
@@ -39,7 +40,9 @@ pub enum AddressError {
         cause: url::ParseError,
     },
     /// It is the address of something else.
-    #[error("{address}: releases are read by https and http, and what follows ? or # names no file")]
+    #[error(
+        "{address}: releases are read by https and http, and what follows ? or # names no file"
+    )]
     NoFolder {
         /// What was given.
         address: String,
@@ -52,10 +55,9 @@ pub enum AddressError {
 impl Http {
     /// The release below `address`, with or without a slash at its end.
     pub fn new(address: &str, patience: Patience) -> Result<Self, AddressError> {
-        let mut base: Url = address.parse().map_err(|cause| AddressError::NoAddress {
-            address: address.to_owned(),
-            cause,
-        })?;
+        let mut base: Url = address
+            .parse()
+            .map_err(|cause| AddressError::NoAddress { address: address.to_owned(), cause })?;
         let web = matches!(base.scheme(), "https" | "http");
         if !web || base.query().is_some() || base.fragment().is_some() {
             return Err(AddressError::NoFolder { address: address.to_owned() });

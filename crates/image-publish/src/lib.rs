@@ -14,7 +14,7 @@ mod folder;
 mod github;
 pub mod http;
 mod objects;
-mod oci;
+pub mod oci;
 mod s3;
 mod target;
 mod work;
@@ -90,7 +90,8 @@ async fn dispatch(
             s3::publish((bucket, prefix), options, manifest, objects, work).await
         }
         Target::Oci { registry, repository } => {
-            oci::publish((registry, repository), manifest, objects, work).await
+            oci::publish((registry, repository), &options.environment, manifest, objects, work)
+                .await
         }
         Target::Github { repository } => github::publish(repository, manifest, objects, work).await,
     }

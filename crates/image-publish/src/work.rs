@@ -37,7 +37,7 @@ impl Default for Patience {
 
 impl Patience {
     /// The wait after try number `tried`, which begins with 1; `None` where it was the last.
-    fn wait(self, tried: u32) -> Option<Duration> {
+    pub(crate) fn wait(self, tried: u32) -> Option<Duration> {
         if tried >= self.tries {
             return None;
         }
@@ -69,7 +69,7 @@ pub(crate) struct Work<'a> {
     events: Events<'a>,
     /// How many requests with a body are under way at the same time.
     pub(crate) parallel: usize,
-    patience: Patience,
+    pub(crate) patience: Patience,
     done: AtomicU64,
     total: AtomicU64,
 }

@@ -29,8 +29,11 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Redirects that are followed, one after the other.
 const MAX_REDIRECTS: usize = 10;
 
-/// What is kept of a text that explains an error, in bytes.
-const MAX_EXPLANATION: usize = 400;
+/// What is read of a text that explains an error, in bytes.
+const MAX_EXPLANATION: usize = 16 << 10;
+
+/// What is shown of it, in characters.
+const MAX_EXPLANATION_SHOWN: usize = 300;
 
 /// Makes the value of the header `Authorization`, where there is one. The argument says that the last
 /// one was refused.
@@ -201,7 +204,7 @@ pub(crate) fn trouble(again: bool, error: HttpError) -> Trouble {
     }
 }
 
-/// What a server says beside the status: the first line of it, without what moves a cursor.
+/// What a server says beside the status.
 async fn explanation(mut response: Response) -> String {
     let mut bytes = Vec::new();
     while bytes.len() < MAX_EXPLANATION {
@@ -210,14 +213,21 @@ async fn explanation(mut response: Response) -> String {
             _ => break,
         }
     }
-    bytes.truncate(MAX_EXPLANATION);
-    let text = String::from_utf8_lossy(&bytes);
-    // A page explains nothing in its first line.
+    explained(&bytes)
+}
+
+/// The first line of what a server says, or the message in it, without what moves a cursor.
+pub(crate) fn explained(body: &[u8]) -> String {
+    let json = serde_json::from_slice::<serde_json::Value>(body).ok();
+    // OCI Distribution Specification, "Error Codes".
+    let message = json.as_ref().and_then(|json| json.pointer("/errors/0/message")?.as_str());
+    let text = message.map_or_else(|| String::from_utf8_lossy(body), Into::into);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    // A page explains nothing in its first line.
     if line.starts_with('<') {
         return String::new();
     }
-    line.chars().filter(|c| !c.is_control()).collect()
+    line.chars().filter(|c| !c.is_control()).take(MAX_EXPLANATION_SHOWN).collect()
 }
 
 /// An address without the password that may be in it, and without what is signed into its query.
@@ -254,7 +264,7 @@ pub(crate) fn told(error: &reqwest::Error) -> String {
 }
 
 /// True of a status that may be another one next time. RFC 9110 §15.
-fn is_transient_status(status: StatusCode) -> bool {
+pub(crate) fn is_transient_status(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 

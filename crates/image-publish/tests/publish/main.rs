@@ -1,4 +1,8 @@
 //! Releases that are published, and what others then find.
 
 mod folder;
+mod http;
+mod oci;
+mod registry;
 mod release;
+mod stub;

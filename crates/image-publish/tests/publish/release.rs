@@ -10,8 +10,9 @@ use std::{
 
 use image_factory::event::Event;
 use image_model::{
-    FileRole, Generator, RELEASE_SCHEMA, ReleaseFile, ReleaseManifest, ReleaseSignature,
-    ReleaseSpec, Sha256, SignatureScheme,
+    Artifact, Compression, Digests, FileRole, Generator, ImageKind, RELEASE_SCHEMA, ReleaseFile,
+    ReleaseManifest, ReleaseSignature, ReleaseSpec, ReleasedImage, ReportSummary, Sha256,
+    SignatureScheme, Totals,
 };
 use image_publish::{Environment, Options, Patience, PublishError, Published, Target, publish};
 use sha2::Digest as _;
@@ -19,18 +20,23 @@ use tempfile::TempDir;
 
 pub(crate) const VERSION: &str = "26.05.1";
 
+/// The image that the other files of its name speak of.
+const IMAGE: &str = "nixos-26.05.1.wsl";
+
 /// A folder `release/26.05.1`, and whatever the test puts beside it.
 pub(crate) struct Release {
     pub(crate) dir: TempDir,
+    pub(crate) version: String,
     files: Vec<ReleaseFile>,
 }
 
 impl Release {
     /// With a file of each role; the images are small.
     pub(crate) fn new() -> Self {
-        let mut release = Self { dir: tempfile::tempdir().unwrap(), files: Vec::new() };
+        let (dir, version) = (tempfile::tempdir().unwrap(), VERSION.to_owned());
+        let mut release = Self { dir, version, files: Vec::new() };
         fs::create_dir_all(release.folder()).unwrap();
-        let image = "nixos-26.05.1.wsl";
+        let image = IMAGE;
         release.add(image, FileRole::Payload, "application/octet-stream", &pattern(100_000, 1));
         release.add("empty-26.05.1.img", FileRole::Payload, "application/octet-stream", b"");
         for (suffix, role, media_type) in [
@@ -66,7 +72,7 @@ impl Release {
             media_type: media_type.to_owned(),
             size: bytes.len() as u64,
             sha256: sha256(bytes),
-            of: None,
+            of: file.starts_with(IMAGE).then(|| IMAGE.to_owned()),
         });
     }
 
@@ -93,10 +99,10 @@ impl Release {
         let manifest = ReleaseManifest {
             schema: RELEASE_SCHEMA,
             generator: Generator { name: "image-factory".to_owned(), version: "0".to_owned() },
-            version: VERSION.to_owned(),
+            version: self.version.clone(),
             release: ReleaseSpec::default(),
             created: None,
-            images: Vec::new(),
+            images: vec![self.image()],
             files: self.files.clone(),
             signatures: vec![ReleaseSignature {
                 scheme: SignatureScheme::Minisign,
@@ -116,6 +122,34 @@ impl Release {
         write("manifest.json", &text);
         write("SHA256SUMS", &sums);
         write("SHA256SUMS.minisig", "a signature\n");
+    }
+
+    fn image(&self) -> ReleasedImage {
+        let of = |file: &str| self.files.iter().find(|known| known.file == file).unwrap();
+        let (image, report) = (of(IMAGE), of(&format!("{IMAGE}.verification.json")));
+        let digests = Digests { size: image.size, sha256: image.sha256 };
+        let artifact = Artifact {
+            file: IMAGE.to_owned(),
+            format: "tar".to_owned(),
+            compression: Compression::None,
+            digests,
+            raw: digests,
+        };
+        ReleasedImage {
+            image: "wsl".to_owned(),
+            kind: ImageKind::Wsl,
+            system: "x86_64-linux".to_owned(),
+            title: "NixOS for WSL".to_owned(),
+            distribution: "nixos".to_owned(),
+            artifacts: vec![artifact],
+            manifest: format!("{IMAGE}.manifest.json"),
+            verification: ReportSummary {
+                file: report.file.clone(),
+                sha256: report.sha256,
+                totals: Totals::default(),
+            },
+            unverified: None,
+        }
     }
 
     /// Names of all objects, sorted.

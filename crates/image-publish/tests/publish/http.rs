@@ -1,0 +1,159 @@
+//! Releases that are read by http.
+
+use std::{io::Read as _, sync::Mutex};
+
+use image_publish::http::Http;
+use image_release::check::Source as _;
+
+use crate::{
+    release::{HASTE, pattern},
+    stub::{Answer, Stub, answer},
+};
+
+fn read(stub: &Stub, path: &str) -> Result<Option<Vec<u8>>, String> {
+    let release = Http::new(&format!("http://{}/release", stub.host()), HASTE).unwrap();
+    let told = |error: std::io::Error| error.to_string();
+    let Some(mut opened) = release.open(path).map_err(told)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    opened.reader.read_to_end(&mut bytes).map_err(told)?;
+    assert!(opened.len.is_none_or(|len| len == bytes.len() as u64));
+    Ok(Some(bytes))
+}
+
+#[test]
+fn files_are_there_or_are_not() {
+    let stub = Stub::new(|asked| match asked.path.as_str() {
+        "/release/SHA256SUMS" => answer(200, "sums\n"),
+        "/release/streams/v1/a%20b" => answer(200, ""),
+        "/release/gone" => answer(410, ""),
+        "/release/secret" => answer(403, "<html>\nForbidden"),
+        _ => answer(404, "no"),
+    });
+    assert_eq!(read(&stub, "SHA256SUMS").unwrap().unwrap(), b"sums\n");
+    assert_eq!(read(&stub, "streams/v1/a b").unwrap().unwrap(), b"");
+    assert_eq!(read(&stub, "other"), Ok(None));
+    assert_eq!(read(&stub, "gone"), Ok(None));
+    let error = read(&stub, "secret").unwrap_err();
+    assert!(error.ends_with("/release/secret: the server says 403 Forbidden"), "{error}");
+    let before = stub.asked().len();
+    assert_eq!(read(&stub, "../other"), Ok(None));
+    assert_eq!(stub.asked().len(), before, "nothing is asked for outside of the release");
+    let agent = stub.asked()[0].header("user-agent").unwrap().to_owned();
+    assert!(agent.starts_with("image-factory/"), "{agent}");
+}
+
+#[test]
+fn what_fails_for_a_moment_is_tried_again() {
+    let left = Mutex::new(vec![503, 429, 500]);
+    let stub = Stub::new(move |_| match left.lock().unwrap().pop() {
+        Some(status) => answer(status, "busy"),
+        None => answer(200, "here"),
+    });
+    assert_eq!(read(&stub, "x").unwrap().unwrap(), b"here");
+    assert_eq!(stub.asked().len(), 4);
+
+    let never = Stub::new(|_| answer(503, "  still busy\nor so"));
+    let error = read(&never, "x").unwrap_err();
+    assert!(error.ends_with("503 Service Unavailable: still busy"), "{error}");
+    assert_eq!(never.asked().len(), HASTE.tries as usize);
+
+    let wrong = Stub::new(|_| answer(400, "{\"errors\": [{\"message\": \"what?\"}]}"));
+    let error = read(&wrong, "x").unwrap_err();
+    assert!(error.ends_with("400 Bad Request: what?"), "{error}");
+    assert_eq!(wrong.asked().len(), 1);
+}
+
+#[test]
+fn what_broke_off_goes_on_where_it_was() {
+    let bytes = pattern(300_000, 7);
+    let file = bytes.clone();
+    let stub = Stub::new(move |asked| {
+        let tag = ("ETag", "\"one\"".to_owned());
+        let Some(range) = asked.header("range") else {
+            let cut = Some(100_000);
+            return Answer { headers: vec![tag], cut, ..answer(200, file.clone()) };
+        };
+        assert_eq!(asked.header("if-range"), Some("\"one\""));
+        let begin: usize =
+            range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap();
+        let range = format!("bytes {begin}-{}/{}", file.len() - 1, file.len());
+        let headers = vec![tag, ("Content-Range", range)];
+        let cut = (begin < 200_000).then_some(100_000);
+        Answer { headers, cut, ..answer(206, &file[begin..]) }
+    });
+    assert!(read(&stub, "x").unwrap().unwrap() == bytes);
+    let ranges: Vec<_> =
+        stub.asked().iter().map(|asked| asked.header("range").map(str::to_owned)).collect();
+    assert_eq!(ranges.len(), 3, "{ranges:?}");
+    assert_eq!(ranges[1].as_deref(), Some("bytes=100000-"));
+}
+
+#[test]
+fn a_server_without_ranges_sends_all_again() {
+    let bytes = pattern(50_000, 3);
+    let (file, cuts) = (bytes.clone(), Mutex::new(vec![40_000, 10_000, 30_000]));
+    let stub = Stub::new(move |_| {
+        let cut = cuts.lock().unwrap().pop();
+        Answer { cut, ..answer(200, file.clone()) }
+    });
+    assert!(read(&stub, "x").unwrap().unwrap() == bytes);
+    assert_eq!(stub.asked().len(), 4);
+}
+
+#[test]
+fn another_file_is_not_glued_to_the_first_one() {
+    let count = Mutex::new(0);
+    let stub = Stub::new(move |_| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        let headers = vec![("ETag", format!("\"{count}\""))];
+        Answer { headers, cut: Some(10), ..answer(200, pattern(100, *count)) }
+    });
+    let error = read(&stub, "x").unwrap_err();
+    assert!(error.ends_with("it changed while it was read"), "{error}");
+
+    // One that ends early each time is given up.
+    let stub = Stub::new(move |_| Answer { cut: Some(10), ..answer(200, pattern(100, 1)) });
+    let error = read(&stub, "x").unwrap_err();
+    assert!(error.contains("broke off after 10 bytes: "), "{error}");
+    assert_eq!(stub.asked().len(), HASTE.tries as usize);
+}
+
+#[test]
+fn redirects_are_followed_as_far_as_they_are_safe() {
+    let other = Stub::new(|asked| match asked.header("authorization") {
+        None => answer(200, "elsewhere"),
+        Some(_) => answer(400, "no password is for me"),
+    });
+    let there = format!("http://{}/file", other.host());
+    let stub = Stub::new(move |asked| {
+        let to = match asked.path.as_str() {
+            "/release/moved" => there.clone(),
+            "/release/file" => "file:///etc/passwd".to_owned(),
+            _ => "/release/round".to_owned(),
+        };
+        Answer { headers: vec![("Location", to)], ..answer(302, "") }
+    });
+    assert_eq!(read(&stub, "moved").unwrap().unwrap(), b"elsewhere");
+    let error = read(&stub, "file").unwrap_err();
+    assert!(error.ends_with("the server says 302 Found"), "{error}");
+    let error = read(&stub, "round").unwrap_err();
+    assert!(error.contains("too many redirects"), "{error}");
+}
+
+#[test]
+fn nobody_there_is_said_in_words() {
+    let stub = Stub::new(|_| answer(200, ""));
+    let host = stub.host();
+    drop(stub);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let release = Http::new(&format!("http://{host}/"), HASTE).unwrap();
+    let error = release.open("SHA256SUMS").unwrap_err().to_string();
+    assert!(error.contains("Connection refused"), "{error}");
+    assert!(error.starts_with(&format!("http://{host}/SHA256SUMS: ")), "{error}");
+
+    // A name that nobody has is not asked for again and again.
+    let release = Http::new("http://no-such-host.invalid/", HASTE).unwrap();
+    let error = release.open("SHA256SUMS").unwrap_err().to_string();
+    assert!(error.contains("lookup address"), "{error}");
+}
