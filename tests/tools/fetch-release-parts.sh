@@ -4,7 +4,8 @@
 #     tests/tools/fetch-release-parts.sh target/release-parts
 #
 #     s3/bin/                moto_server, and weed (SeaweedFS): servers of S3
-#     python/                what in-toto publishes to read its statements with, for python3
+#     python/                what in-toto publishes to read its statements with, for python3, and
+#                            Canonical's reader of simplestreams
 #     axe/axe.min.js         axe-core, which looks for what keeps people from reading a page
 #     packages               which packages and versions these are
 #
@@ -77,6 +78,7 @@ cryptography==48.0.0
 in-toto-attestation==0.9.3
 protobuf==7.36.2
 pycparser==3.12
+python-simplestreams==0.1.0.post59
 securesystemslib==1.6.0
 REQUIREMENTS
 install python "$work/python.txt"

@@ -1,8 +1,28 @@
-//! Catalogs: what clients of an ecosystem read to find an image.
+//! Catalogs: what clients of an ecosystem read to find an image. [`client`] reads them as those
+//! clients do.
+//!
+//! | file | client | where it looks |
+//! |---|---|---|
+//! | `os_list_imagingutility_v4.json` | Raspberry Pi Imager | `--repo URL`, or a sub-list |
+//! | `DistributionInfo.json` | `wsl --install` | `DistributionListUrl(Append)` in the registry |
+//! | `NAME-IMAGE.transfer` | systemd-sysupdate | `/etc/sysupdate.d/`, and `SHA256SUMS` |
+//! | `STREAM.json` | readers of CoreOS stream metadata | a stream's address |
+//! | `simplestreams-index.json`, `…-images.json` | Incus | `streams/v1/` below a remote |
 
-use image_model::OmittedCatalog;
+use image_model::{ImageKind, Manifest, OmittedCatalog, ReleaseSpec, Severity};
 
-use crate::{Document, Release};
+use crate::{
+    Document, Image, Release,
+    needs::{self, Audience},
+};
+
+pub mod client;
+mod coreos;
+mod imager;
+mod incus;
+mod json;
+mod sysupdate;
+mod wsl;
 
 /// The catalogs of a release.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +34,79 @@ pub struct Catalogs {
 }
 
 /// Writes the catalogs of a release.
-pub fn catalogs(_release: &Release) -> Catalogs {
-    unreachable!("written by its owner")
+///
+/// An image that a catalog is for, and that its client could not use, is left out with a reason.
+/// Nothing is said of catalogs that no image of the release is for.
+pub fn catalogs(release: &Release) -> Catalogs {
+    let mut out = Catalogs::default();
+    imager::write(release, &mut out);
+    wsl::write(release, &mut out);
+    sysupdate::write(release, &mut out);
+    coreos::write(release, &mut out);
+    incus::write(release, &mut out);
+    out
+}
+
+/// The bytes that are hashed before those of an image for [`Image::combined`]; `None` where no catalog
+/// wants that digest.
+///
+/// It is asked for before a [`Release`] is there, so that each image is read only once; no name of a
+/// file is in it.
+pub fn prefix(
+    version: &str,
+    spec: &ReleaseSpec,
+    epoch: Option<u64>,
+    manifest: &Manifest,
+) -> Option<Vec<u8>> {
+    incus::metadata(version, spec, epoch, manifest).ok()
+}
+
+impl Catalogs {
+    /// Notes that a catalog is not written.
+    fn omit(&mut self, catalog: &str, why: impl Into<String>) {
+        let catalog = catalog.to_owned();
+        self.omitted.push(OmittedCatalog { catalog, image: None, why: why.into() });
+    }
+
+    /// Notes that an image is not in a catalog.
+    fn leave_out(&mut self, catalog: &str, image: &Image, why: impl Into<String>) {
+        self.omitted.push(OmittedCatalog {
+            catalog: catalog.to_owned(),
+            image: Some(image.manifest.image.clone()),
+            why: why.into(),
+        });
+    }
+}
+
+/// Why something is not written, for catalogs of whole addresses.
+const NO_BASE_URL: &str = "`base-url` is not set, and its entries are whole addresses";
+
+/// The images of one of some kinds.
+fn of_kinds<'a>(release: &'a Release, kinds: &'a [ImageKind]) -> impl Iterator<Item = &'a Image> {
+    release.images.iter().filter(|image| kinds.contains(&image.manifest.kind))
+}
+
+/// The processor of an image: `aarch64` of `aarch64-linux`.
+fn processor(manifest: &Manifest) -> &str {
+    manifest.system.split('-').next().unwrap_or_default()
+}
+
+/// What comes before and after the version in the name of a file: `nixos-`, `.img.zst`.
+fn around_version<'a>(file: &'a str, version: &str) -> Option<(&'a str, &'a str)> {
+    let at = file.rfind(&format!("-{version}."))? + 1;
+    Some((file.get(..at)?, file.get(at + version.len()..)?))
+}
+
+/// What an audience needs of an image and does not get, where it could not use it at all.
+fn unmet(image: &Image, audience: Audience) -> Result<(), String> {
+    let needs = needs::of_image(image.manifest.kind, image.payload(), image.content_size);
+    let errors = needs
+        .into_iter()
+        .find(|need| need.audience == audience && need.severity == Severity::Error);
+    errors.map_or(Ok(()), |need| Err(need.text))
+}
+
+/// `NixOS on a card 26.05.1`, whether the title has the version already or not.
+fn with_version(title: &str, version: &str) -> String {
+    if title.contains(version) { title.to_owned() } else { format!("{title} {version}") }
 }

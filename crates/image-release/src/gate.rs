@@ -125,6 +125,8 @@ pub(crate) struct Passed {
     pub(crate) unverified: Option<String>,
     /// What the first frame of a zstd file says of its length.
     pub(crate) content_size: Option<u64>,
+    /// Digest of what is hashed before the image, and of the image.
+    pub(crate) combined: Option<Sha256>,
     /// The treemap.
     pub(crate) sizes: Option<String>,
     /// The files, in the order of the manifest.
@@ -132,10 +134,12 @@ pub(crate) struct Passed {
 }
 
 /// Judges the images called `names` in the folder `dist`, all of them, before anything is done.
+/// `prefix` is asked for what is hashed before an image for [`Passed::combined`].
 pub(crate) fn judge(
     dist: &Path,
     names: &[String],
     allowed: Allowed,
+    prefix: &dyn Fn(&Manifest) -> Option<Vec<u8>>,
     events: Events<'_>,
 ) -> Result<Vec<Passed>, GateError> {
     let mut seen = BTreeSet::new();
@@ -160,6 +164,12 @@ pub(crate) fn judge(
             Err(Problem::Host(error)) => return Err(error),
         });
         refusals.push(image.refusals);
+    }
+    for image in images.iter_mut().flatten() {
+        let Passed { manifest, files, .. } = image;
+        if let Some((_, opened)) = files.first_mut() {
+            opened.prefix = prefix(manifest);
+        }
     }
     bytes(&mut images, &mut refusals, events)?;
     let refusals: Vec<_> = refusals.into_iter().flatten().collect();
@@ -189,6 +199,7 @@ fn bytes(
             let Some(file) = hashed.next() else { continue };
             if index == 0 {
                 image.content_size = file.content_size;
+                image.combined = file.combined;
             }
             if file.digests != artifact.digests {
                 let why = format!(
@@ -261,8 +272,16 @@ impl Judge<'_> {
         for artifact in &manifest.artifacts {
             files.extend(self.open(artifact)?);
         }
-        let passed =
-            Passed { manifest, report, report_text, unverified, content_size: None, sizes, files };
+        let passed = Passed {
+            manifest,
+            report,
+            report_text,
+            unverified,
+            content_size: None,
+            combined: None,
+            sizes,
+            files,
+        };
         Ok(self.refusals.is_empty().then_some(passed))
     }
 
@@ -511,7 +530,7 @@ mod tests {
         }
 
         fn judge(&self, allowed: Allowed) -> Result<Vec<Passed>, GateError> {
-            judge(self.dir.path(), &self.names, allowed, &|_| ())
+            judge(self.dir.path(), &self.names, allowed, &|_| None, &|_| ())
         }
 
         #[track_caller]
@@ -718,7 +737,7 @@ mod tests {
         let dist = Dist::new();
         let judge = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-            judge(dist.dir.path(), &names, STRICT, &|_| ()).unwrap_err()
+            judge(dist.dir.path(), &names, STRICT, &|_| None, &|_| ()).unwrap_err()
         };
         assert!(matches!(judge(&["wsl", "wsl"]), GateError::Twice { .. }));
         assert!(matches!(judge(&["../wsl"]), GateError::NoName { .. }));

@@ -30,13 +30,15 @@ const STRIDE: u64 = 16 << 20;
 pub(crate) struct Opened {
     pub(crate) file: File,
     pub(crate) size: u64,
+    /// What is hashed before its bytes for [`Hashed::combined`].
+    pub(crate) prefix: Option<Vec<u8>>,
     changed: (i64, i64),
 }
 
 impl Opened {
     pub(crate) fn new(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        Ok(Self { size: metadata.len(), changed: changed(&metadata), file })
+        Ok(Self { size: metadata.len(), prefix: None, changed: changed(&metadata), file })
     }
 
     /// An error if somebody wrote to it since it was opened.
@@ -60,6 +62,8 @@ pub(crate) struct Hashed {
     pub(crate) digests: Digests,
     /// `Frame_Content_Size` of its first frame, where it is a zstd file that has one.
     pub(crate) content_size: Option<u64>,
+    /// Digest of its prefix and its bytes, where it has a prefix.
+    pub(crate) combined: Option<Sha256>,
 }
 
 /// Hashes `files`, and tells how far that is. The results have their order.
@@ -99,6 +103,7 @@ fn hash_on(files: &[&Opened], threads: usize, events: Events<'_>) -> Vec<io::Res
 
 fn hash(opened: &Opened, tell: &impl Fn(u64)) -> io::Result<Hashed> {
     let mut sha256 = sha2::Sha256::new();
+    let mut combined = opened.prefix.as_deref().map(sha2::Sha256::new_with_prefix);
     let mut content_size = None;
     let mut piece = vec![0; PIECE];
     let mut at = 0;
@@ -118,12 +123,16 @@ fn hash(opened: &Opened, tell: &impl Fn(u64)) -> io::Result<Hashed> {
             });
         }
         sha256.update(read);
+        if let Some(combined) = &mut combined {
+            combined.update(read);
+        }
         at += len as u64;
         tell(len as u64);
     }
     opened.unchanged()?;
     let digests = Digests { size: at, sha256: Sha256(sha256.finalize().into()) };
-    Ok(Hashed { digests, content_size: content_size.flatten() })
+    let combined = combined.map(|combined| Sha256(combined.finalize().into()));
+    Ok(Hashed { digests, content_size: content_size.flatten(), combined })
 }
 
 #[cfg(test)]
@@ -184,6 +193,20 @@ mod tests {
             let hashed = hash_all(&[&open(&path)], &|_| ()).remove(0).unwrap();
             assert_eq!(hashed.content_size, expected);
         }
+    }
+
+    #[test]
+    fn a_prefix_is_hashed_before_the_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        fs::write(&path, vec![7; PIECE + 1]).unwrap();
+        let mut opened = open(&path);
+        assert_eq!(hash_all(&[&opened], &|_| ()).remove(0).unwrap().combined, None);
+        opened.prefix = Some(b"before".to_vec());
+        let hashed = hash_all(&[&opened], &|_| ()).remove(0).unwrap();
+        let digest = |bytes: &[u8]| Sha256(sha2::Sha256::digest(bytes).into());
+        assert_eq!(hashed.digests.sha256, digest(&[7; PIECE + 1]));
+        assert_eq!(hashed.combined, Some(digest(&[b"before", &[7; PIECE + 1][..]].concat())));
     }
 
     #[test]

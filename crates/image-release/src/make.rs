@@ -106,7 +106,8 @@ pub fn make(options: &Options, events: Events<'_>) -> Result<Made, MakeError> {
     folder::check_replaceable(&to)?;
 
     events(Event::Started(Step::Hash));
-    let passed = gate::judge(dist, images, *allowed, events)?;
+    let prefix = |manifest: &Manifest| catalog::prefix(version, &spec, epoch, manifest);
+    let passed = gate::judge(dist, images, *allowed, &prefix, events)?;
     events(Event::Finished(Step::Hash));
 
     events(Event::Started(Step::Release));
@@ -155,6 +156,7 @@ fn image(passed: &Passed, version: &str, epoch: Option<u64>) -> Image {
         report: passed.report.clone(),
         verification,
         content_size: passed.content_size,
+        combined: passed.combined,
         sizes: passed.sizes.clone(),
         unverified: passed.unverified.clone(),
         documents,

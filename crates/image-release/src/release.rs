@@ -38,6 +38,9 @@ pub struct Image {
     pub sizes: Option<String>,
     /// Why it is here although it was not verified.
     pub unverified: Option<String>,
+    /// SHA-256 of what [`crate::catalog::prefix`] says and of the image after it, where it says
+    /// anything: Incus knows a virtual machine by that.
+    pub combined: Option<Sha256>,
     /// Documents about it: bills of materials, manifest, report.
     pub documents: Vec<Document>,
 }
@@ -79,7 +82,7 @@ impl Release {
 
 /// The address of `file` in the folder `base`, which ends with a slash. S3 and those who do as it does
 /// take a plus for a space, so one is written as `%2B`, which everybody takes for a plus.
-fn below(base: &Url, file: &str) -> Url {
+pub(crate) fn below(base: &Url, file: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{}", base.path(), file.replace('%', "%25").replace('+', "%2B")));
     url

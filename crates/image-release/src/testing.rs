@@ -143,7 +143,14 @@ pub(crate) fn image(kind: ImageKind, name: &str, system: &str, file: &str) -> Im
         closure: Vec::new(),
         verification: verification.clone(),
     };
-    let content_size = (compression == Compression::Zstd).then_some(raw.size);
-    let documents = Vec::new();
-    Image { manifest, report, verification, content_size, sizes: None, unverified: None, documents }
+    Image {
+        manifest,
+        report,
+        verification,
+        content_size: (compression == Compression::Zstd).then_some(raw.size),
+        sizes: None,
+        unverified: None,
+        combined: (kind == ImageKind::Vm).then_some(Sha256([0x55; 32])),
+        documents: Vec::new(),
+    }
 }
