@@ -93,7 +93,9 @@ async fn dispatch(
             oci::publish((registry, repository), &options.environment, manifest, objects, work)
                 .await
         }
-        Target::Github { repository } => github::publish(repository, manifest, objects, work).await,
+        Target::Github { repository } => {
+            github::publish(repository, &options.environment, manifest, objects, work).await
+        }
     }
 }
 
