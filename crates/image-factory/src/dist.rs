@@ -14,7 +14,7 @@ use image_model::{Artifact, Manifest, ReportSummary, Sha256, VerificationReport}
 use serde::Serialize;
 use sha2::Digest as _;
 
-use crate::sbom;
+use crate::{sbom, sizes};
 
 /// Name of the report.
 pub const REPORT: &str = "verification.json";
@@ -79,7 +79,7 @@ fn ours(folder: &Path) -> Vec<String> {
         return Vec::new();
     };
     let files = manifest.artifacts.into_iter().flat_map(|artifact| {
-        let beside = ["sha256", sbom::CYCLONEDX, sbom::SPDX];
+        let beside = ["sha256", sbom::CYCLONEDX, sbom::SPDX, sizes::SVG];
         let beside = beside.map(|suffix| format!("{}.{suffix}", artifact.file));
         beside.into_iter().chain([artifact.file])
     });
@@ -121,11 +121,19 @@ impl<'a> Dist<'a> {
         ];
         let write = |(suffix, document): (&str, fn(&sbom::Image<'_>) -> Vec<u8>)| {
             let file = format!("{}.{suffix}", image.name);
-            let bytes = document(image);
-            self.write(&file, &bytes)?;
-            Ok(Record { file, sha256: Sha256(sha2::Sha256::digest(&bytes).into()) })
+            self.record(file, &document(image))
         };
         documents.into_iter().map(write).collect()
+    }
+
+    /// Writes the treemap of the image `name`.
+    pub(crate) fn treemap(&self, name: &str, svg: &str) -> Result<Record, DistError> {
+        self.record(format!("{name}.{}", sizes::SVG), svg.as_bytes())
+    }
+
+    fn record(&self, file: String, bytes: &[u8]) -> Result<Record, DistError> {
+        self.write(&file, bytes)?;
+        Ok(Record { file, sha256: Sha256(sha2::Sha256::digest(bytes).into()) })
     }
 
     /// Writes `<file>.sha256` for each artifact, and `SHA256SUMS` for all of them, the report, and

@@ -5,6 +5,7 @@ use std::{
     io,
     num::NonZero,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use image_host::{
@@ -15,7 +16,7 @@ use image_host::{
 use image_model::{
     Artifact, Generator, MANIFEST_SCHEMA, Manifest, ManifestTool, Source, VerificationReport,
 };
-use image_verify::{Expected, VerifyError};
+use image_verify::{Expected, VerifyError, opened::Opened};
 
 use crate::{
     dist::{self, Dist, DistError, NotReplaceable},
@@ -28,6 +29,7 @@ use crate::{
     nix::{self, NixError},
     plan::{Input, NixosWslInput, Plan},
     sbom,
+    sizes::{Measured, Sizes},
     trust::Trust,
 };
 
@@ -160,7 +162,7 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
 
     events(Event::Started(Step::Verify));
     let image = artifacts.first_mut().expect("the image is the first of the finished files");
-    let report = verify(plan, &file, image, events)?;
+    let (report, treemap) = verify(plan, &file, image, events)?;
     // A disk is told to be one; the verification knows its table.
     if let Some(format) = &report.subject.format {
         image.format = format.clone().into_owned();
@@ -175,10 +177,13 @@ pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     let folder = Dist::new(&out);
     let summary = folder.report(&report)?;
     let title = Some(plan.definition.title.as_str());
-    let records = match sbom::Image::of(&artifacts[0].file, title, &report, epoch) {
+    let mut records = match sbom::Image::of(&artifacts[0].file, title, &report, epoch) {
         Some(image) => folder.sboms(&image)?,
         None => Vec::new(),
     };
+    if let Some(svg) = treemap {
+        records.push(folder.treemap(&artifacts[0].file, &svg)?);
+    }
     folder.sums(&artifacts, &summary, &records)?;
     let manifest = Manifest {
         schema: MANIFEST_SCHEMA,
@@ -300,13 +305,14 @@ pub(crate) fn finish(
     Ok(finished)
 }
 
-/// Judges the finished file, from the disk: what is shipped is what was judged.
+/// Judges the finished file, from the disk: what is shipped is what was judged. Returns its treemap
+/// as well, where its files could be seen.
 fn verify(
     plan: &Plan,
     path: &Path,
     artifact: &Artifact,
     events: Events<'_>,
-) -> Result<VerificationReport, MakeError> {
+) -> Result<(VerificationReport, Option<String>), MakeError> {
     let io = |cause| MakeError::Io { path: path.to_owned(), cause };
     let file = File::open(path).map_err(io)?;
     let trust = match &plan.input {
@@ -327,14 +333,26 @@ fn verify(
         trust: Some(&trust),
         manifest: None,
     };
-    let report = crate::verify::file(file, &verification, events)
+    let seen = Mutex::new(None);
+    let see = |opened: &Opened| {
+        let sizes = Sizes::of(opened, &artifact.file, artifact.raw.size);
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(sizes);
+    };
+    let report = crate::verify::judge(file, &verification, Some(&see), events)
         .map_err(|cause| MakeError::Verify { path: path.to_owned(), cause })?;
     let read = crate::verify::digests(&report);
     if read != artifact.digests || report.subject.raw.is_some_and(|raw| raw != artifact.raw) {
         let (path, written) = (path.to_owned(), artifact.digests);
         return Err(MakeError::ReadBack { path, written, read });
     }
-    Ok(report)
+    let sizes = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let format = report.subject.format.clone().unwrap_or_default();
+    let treemap = sizes.map(|sizes| {
+        let (file, raw, compression) =
+            (artifact.digests.size, artifact.raw.size, artifact.compression);
+        Measured { file, compression, format, raw, cut: None, sizes }.svg()
+    });
+    Ok((report, treemap))
 }
 
 pub(crate) fn create_dir(path: &Path) -> Result<PathBuf, MakeError> {

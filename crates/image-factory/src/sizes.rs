@@ -27,10 +27,14 @@ use image_verify::{
 };
 
 pub use measure::{MeasureError, Measured, measure, measure_folder};
+pub(crate) use svg::human;
 pub use svg::svg;
 pub use tree::{Branch, Entry, EntryId, Kind, Sizes};
 #[cfg(test)]
 use treemap::Rect;
+
+/// What comes after the name of an image in the name of its treemap.
+pub const SVG: &str = "sizes.svg";
 
 impl Sizes {
     /// Of an opened image called `name`, of `raw` bytes.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs::File, io, path::Path, sync::Arc};
 use image_formats::bytes::ReadAt;
 use image_host::interrupt;
 use image_model::{Board, Boot, Digests, Manifest, VerificationReport, Waiver};
-use image_verify::{Expected, Request, UnderWay, VerifyError};
+use image_verify::{Expected, Request, UnderWay, VerifyError, opened::Tell};
 
 use crate::{
     event::{Event, Events, Step},
@@ -70,6 +70,16 @@ pub fn file(
     verification: &Verification<'_>,
     events: Events<'_>,
 ) -> Result<VerificationReport, VerifyError> {
+    judge(file, verification, None, events)
+}
+
+/// The same; `opened` is shown what was opened for it.
+pub(crate) fn judge(
+    file: File,
+    verification: &Verification<'_>,
+    opened: Option<&Tell<'_>>,
+    events: Events<'_>,
+) -> Result<VerificationReport, VerifyError> {
     let mut scratch = Scratch::new(verification.work);
     let nobody = Trust::default();
     let trust = verification.trust.unwrap_or(&nobody);
@@ -94,6 +104,7 @@ pub fn file(
         signatures: &ask,
         manifest: verification.manifest,
         scratch: Some(&mut scratch),
+        opened,
         progress: &|progress| {
             let (under_way, done, total) = progress.under_way();
             let step = match under_way {

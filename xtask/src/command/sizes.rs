@@ -1,9 +1,8 @@
 //! `sizes FILE`: where the bytes of an image are.
 
 use image_factory::sizes::{
-    Branch, EntryId, Kind, MeasureError, Measured, Sizes, measure, measure_folder, svg,
+    Branch, EntryId, Kind, MeasureError, Measured, Sizes, measure, measure_folder,
 };
-use image_model::Compression;
 use serde_json::{Map, Value, json};
 
 use super::{Context, open_image, print, print_json, sbom, work_folder, work_hint};
@@ -47,7 +46,7 @@ pub(super) fn run(context: Context, args: &SizesArgs) -> Result<Verdict, Failure
         eprintln!("warning: {}: {cut}", path.display());
     }
     if let Some(out) = &args.svg {
-        sbom::write(out, svg(&measured.sizes, &about(&measured)).as_bytes())?;
+        sbom::write(out, measured.svg().as_bytes())?;
     }
     match context.format {
         Format::Human => print(&human(&measured, args)),
@@ -60,19 +59,6 @@ pub(super) fn run(context: Context, args: &SizesArgs) -> Result<Verdict, Failure
             "tree": node(&measured.sizes, Sizes::ROOT, args.depth, args.top.unwrap_or(usize::MAX)),
         })),
     }
-}
-
-/// What an image is, and how large.
-fn about(measured: &Measured) -> String {
-    let mut about = measured.format.to_owned();
-    if measured.compression != Compression::None {
-        about += &format!(" in {}", measured.compression.as_str());
-    }
-    about += &format!(", {}", text::bytes(measured.file));
-    if measured.raw != measured.file {
-        about += &format!(", {} unpacked", text::bytes(measured.raw));
-    }
-    about
 }
 
 /// A part with what is in it; as deep as was asked for, which is not deep.
@@ -108,7 +94,7 @@ fn human(measured: &Measured, args: &SizesArgs) -> String {
     let sizes = &measured.sizes;
     let root = sizes.entry(Sizes::ROOT);
     let top = args.top.unwrap_or(TOP);
-    let mut text = format!("{}: {}\n", args.file.display(), about(measured));
+    let mut text = format!("{}: {}\n", args.file.display(), measured.about(text::bytes));
     // The lines that are not yet printed, the next one last: what, what is before it, and how deep.
     let mut todo = vec![(Branch::Entry(Sizes::ROOT), String::new(), String::new(), 0)];
     while let Some((branch, before, below, depth)) = todo.pop() {

@@ -123,6 +123,19 @@ pub(crate) fn has_proven_store(dist: &Path) {
     assert!(closure.eq(stored), "{:#?}", manifest.closure);
 }
 
+/// The treemap beside a published image is the one that `sizes` draws of the file, and listed.
+#[track_caller]
+pub(crate) fn has_treemap(image: &Path) {
+    let (dist, name) = (image.parent().unwrap(), image.file_name().unwrap().to_str().unwrap());
+    let project = Project::new();
+    let drawn = project.path("drawn.svg");
+    Ran::of(project.command().args(["sizes", "--svg"]).args([&drawn, image])).exits(0);
+    let beside = format!("{name}.sizes.svg");
+    assert!(fs::read(dist.join(&beside)).unwrap() == fs::read(drawn).unwrap(), "{beside}");
+    let sums = fs::read_to_string(dist.join("SHA256SUMS")).unwrap();
+    assert!(sums.contains(&format!("  {beside}\n")), "{sums}");
+}
+
 /// A program of the machine.
 #[track_caller]
 pub(crate) fn which(name: &str, package: &str) -> PathBuf {

@@ -7,12 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{Project, Ran, list, which};
+use crate::common::{Project, Ran, has_treemap, list, which};
 use image_host::workdir::WorkDir;
 use image_model::{Manifest, Outcome, VerificationReport};
 
-const PUBLISHED: [&str; 5] =
-    ["SHA256SUMS", "manifest.json", "mini.wsl", "mini.wsl.sha256", "verification.json"];
+const PUBLISHED: [&str; 6] = [
+    "SHA256SUMS",
+    "manifest.json",
+    "mini.wsl",
+    "mini.wsl.sha256",
+    "mini.wsl.sizes.svg",
+    "verification.json",
+];
 
 fn manifest(project: &Project) -> Manifest {
     let text = fs::read_to_string(project.path("dist/wsl/manifest.json")).unwrap();
@@ -48,6 +54,7 @@ fn without_nix_the_mini_system_is_made_and_says_so() {
     assert_eq!(report.subject.raw, Some(artifact.raw));
     assert_eq!(report.findings, []);
     assert!(report.outcomes.values().filter(|o| **o == Outcome::Held).count() > 30);
+    has_treemap(&dist.join("mini.wsl"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use image_model::{Compression, Manifest};
 use serde_json::Value;
 
 use crate::{
-    common::{Project, Ran, has_proven_store, which},
+    common::{Project, Ran, has_proven_store, has_treemap, which},
     nix::{Rig, tests_dir},
 };
 
@@ -125,6 +125,7 @@ fn make(rig: &Rig, image: &str, host: &str, route: &str) -> (Vec<u8>, Manifest) 
     let mut sums = Command::new("sha256sum");
     Ran::of(sums.args(["-c", "--quiet", "SHA256SUMS"]).current_dir(&dist)).exits(0);
     has_proven_store(&dist);
+    has_treemap(&rig.project.path(&file));
     let manifest = fs::read(dist.join("manifest.json")).unwrap();
     (fs::read(rig.project.path(&file)).unwrap(), serde_json::from_slice(&manifest).unwrap())
 }

@@ -12,7 +12,7 @@ use image_model::{Digests, Manifest, Severity, Sha256, VerificationReport};
 use serde_json::Value;
 
 use crate::{
-    common::{Project, Ran, has_proven_store, which},
+    common::{Project, Ran, has_proven_store, has_treemap, which},
     nix::{Rig, tests_dir},
 };
 
@@ -90,6 +90,7 @@ fn make(rig: &Rig, route: &str, name: &str) -> (Vec<u8>, Manifest) {
         assert!(sums.contains(&format!("  nixos-sd-aarch64.img.zst.{bill}\n")), "{sums}");
     }
     has_proven_store(&dist);
+    has_treemap(&dist.join("nixos-sd-aarch64.img.zst"));
     let manifest = fs::read(dist.join("manifest.json")).unwrap();
     let image = fs::read(dist.join("nixos-sd-aarch64.img.zst")).unwrap();
     (image, serde_json::from_slice(&manifest).unwrap())

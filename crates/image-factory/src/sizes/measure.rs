@@ -1,6 +1,6 @@
 //! Sizes of a file.
 
-use std::{fs::File, io, path::Path};
+use std::{borrow::Cow, fs::File, io, path::Path};
 
 use image_formats::bytes::{ReadAt, ReadError};
 use image_model::Compression;
@@ -10,7 +10,7 @@ use image_verify::{
     opened::{self, Opened},
 };
 
-use super::Sizes;
+use super::{Sizes, human, svg};
 use crate::{
     folder::{self, FolderError},
     verify::Raw,
@@ -24,13 +24,33 @@ pub struct Measured {
     /// What is around its raw bytes.
     pub compression: Compression,
     /// How those lie.
-    pub format: &'static str,
+    pub format: Cow<'static, str>,
     /// How many there are.
     pub raw: u64,
     /// Why they end before the image does, where they do: a sentence about the image.
     pub cut: Option<String>,
     /// What they are.
     pub sizes: Sizes,
+}
+
+impl Measured {
+    /// What the image is, and how large, with `bytes` to write counts of bytes.
+    pub fn about(&self, bytes: impl Fn(u64) -> String) -> String {
+        let mut about = self.format.to_string();
+        if self.compression != Compression::None {
+            about += &format!(" in {}", self.compression.as_str());
+        }
+        about += &format!(", {}", bytes(self.file));
+        if self.raw != self.file {
+            about += &format!(", {} unpacked", bytes(self.raw));
+        }
+        about
+    }
+
+    /// A treemap of it.
+    pub fn svg(&self) -> String {
+        svg(&self.sizes, &self.about(human))
+    }
 }
 
 /// The sizes of a file cannot be told.
@@ -54,7 +74,7 @@ pub enum MeasureError {
 pub fn measure_folder(path: &Path, name: &str) -> Result<Measured, MeasureError> {
     let sizes = Sizes::of_volume(&folder::open(path)?, name);
     let bytes = sizes.entry(Sizes::ROOT).bytes;
-    let (compression, format) = (Compression::None, "folder");
+    let (compression, format) = (Compression::None, Cow::Borrowed("folder"));
     Ok(Measured { file: bytes, compression, format, raw: bytes, cut: None, sizes })
 }
 
@@ -71,10 +91,10 @@ pub fn measure(file: File, name: &str, work: &Path) -> Result<Measured, MeasureE
     Ok(Measured {
         file: len,
         compression,
-        format: match &opened {
+        format: Cow::Borrowed(match &opened {
             Opened::Disk(disk) => disk.format(),
             _ => format.as_str(),
-        },
+        }),
         raw,
         cut,
         sizes: Sizes::of(&opened, name, raw),

@@ -12,7 +12,8 @@ use super::{
     EntryId, Kind, Sizes,
     treemap::{Rect, squarify},
 };
-use text::{Fitted, escape, fit, human};
+pub(crate) use text::human;
+use text::{Fitted, escape, fit};
 
 const WIDTH: f64 = 1200.0;
 const HEIGHT: f64 = 760.0;

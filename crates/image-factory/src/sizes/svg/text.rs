@@ -58,7 +58,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A count of bytes for people.
-pub(super) fn human(bytes: u64) -> String {
+pub(crate) fn human(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut value = bytes as f64;
     let mut unit = "B";
