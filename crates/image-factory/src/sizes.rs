@@ -28,7 +28,7 @@ use image_verify::{
 
 pub use measure::{MeasureError, Measured, measure, measure_folder};
 pub(crate) use svg::human;
-pub use svg::svg;
+pub use svg::{style, svg};
 pub use tree::{Branch, Entry, EntryId, Kind, Sizes};
 #[cfg(test)]
 use treemap::Rect;

@@ -74,7 +74,7 @@ pub fn svg(sizes: &Sizes, about: &str) -> String {
          height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n<title>{}</title>\n",
         escape(&root.name)
     );
-    style(&mut svg);
+    let _ = writeln!(svg, "<style>\n{}</style>", style());
     let _ = writeln!(svg, "<rect class=\"back\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>");
     let name = fit(&root.name, WIDTH * 0.6, 16.0);
     if let Some(Fitted { text, width }) = name {
@@ -106,18 +106,17 @@ pub fn svg(sizes: &Sizes, about: &str) -> String {
     svg
 }
 
-/// Nothing in it is for other parts of a page.
-fn style(svg: &mut String) {
+/// The style of all treemaps: nothing in it is for other parts of a page. A page that has several
+/// needs it once.
+pub fn style() -> String {
     let night = COLORS.iter().enumerate().map(|(index, [_, _, part, frame])| {
         format!(".sizes .c{index}{{fill:{part}}}.sizes .f.c{index}{{fill:{frame}}}\n")
     });
     let day = COLORS.iter().enumerate().map(|(index, [part, frame, _, _])| {
         format!(".sizes .c{index}{{fill:{part}}}.sizes .f.c{index}{{fill:{frame}}}\n")
     });
-    let _ = write!(
-        svg,
-        "<style>\n\
-         .sizes{{max-width:100%;height:auto;font-family:system-ui,-apple-system,\"Segoe UI\",\
+    format!(
+        ".sizes{{max-width:100%;height:auto;font-family:system-ui,-apple-system,\"Segoe UI\",\
          \"DejaVu Sans\",sans-serif}}\n\
          .sizes text{{fill:#1b1f24;font-size:11px;pointer-events:none}}\n\
          .sizes .name{{font-size:16px;font-weight:600}}\n\
@@ -137,11 +136,10 @@ fn style(svg: &mut String) {
          .sizes .big{{fill:#1c2128;stroke:#444c56}}\n\
          .sizes .rest{{fill:#373e47}}\n\
          .sizes .free{{fill:#161b22;stroke:#444c56}}\n\
-         {}}}\n\
-         </style>\n",
+         {}}}\n",
         day.collect::<String>(),
         night.collect::<String>()
-    );
+    )
 }
 
 /// Divides a rectangle among the parts of what it stands for. Those that cannot be seen are one
