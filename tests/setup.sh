@@ -14,6 +14,7 @@ packages='
     busybox-static
     chromium
     cpio
+    curl
     device-tree-compiler
     docker-registry
     dosfstools
@@ -27,6 +28,7 @@ packages='
     gcc
     gdisk
     genisoimage
+    gh
     git
     gnupg
     gpgv
@@ -52,6 +54,7 @@ packages='
     skopeo
     squashfs-tools
     syslinux-common
+    systemd
     tar
     u-boot-qemu
     uidmap

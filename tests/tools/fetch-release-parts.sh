@@ -4,8 +4,8 @@
 #     tests/tools/fetch-release-parts.sh target/release-parts
 #
 #     s3/bin/                moto_server, and weed (SeaweedFS): servers of S3
-#     python/                what in-toto publishes to read its statements with, for python3, and
-#                            Canonical's reader of simplestreams
+#     python/                for python3: what in-toto publishes to read its statements with, and
+#                            readers of artifacts (ORAS) and of simplestreams (Canonical's)
 #     axe/axe.min.js         axe-core, which looks for what keeps people from reading a page
 #     packages               which packages and versions these are
 #
@@ -73,13 +73,25 @@ PROGRAM
 chmod +x "$parts/s3/bin/moto_server"
 
 cat >"$work/python.txt" <<'REQUIREMENTS'
+attrs==26.1.0
+certifi==2026.10.19.post1
 cffi==2.1.1
+charset-normalizer==3.5.3
 cryptography==48.0.0
+idna==3.20
 in-toto-attestation==0.9.3
+jsonschema==4.26.0
+jsonschema-specifications==2025.9.1
+oras==0.2.43
 protobuf==7.36.2
 pycparser==3.12
 python-simplestreams==0.1.0.post59
+referencing==0.37.0
+requests==2.34.2
+rpds-py==2026.9.1
 securesystemslib==1.6.0
+typing_extensions==4.16.0
+urllib3==2.8.0
 REQUIREMENTS
 install python "$work/python.txt"
 
