@@ -308,3 +308,142 @@ fn platform(system: &str) -> Option<Platform> {
     }))
     .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use image_model::{
+        Artifact as File, Compression, Digests, Generator, ImageKind, RELEASE_SCHEMA, ReleaseSpec,
+        ReportSummary, Totals,
+    };
+    use serde_json::Value;
+
+    use super::*;
+
+    fn object(name: &str, role: FileRole, of: Option<&str>) -> Object {
+        let media_type = match role {
+            FileRole::Sbom => "application/vnd.cyclonedx+json; version=1.6",
+            _ => "application/octet-stream",
+        };
+        Object {
+            name: name.to_owned(),
+            path: PathBuf::from(name),
+            role,
+            media_type: media_type.to_owned(),
+            size: 5 << 30,
+            sha256: Sha256(sha2::Sha256::digest(name).into()),
+            of: of.map(str::to_owned),
+        }
+    }
+
+    fn image(name: &str, kind: ImageKind, system: &str, file: &str) -> ReleasedImage {
+        let digests = Digests { size: 1, sha256: Sha256([1; 32]) };
+        let artifact = File {
+            file: file.to_owned(),
+            format: "mbr".to_owned(),
+            compression: Compression::Zstd,
+            digests,
+            raw: digests,
+        };
+        ReleasedImage {
+            image: name.to_owned(),
+            kind,
+            system: system.to_owned(),
+            title: format!("NixOS, {name}"),
+            distribution: "nixos".to_owned(),
+            artifacts: vec![artifact],
+            manifest: format!("{file}.manifest.json"),
+            verification: ReportSummary {
+                file: format!("{file}.verification.json"),
+                sha256: Sha256([2; 32]),
+                totals: Totals::default(),
+            },
+            unverified: None,
+        }
+    }
+
+    fn release() -> (ReleaseManifest, Vec<Object>) {
+        let manifest = ReleaseManifest {
+            schema: RELEASE_SCHEMA,
+            generator: Generator { name: "image-factory".to_owned(), version: "0".to_owned() },
+            version: "26.05.1".to_owned(),
+            release: ReleaseSpec::default(),
+            created: Some("2026-11-21T00:00:00Z".to_owned()),
+            images: vec![
+                image("sd", ImageKind::Sd, "aarch64-linux", "sd.img.zst"),
+                image("old", ImageKind::Sd, "armv7l-linux", "old.img"),
+            ],
+            files: Vec::new(),
+            signatures: Vec::new(),
+            omitted: Vec::new(),
+        };
+        let (sd, old) = (Some("sd.img.zst"), Some("old.img"));
+        let objects = vec![
+            object("old.img", FileRole::Payload, old),
+            object("sd.img.bmap", FileRole::Payload, sd),
+            object("sd.img.zst", FileRole::Payload, sd),
+            object("sd.img.zst.cdx.json", FileRole::Sbom, sd),
+            object("sd.img.zst.sha256", FileRole::Sums, sd),
+            object("streams/v1/index.json", FileRole::Catalog, None),
+            object("unknown.bin", FileRole::Payload, None),
+        ];
+        (manifest, objects)
+    }
+
+    #[test]
+    fn artifacts_are_a_function_of_the_release() {
+        let (manifest, objects) = release();
+        let made = plan(&manifest, &objects);
+        let parse = |text: &Text| serde_json::from_slice::<Value>(&text.bytes).unwrap();
+        let titles = |artifact: &Artifact| -> Vec<String> {
+            let manifest = parse(&artifact.text);
+            let layers = manifest["layers"].as_array().unwrap();
+            layers.iter().map(|l| l["annotations"][TITLE].as_str().unwrap().to_owned()).collect()
+        };
+        let all: Vec<_> = made.artifacts.iter().map(titles).collect();
+        assert_eq!(
+            all,
+            [
+                vec!["sd.img.zst", "sd.img.bmap", "sd.img.zst.sha256"],
+                vec!["sd.img.zst.cdx.json"],
+                vec!["old.img"],
+                vec!["unknown.bin"],
+                vec!["streams/v1/index.json"],
+            ]
+        );
+        let sbom = parse(&made.artifacts[1].text);
+        assert_eq!(sbom["artifactType"], "application/vnd.cyclonedx+json");
+        assert_eq!(sbom["subject"]["digest"], made.artifacts[0].text.digest);
+        assert_eq!(sbom["layers"][0]["size"], 5_u64 << 30);
+        assert_eq!(sbom["annotations"][CREATED], "2026-11-21T00:00:00Z");
+        let index = parse(&made.index);
+        let platform = |at: usize| index["manifests"][at]["platform"].clone();
+        assert_eq!(platform(0), serde_json::json!({"architecture": "arm64", "os": "linux"}));
+        assert_eq!(platform(2)["variant"], "v7");
+        assert_eq!(platform(3), Value::Null);
+        assert_eq!(plan(&manifest, &objects).index.bytes, made.index.bytes);
+        // Nobody who reads an index writes its manifests to files.
+        assert!(index["manifests"][0]["annotations"].get(TITLE).is_none());
+    }
+
+    #[test]
+    fn bytes_that_are_there_twice_are_sent_once() {
+        let (manifest, mut objects) = release();
+        let mut twin = objects[5].clone();
+        twin.name = "simplestreams-index.json".to_owned();
+        objects.push(twin);
+        let made = plan(&manifest, &objects);
+        assert_eq!(made.blobs.len(), objects.len() - 1);
+    }
+
+    #[test]
+    fn tags_are_versions_of_some_letters() {
+        for version in ["26.05.1", "26.05-rc1", "_x", &"a".repeat(128)] {
+            assert_eq!(no_tag(version), None, "{version}");
+        }
+        for version in ["", ".1", "-1", "1+2", "1~2", "ä", &"a".repeat(129)] {
+            assert!(no_tag(version).is_some(), "{version}");
+        }
+    }
+}

@@ -13,8 +13,9 @@ use std::{
 use image_factory::Fault;
 use image_model::FileRole;
 use image_publish::{
-    Environment, PublishError,
+    Environment, Options, PublishError,
     oci::{Artifacts, ArtifactsError},
+    publish,
 };
 use image_release::check::Source as _;
 use serde_json::Value;
@@ -22,7 +23,7 @@ use sha2::Digest as _;
 
 use crate::{
     registry::Registry,
-    release::{HASTE, Release, VERSION},
+    release::{HASTE, Release, VERSION, tree},
     stub::{Answer, Stub, answer},
 };
 
@@ -184,6 +185,88 @@ fn what_is_published_is_what_others_pull() {
     assert!(again.sent.is_empty(), "{again:?}");
     assert_eq!(again.present.len(), release.names().len());
     assert_eq!(changes(&registry), before);
+}
+
+#[test]
+fn oras_pulls_the_same_files() {
+    let release = Release::new();
+    let registry = Registry::new(release.dir.path());
+    let host = registry.host();
+    release.publish(&format!("oci://{host}/nixos/images")).0.unwrap();
+    let index = json(&skopeo(&host, &format!(":{VERSION}")));
+    let entries = index["manifests"].as_array().unwrap();
+    let names = entries.iter().map(|e| format!("{host}/nixos/images@{}", text(e, "/digest")));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let parts = root.join("target/release-parts/python");
+    assert!(parts.is_dir(), "{} is not there: tests/setup.sh puts it there", parts.display());
+    let pulled = release.dir.path().join("pulled");
+    fs::create_dir(&pulled).unwrap();
+    let output = Command::new("python3")
+        .arg(root.join("tests/tools/oras-pull.py"))
+        .arg(&pulled)
+        .args(names)
+        .env("PYTHONPATH", parts)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NO_PROXY", "*")
+        .output()
+        .expect("python3 does not start: tests/setup.sh installs it");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: BTreeMap<_, _> = tree(&pulled).into_iter().collect();
+    assert_eq!(found, expected(&release));
+}
+
+#[test]
+fn credentials_are_those_of_docker() {
+    let release = Release::new();
+    let registry = Registry::with_password(release.dir.path());
+    let host = registry.host();
+    let mut options = release.options(&format!("oci://{host}/nixos/images"));
+    let config = release.dir.path().join("config.json");
+    options.environment =
+        Environment::from_iter([("DOCKER_CONFIG", release.dir.path().to_str().unwrap())]);
+    let refused = |options: &Options| {
+        let error = publish(options, &|_| ()).unwrap_err();
+        assert_eq!(error.fault(), Fault::Host);
+        let PublishError::Place { what, source, .. } = error else { panic!("{error:?}") };
+        assert!(source.to_string().contains("the server says 401 Unauthorized"), "{source}");
+        what
+    };
+    let none = refused(&options);
+    let file = config.display();
+    assert!(
+        none.ends_with(&format!("{host} refuses no credentials: there are none for it in {file}")),
+        "{none}"
+    );
+
+    let login = |password: &str| {
+        let auth = data_encoding::BASE64.encode(format!("me:{password}").as_bytes());
+        let text = serde_json::json!({"auths": {&host: {"auth": auth}}}).to_string();
+        fs::write(&config, text).unwrap();
+    };
+    login("wrong");
+    let wrong = refused(&options);
+    assert!(wrong.ends_with(&format!("{host} refuses the credentials in {file}")), "{wrong}");
+    // Refused once: who may not is not tried again and again.
+    let puts = registry.requests().iter().filter(|r| !r.starts_with("GET ")).count();
+    assert_eq!(puts, 0, "{:?}", registry.requests());
+
+    login("secret");
+    let published = publish(&options, &|_| ()).unwrap();
+    assert_eq!(published.sent.len(), release.names().len());
+    let name = (&*host, "nixos/images");
+    let source = Artifacts::open(name, VERSION, &options.environment, HASTE).unwrap();
+    assert!(source.open("index.html").unwrap().is_some());
+    let error = open(&host, VERSION).err().unwrap();
+    assert!(error.to_string().contains("there are none for it"), "{error}");
+}
+
+#[test]
+fn nobody_there_is_said_in_words() {
+    let release = Release::new();
+    let error = release.publish("oci://no-such-host.invalid/nixos/images").0.unwrap_err();
+    let PublishError::Place { what, source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(what, "cannot read oci://no-such-host.invalid/nixos/images:26.05.1");
+    assert!(source.to_string().contains("failed to lookup address"), "{source}");
 }
 
 #[test]

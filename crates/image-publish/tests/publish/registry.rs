@@ -19,6 +19,20 @@ pub(crate) struct Registry {
 impl Registry {
     /// A registry of its own in `dir`.
     pub(crate) fn new(dir: &Path) -> Self {
+        Self::with(dir, "")
+    }
+
+    /// One that wants the user `me` with the password `secret`.
+    pub(crate) fn with_password(dir: &Path) -> Self {
+        let users = dir.join("users");
+        // As `htpasswd -nbB me secret` writes it.
+        let line = "me:$2b$05$oIfQuvfMXyiYhj0L4aay4.LYKwUEF9wsjdQ3FG9/w9FtYyBo/Rwce\n";
+        fs::write(&users, line).unwrap();
+        let path = users.display();
+        Self::with(dir, &format!("auth: {{ htpasswd: {{ realm: here, path: {path} }} }}\n"))
+    }
+
+    fn with(dir: &Path, more: &str) -> Self {
         // Free now; who takes it before the registry does makes the test fail, which is rare.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let dir = dir.join("registry");
@@ -27,7 +41,8 @@ impl Registry {
             "version: 0.1\n\
              log: {{ level: error, accesslog: {{ disabled: false }} }}\n\
              storage: {{ filesystem: {{ rootdirectory: {data} }}, delete: {{ enabled: true }} }}\n\
-             http: {{ addr: '127.0.0.1:{port}', secret: not-a-secret }}\n",
+             http: {{ addr: '127.0.0.1:{port}', secret: not-a-secret }}\n\
+             {more}",
             data = dir.join("data").display(),
         );
         fs::write(dir.join("config.yml"), config).unwrap();
