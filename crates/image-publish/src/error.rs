@@ -48,7 +48,7 @@ pub enum PublishError {
         source: io::Error,
     },
     /// What came back is not what was sent.
-    #[error("{place} gave back other bytes for {object} than were sent: {found}")]
+    #[error("{place} gave back other bytes than were sent: {found}")]
     ReadBack {
         /// The place.
         place: String,

@@ -89,7 +89,7 @@ pub(crate) async fn run<P: Place>(
     // Nothing is sent before everything that is there is known to be of this release.
     let unread = like.iter().map(|object| async move {
         let digests = place.read_back(object, work).await?;
-        Ok::<_, PublishError>((digests != expected(object)).then(|| differs(object, digests)))
+        Ok::<_, PublishError>(compare(object, digests).err())
     });
     let differences: Vec<Option<String>> =
         stream::iter(unread).buffered(work.parallel).try_collect().await?;
@@ -99,12 +99,10 @@ pub(crate) async fn run<P: Place>(
         let sends = stage.iter().map(|object| async move {
             place.send(object, work).await?;
             let digests = place.read_back(object, work).await?;
-            if digests == expected(object) {
-                return Ok(());
-            }
-            let found = format!("{} bytes with SHA-256 {}", digests.size, digests.sha256);
-            let (place, object) = (place.name(), object.name.clone());
-            Err(PublishError::ReadBack { place, object, found })
+            compare(object, digests).map_err(|found| {
+                let (place, object) = (place.name(), object.name.clone());
+                PublishError::ReadBack { place, object, found }
+            })
         });
         stream::iter(sends).buffer_unordered(work.parallel).try_collect::<()>().await?;
     }
@@ -125,16 +123,14 @@ fn stage(object: &Object) -> (FileRole, bool) {
     (object.role, object.name == SUMS || object.name == PAGE)
 }
 
-fn expected(object: &Object) -> Digests {
-    Digests { size: object.size, sha256: object.sha256 }
-}
-
-fn differs(object: &Object, found: Digests) -> String {
+/// Whether what was read is the object; how it differs, where it is not.
+pub(crate) fn compare(object: &Object, found: Digests) -> Result<(), String> {
     let Object { name, size, sha256, .. } = object;
-    let Digests { size: other_size, sha256: other } = found;
-    if other_size == *size {
-        format!("{name} has SHA-256 {other} there, not {sha256}")
+    if found.size != *size {
+        Err(format!("{name} has {} bytes there, not {size}", found.size))
+    } else if found.sha256 != *sha256 {
+        Err(format!("{name} has SHA-256 {} there, not {sha256}", found.sha256))
     } else {
-        format!("{name} has {other_size} bytes there, not {size}")
+        Ok(())
     }
 }

@@ -17,6 +17,7 @@ use sha2::Digest as _;
 
 use crate::{
     Object, PublishError, Published,
+    blocking::blocking,
     flow::{self, Found, Place, Seen},
     work::Work,
 };
@@ -182,14 +183,6 @@ impl Place for Folder {
         let Some(beside) = self.beside.lock().await.take() else { return Ok(()) };
         publish::new_dir(beside.path(), &self.to)
             .map_err(|source| self.failure("cannot put the version into", source))
-    }
-}
-
-/// Runs what waits for disks where nobody else waits for it.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

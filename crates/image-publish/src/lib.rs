@@ -5,8 +5,7 @@
 //! sums, catalogs, and the page last. What is there already is compared and not sent again; other
 //! bytes under the same version are refused before anything is sent.
 
-#![expect(dead_code, reason = "the places that use all of it are being written")]
-
+mod blocking;
 mod environment;
 mod error;
 mod flow;

@@ -93,7 +93,9 @@ impl<'a> Work<'a> {
     /// So many of them were.
     pub(crate) fn advance(&self, bytes: u64) {
         let before = self.done.fetch_add(bytes, Ordering::Relaxed);
-        let (done, total) = (before + bytes, self.total.load(Ordering::Relaxed));
+        let total = self.total.load(Ordering::Relaxed);
+        // What had to be sent twice is no more work than was expected.
+        let done = (before + bytes).min(total);
         if done / TELL != before / TELL || done == total {
             (self.events)(Event::Progress { step: Step::Send, done, total: Some(total) });
         }
@@ -113,7 +115,7 @@ impl<'a> Work<'a> {
             tried += 1;
             let source = match attempt().await {
                 Ok(value) => return Ok(value),
-                Err(Trouble::Final(source)) => return Err(source),
+                Err(trouble @ Trouble::Final(_)) => return Err(trouble.into_source()),
                 Err(Trouble::Transient(source)) => source,
             };
             let Some(wait) = self.patience.wait(tried) else { return Err(source) };
