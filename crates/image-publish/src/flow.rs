@@ -78,6 +78,18 @@ pub(crate) async fn run<P: Place>(
         false => Err(PublishError::Conflict { place: place.name(), differences }),
     };
     refuse(differences)?;
+    let names = |of: &dyn Fn(&Found) -> bool| {
+        let chosen = objects.iter().zip(&found).filter(|(_, found)| of(found));
+        chosen.map(|(object, _)| object.name.clone()).collect()
+    };
+    let published = Published {
+        sent: names(&|found| *found == Found::Absent),
+        present: names(&|found| *found != Found::Absent),
+        place: place.name(),
+    };
+    if work.only_looks {
+        return Ok(published);
+    }
     let with = |kind: Found| {
         let of_kind = objects.iter().zip(&found).filter(move |(_, found)| **found == kind);
         of_kind.map(|(object, _)| object).collect::<Vec<_>>()
@@ -107,15 +119,7 @@ pub(crate) async fn run<P: Place>(
         stream::iter(sends).buffer_unordered(work.parallel).try_collect::<()>().await?;
     }
     place.finish(work).await?;
-    let names = |of: &dyn Fn(&Found) -> bool| {
-        let chosen = objects.iter().zip(&found).filter(|(_, found)| of(found));
-        chosen.map(|(object, _)| object.name.clone()).collect()
-    };
-    Ok(Published {
-        sent: names(&|found| *found == Found::Absent),
-        present: names(&|found| *found != Found::Absent),
-        place: place.name(),
-    })
+    Ok(published)
 }
 
 /// Objects of one stage are sent at the same time, and those of the next one after them.

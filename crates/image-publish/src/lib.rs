@@ -14,7 +14,7 @@ mod github;
 pub mod http;
 mod objects;
 pub mod oci;
-mod s3;
+pub mod s3;
 mod target;
 mod work;
 
@@ -75,6 +75,15 @@ pub fn publish(options: &Options, events: Events<'_>) -> Result<Published, Publi
     let published = block_on(dispatch(options, &manifest, &objects, &work))?;
     events(Event::Finished(Step::Send));
     Ok(published)
+}
+
+/// What [`publish`] would send, as far as that is known without reading what is there: `sent` are the
+/// objects that are not.
+pub fn look(options: &Options, events: Events<'_>) -> Result<Published, PublishError> {
+    let (manifest, objects) = objects(&options.release)?;
+    let mut work = Work::new(events, options.parallel.get(), options.patience);
+    work.only_looks = true;
+    block_on(dispatch(options, &manifest, &objects, &work))
 }
 
 async fn dispatch(

@@ -55,6 +55,15 @@ impl Publishing<'_> {
     async fn run(self, version: &str, objects: &[Object]) -> Result<Published, PublishError> {
         let tagged = self.compare(version, objects).await?;
         let absent = self.absent().await?;
+        let names = |sent: bool| {
+            let chosen = objects.iter().filter(|o| absent.contains_key(&o.sha256) == sent);
+            chosen.map(|object| object.name.clone()).collect()
+        };
+        let published =
+            Published { sent: names(true), present: names(false), place: self.place.clone() };
+        if self.work.only_looks {
+            return Ok(published);
+        }
         let bytes = |blobs: &mut dyn Iterator<Item = &&Object>| blobs.map(|o| o.size).sum::<u64>();
         let absent_blobs = || self.plan.blobs.iter().filter(|o| absent.contains_key(&o.sha256));
         self.work.expect(bytes(&mut absent_blobs()) + bytes(&mut self.plan.blobs.iter()));
@@ -78,11 +87,7 @@ impl Publishing<'_> {
             put.map_err(|e| self.failed("tag a release in", e))?;
             self.expect_manifest(version, &index.digest).await?;
         }
-        let names = |sent: bool| {
-            let chosen = objects.iter().filter(|o| absent.contains_key(&o.sha256) == sent);
-            chosen.map(|object| object.name.clone()).collect()
-        };
-        Ok(Published { sent: names(true), present: names(false), place: self.place.clone() })
+        Ok(published)
     }
 
     /// True if the version is there and is this one. Another one is refused.

@@ -4,11 +4,13 @@ mod account;
 mod journal;
 mod line;
 mod parts;
+mod source;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
     future::Future,
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -22,13 +24,14 @@ use object_store::{
 use sha2::Digest as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+pub use self::source::Stored;
 use self::{
     account::Bucket,
     journal::Journal,
     line::{Refused, patience, trouble},
 };
 use crate::{
-    Object, Options, PublishError, Published,
+    Environment, Object, Options, PublishError, Published,
     blocking::blocking,
     flow::{self, Found, Place, Seen},
     work::{Trouble, Work},
@@ -54,9 +57,12 @@ pub(crate) async fn publish(
     objects: &[Object],
     work: &Work<'_>,
 ) -> Result<Published, PublishError> {
-    let mut storage = Storage::new(bucket, prefix, options, &manifest.version)?;
+    let (environment, parallel) = (&options.environment, options.parallel.get());
+    let mut storage = Storage::new((bucket, prefix), &manifest.version, environment, parallel)?;
     storage.check(objects)?;
-    storage.take_journal(options, work)?;
+    if !work.only_looks {
+        storage.take_journal(options, work)?;
+    }
     flow::run(&storage, objects, work).await
 }
 
@@ -92,20 +98,20 @@ struct Lane<'a> {
 }
 
 impl Storage {
-    pub(crate) fn new(
-        bucket: &str,
-        prefix: &str,
-        options: &Options,
+    fn new(
+        (bucket, prefix): (&str, &str),
         version: &str,
+        environment: &Environment,
+        parallel: usize,
     ) -> Result<Self, PublishError> {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Ok(Self {
-            bucket: account::open(bucket, &options.environment)?,
+            bucket: account::open(bucket, environment)?,
             name: format!("s3://{bucket}/{prefix}{version}"),
             prefix: format!("{prefix}{version}/"),
             strict: AtomicBool::new(true),
             journal: Journal::default(),
-            lanes: Semaphore::new(options.parallel.get()),
+            lanes: Semaphore::new(parallel),
             memory: Semaphore::new(BUDGET as usize),
         })
     }
@@ -143,7 +149,11 @@ impl Storage {
     }
 
     fn key(&self, name: &str) -> Key {
-        Key::parse(format!("{}{name}", self.prefix)).expect("it was checked before")
+        self.try_key(name).expect("it was checked before")
+    }
+
+    fn try_key(&self, name: &str) -> Option<Key> {
+        Key::parse(format!("{}{name}", self.prefix)).ok()
     }
 
     /// Waits until `bytes` may be sent or fetched.
@@ -227,6 +237,27 @@ impl Storage {
         ])
     }
 
+    /// What is there of the version, by name: no more than `limit` objects.
+    async fn list(
+        &self,
+        limit: usize,
+        work: &Work<'_>,
+    ) -> Result<BTreeMap<String, ObjectMeta>, PublishError> {
+        let what = format!("cannot look into {}", self.name);
+        let prefix = Key::parse(&self.prefix).map_err(|e| PublishError::place(&what, e))?;
+        let listed: Vec<ObjectMeta> = self
+            .ask(&what, work, |store| {
+                let prefix = prefix.clone();
+                async move { store.list(Some(&prefix)).take(limit).try_collect().await }
+            })
+            .await?;
+        let name = |meta: &ObjectMeta| {
+            let key = meta.location.as_ref();
+            key.strip_prefix(&self.prefix).unwrap_or_default().to_owned()
+        };
+        Ok(listed.into_iter().map(|meta| (name(&meta), meta)).collect())
+    }
+
     /// Sends an object at once.
     async fn put(&self, object: &Object, work: &Work<'_>) -> Result<Outcome, PublishError> {
         let _lane = self.lane(object.size).await;
@@ -258,17 +289,18 @@ impl Storage {
     /// A part of an object as it is there, and what the storage knows of all of it.
     async fn get(
         &self,
-        object: &Object,
-        from: u64,
-        len: u64,
+        name: &str,
+        part: Range<u64>,
         tag: Option<&str>,
         work: &Work<'_>,
     ) -> Result<(Bytes, ObjectMeta), PublishError> {
-        let key = self.key(&object.name);
-        let what = format!("cannot read {} in {}", object.name, self.name);
+        let key = self.key(name);
+        let what = format!("cannot read {name} in {}", self.name);
+        let len = part.end - part.start;
         let get = |store: AmazonS3| {
             let key = key.clone();
-            let range = (object.size > 0).then(|| GetRange::Bounded(from..from + len));
+            // Of nothing there is no part.
+            let range = (len > 0).then(|| GetRange::Bounded(part.clone()));
             let options =
                 GetOptions { range, if_match: tag.map(str::to_owned), ..GetOptions::default() };
             async move {
@@ -311,21 +343,7 @@ impl Place for Storage {
     }
 
     async fn look(&self, objects: &[Object], work: &Work<'_>) -> Result<Seen, PublishError> {
-        let what = format!("cannot look into {}", self.name);
-        let prefix = Key::parse(&self.prefix).map_err(|e| PublishError::place(&what, e))?;
-        let limit = objects.len() + 1000;
-        let listed: Vec<ObjectMeta> = self
-            .ask(&what, work, |store| {
-                let prefix = prefix.clone();
-                async move { store.list(Some(&prefix)).take(limit).try_collect().await }
-            })
-            .await?;
-        let name = |meta: &ObjectMeta| {
-            let key = meta.location.as_ref();
-            key.strip_prefix(&self.prefix).unwrap_or_default().to_owned()
-        };
-        let mut there: BTreeMap<String, ObjectMeta> =
-            listed.into_iter().map(|meta| (name(&meta), meta)).collect();
+        let mut there = self.list(objects.len() + 1000, work).await?;
         let found = objects.iter().map(|object| match there.remove(&object.name) {
             None => Found::Absent,
             Some(meta) if meta.size != object.size => Found::Other(format!(
@@ -369,7 +387,7 @@ impl Place for Storage {
     async fn read_back(&self, object: &Object, work: &Work<'_>) -> Result<Digests, PublishError> {
         let first = object.size.min(PART);
         let lane = self.lane(first).await;
-        let (bytes, meta) = self.get(object, 0, first, None, work).await?;
+        let (bytes, meta) = self.get(&object.name, 0..first, None, work).await?;
         if meta.size != object.size {
             let found = format!("{} bytes, not {}", meta.size, object.size);
             let (place, object) = (self.name.clone(), object.name.clone());
@@ -386,7 +404,7 @@ impl Place for Storage {
             .map(|from| async move {
                 let len = PART.min(object.size - from);
                 let lane = self.lane(len).await;
-                let (bytes, _) = self.get(object, from, len, tag, work).await?;
+                let (bytes, _) = self.get(&object.name, from..from + len, tag, work).await?;
                 Ok::<_, PublishError>((lane, bytes))
             })
             .buffered(work.parallel);

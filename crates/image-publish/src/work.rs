@@ -70,6 +70,8 @@ pub(crate) struct Work<'a> {
     /// How many requests with a body are under way at the same time.
     pub(crate) parallel: usize,
     pub(crate) patience: Patience,
+    /// Only what is there is looked at, and nothing is sent.
+    pub(crate) only_looks: bool,
     done: AtomicU64,
     total: AtomicU64,
 }
@@ -77,7 +79,7 @@ pub(crate) struct Work<'a> {
 impl<'a> Work<'a> {
     pub(crate) fn new(events: Events<'a>, parallel: usize, patience: Patience) -> Self {
         let (done, total) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { events, parallel, patience, done, total }
+        Self { events, parallel, patience, only_looks: false, done, total }
     }
 
     /// A sentence that the user should read.

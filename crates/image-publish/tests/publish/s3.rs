@@ -445,3 +445,41 @@ fn an_environment_without_anything_is_told() {
     let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
     assert!(text.contains("no profile \"absent\""), "{text}");
 }
+
+#[test]
+fn a_release_is_read_from_where_it_was_put() {
+    use std::io::Read as _;
+
+    use image_publish::{look, s3::Stored};
+    use image_release::check::Source as _;
+
+    let weed = Weed::start();
+    let release = with_large();
+    let environment = weed.environment(weed.s3());
+    let options =
+        image_publish::Options { environment: environment.clone(), ..release.options(TARGET) };
+    let seen = look(&options, &|_| ()).unwrap();
+    assert!(seen.present.is_empty() && seen.sent.len() == release.names().len());
+    assert!(!release.dir.path().join("release/.publish").exists(), "nothing is noted");
+    is_not_visible(weed.s3());
+    send(&release, environment.clone()).0.unwrap();
+    assert!(look(&options, &|_| ()).unwrap().sent.is_empty());
+
+    let prefix = format!("nixos/x86/{VERSION}");
+    let stored = Stored::open(BUCKET, &prefix, &environment, crate::release::HASTE).unwrap();
+    assert_eq!(stored.name(), format!("{TARGET}/{VERSION}"));
+    let listed = stored.list().unwrap().unwrap();
+    let names: Vec<_> = listed.into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, release.names());
+    let (_, objects) = image_publish::objects(&release.folder()).unwrap();
+    for object in objects {
+        let opened = stored.open(&object.name).unwrap().unwrap();
+        assert_eq!(opened.len, Some(object.size));
+        let mut bytes = Vec::new();
+        { opened.reader }.read_to_end(&mut bytes).unwrap();
+        assert_eq!(sha256(&bytes), object.sha256);
+    }
+    for absent in ["absent", "../26.05.1/SHA256SUMS", "streams", "streams/", ""] {
+        assert!(stored.open(absent).unwrap().is_none(), "{absent}");
+    }
+}
