@@ -9,6 +9,8 @@ mod flake;
 mod image;
 mod inspect;
 mod iso;
+#[cfg(feature = "release")]
+mod key;
 mod lock;
 mod nix;
 mod profile;

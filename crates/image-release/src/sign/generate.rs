@@ -90,7 +90,7 @@ pub fn generate(
     let passphrase = passphrase.transpose()?;
     let (secret, public, text) = make(scheme, name, passphrase.as_ref().map(|text| text.as_str()))
         .map_err(|why| GenerateError::Key { scheme, why })?;
-    create(path, 0o600, secret.as_bytes())?;
+    create(path, 0o600, &secret)?;
     if let Err(error) = create(&public_file, 0o644, text.as_bytes()) {
         // Made by us a moment ago, and of no use to anybody.
         let _ = fs::remove_file(path);
@@ -104,18 +104,18 @@ fn make(
     scheme: SignatureScheme,
     name: &str,
     passphrase: Option<&str>,
-) -> Result<(Zeroizing<String>, PublicKey, String), String> {
+) -> Result<(Zeroizing<Vec<u8>>, PublicKey, String), String> {
     match scheme {
         SignatureScheme::Minisign => {
             let secret = minisign::Secret::random();
             let public = secret.public();
             let text = public.file();
             let key = PublicKey(Key::Minisign(public));
-            Ok((secret.file(name, passphrase), key, text))
+            Ok((secret_bytes(&secret.file(name, passphrase)), key, text))
         }
         SignatureScheme::Ssh => {
             let (secret, public, text) = ssh::generate(name, passphrase)?;
-            Ok((secret, PublicKey(Key::Ssh(Box::new(public))), text))
+            Ok((secret_bytes(&secret), PublicKey(Key::Ssh(Box::new(public))), text))
         }
         SignatureScheme::Openpgp => {
             let (secret, public) = openpgp::generate(name, passphrase, epoch::now())?;
@@ -123,6 +123,10 @@ fn make(
             Ok((secret, PublicKey(Key::Openpgp(Box::new(public))), text))
         }
     }
+}
+
+fn secret_bytes(text: &str) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(text.as_bytes().to_vec())
 }
 
 /// A new file, on the disk, or none.

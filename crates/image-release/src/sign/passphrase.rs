@@ -4,7 +4,6 @@ use std::{
     env, fmt,
     fs::File,
     io::{self, Read as _},
-    path::PathBuf,
 };
 
 use image_host::interrupt;
@@ -128,18 +127,16 @@ impl PassphraseSource {
 fn read_fd(fd: u32) -> Result<Zeroizing<String>, PassphraseError> {
     let fail = |cause| PassphraseError::Fd { fd, cause };
     // Opened by its name: taking over a descriptor by its number is an unsafe thing.
-    let file = File::open(PathBuf::from(format!("/dev/fd/{fd}"))).map_err(fail)?;
+    let mut file = File::open(format!("/dev/fd/{fd}")).map_err(fail)?;
     // As large as it can get, so that no copy stays behind where the memory was too small.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 2));
-    for byte in file.bytes() {
-        let byte = byte.map_err(fail)?;
-        if byte == b'\n' {
-            break;
-        }
+    let mut byte = Zeroizing::new([0]);
+    // One by one: whoever holds the other end of a pipe may not close it.
+    while file.read(&mut *byte).map_err(fail)? != 0 && byte[0] != b'\n' {
         if bytes.len() > MAX_BYTES {
             return Err(PassphraseError::Long);
         }
-        bytes.push(byte);
+        bytes.push(byte[0]);
     }
     if bytes.last() == Some(&b'\r') {
         bytes.pop();

@@ -145,8 +145,11 @@ impl PublicKey {
 
     /// The key that an argument of a command line means: the key itself, or the file that has it.
     pub fn from_argument(argument: &str) -> Result<Self, PublicKeyError> {
+        let path = Path::new(argument);
         match Self::parse(argument.as_bytes()) {
-            Err(PublicKeyError::Unknown) => Self::read(Path::new(argument)),
+            Err(error) if matches!(error, PublicKeyError::Unknown) || path.exists() => {
+                Self::read(path)
+            }
             parsed => parsed,
         }
     }

@@ -76,13 +76,17 @@ fn signers(
     Ok(signers.into_iter().map(|(_, signer)| signer).collect())
 }
 
-/// Sees what a key is.
+/// Sees what a key is. A text without its line ends is not a key: where it comes from a variable,
+/// they may have been lost on the way.
 pub(super) fn signer(
     key: &str,
     bytes: &[u8],
     passphrase: &mut PassphraseSource,
 ) -> Result<Box<dyn Signer>, SignError> {
     let fail = |why: &str| Err(SignError::Key { key: key.to_owned(), why: why.to_owned() });
+    if bytes.starts_with(b"-----BEGIN ") && !bytes.contains(&b'\n') {
+        return fail("the line ends of the key were lost: store the base64 of its file");
+    }
     if openpgp::is_openpgp(bytes) {
         return Ok(Box::new(openpgp::Secret::load(key, bytes, passphrase)?));
     }
@@ -93,7 +97,7 @@ pub(super) fn signer(
         return ssh::load(key, text, passphrase);
     }
     if ssh::is_public_key(text) {
-        return Ok(Box::new(ssh::Agent::load(key, text)?));
+        return Ok(Box::new(ssh::Agent::load(key, text, env::var_os(ssh::SOCKET))?));
     }
     if minisign::is_secret_key(text) {
         return Ok(Box::new(minisign::Secret::load(key, text, passphrase)?));
@@ -146,7 +150,7 @@ fn read(path: &PathBuf) -> Result<Zeroizing<Vec<u8>>, SignError> {
 
 /// The key in a variable. What CI systems do to line ends is undone where that is possible: `\n`
 /// stands for one in a text that has none, and base64 is decoded.
-fn from_variable(text: &str) -> Zeroizing<Vec<u8>> {
+pub(super) fn from_variable(text: &str) -> Zeroizing<Vec<u8>> {
     let text = text.trim();
     if minisign::is_secret_key(text) {
         return Zeroizing::new(text.as_bytes().to_vec());
@@ -162,5 +166,10 @@ fn from_variable(text: &str) -> Zeroizing<Vec<u8>> {
     if text.contains('\n') || !text.contains("\\n") {
         return Zeroizing::new(text.as_bytes().to_vec());
     }
-    Zeroizing::new(text.replace("\\n", "\n").into_bytes())
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    for line in text.split("\\n") {
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+    }
+    bytes
 }

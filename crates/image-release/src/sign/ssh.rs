@@ -12,7 +12,7 @@ use super::{PublicKeyError, Verified, VerifyError, signature_name};
 use crate::Document;
 
 pub(in crate::sign) use self::{
-    agent::Agent,
+    agent::{Agent, SOCKET},
     secret::{generate, load},
 };
 
@@ -36,10 +36,13 @@ const MAX_SIGNATURE_FILE: usize = 32 << 10;
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::sign) struct Public(ssh_key::PublicKey);
 
-/// Whether `text` begins as a public key does.
+/// Whether `text` begins as a public key does: with its kind, and base64 that begins with the length
+/// of that.
 pub(in crate::sign) fn is_public_key(text: &str) -> bool {
-    let kind = text.split_whitespace().next().unwrap_or_default();
-    ["ssh-", "ecdsa-", "sk-"].iter().any(|prefix| kind.starts_with(prefix))
+    let mut words = text.split_whitespace();
+    let (kind, key) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    key.starts_with("AAAA")
+        && ["ssh-", "ecdsa-", "sk-"].iter().any(|prefix| kind.starts_with(prefix))
 }
 
 impl Public {

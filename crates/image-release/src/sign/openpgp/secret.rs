@@ -211,7 +211,7 @@ pub(in crate::sign) fn generate(
     name: &str,
     passphrase: Option<&str>,
     created: u64,
-) -> Result<(Zeroizing<String>, Public), String> {
+) -> Result<(Zeroizing<Vec<u8>>, Public), String> {
     let created = u32::try_from(created).map_err(|_| "the clock is after 2106".to_owned())?;
     let text = |error: pgp::errors::Error| error.to_string();
     let params = SecretKeyParamsBuilder::default()
@@ -229,5 +229,8 @@ pub(in crate::sign) fn generate(
         key.primary_key.set_password(OsRng, &passphrase).map_err(text)?;
     }
     let options = ArmorOptions { headers: None, include_checksum: true };
-    Ok((Zeroizing::new(key.to_armored_string(options).map_err(text)?), public))
+    // As large as it gets, so that no copy stays behind.
+    let mut file = Zeroizing::new(Vec::with_capacity(8 << 10));
+    key.to_armored_writer(&mut *file, options).map_err(text)?;
+    Ok((file, public))
 }

@@ -1,6 +1,9 @@
 //! Secret keys that an agent has, or a security key: `ssh-keygen` asks for their signatures.
 
-use std::{env, fs};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+};
 
 use image_host::tool::{Tool, ToolError};
 
@@ -10,8 +13,8 @@ use crate::{
     sign::{PublicKey, SignError, Signer, public::Key},
 };
 
-/// Where the agent listens.
-const SOCKET: &str = "SSH_AUTH_SOCK";
+/// The variable that says where the agent listens.
+pub(in crate::sign) const SOCKET: &str = "SSH_AUTH_SOCK";
 
 /// A key of which we have the public half.
 #[derive(Debug)]
@@ -22,17 +25,21 @@ pub(in crate::sign) struct Agent {
 }
 
 impl Agent {
-    /// The key with the public half `text`. That the agent has it is seen now, and not after hours
-    /// of other work.
-    pub(in crate::sign) fn load(key: &str, text: &str) -> Result<Self, SignError> {
+    /// The key with the public half `text`, of the agent that listens at `socket`. That the agent has
+    /// it is seen now, and not after hours of other work.
+    pub(in crate::sign) fn load(
+        key: &str,
+        text: &str,
+        socket: Option<OsString>,
+    ) -> Result<Self, SignError> {
         let fail = |why: String| SignError::Key { key: key.to_owned(), why };
         let public = Public::parse(text).map_err(|e| fail(e.to_string()))?;
-        if env::var_os(SOCKET).is_none_or(|socket| socket.is_empty()) {
+        let Some(socket) = socket.filter(|socket| !socket.is_empty()) else {
             let why = format!("a public key, and ${SOCKET} names no agent that has the secret one");
             return Err(fail(why));
-        }
+        };
         let find = |name| Tool::find(name).map_err(|e| fail(format!("the agent is asked by {e}")));
-        let listed = with_agent(find("ssh-add")?).run(["-L"]).output();
+        let listed = with_agent(find("ssh-add")?, &socket).run(["-L"]).output();
         let line = public.line();
         let has_it = match &listed {
             Ok(listed) => String::from_utf8_lossy(listed).lines().any(|has| has.starts_with(&line)),
@@ -45,7 +52,7 @@ impl Agent {
             )));
         }
         let public = PublicKey(Key::Ssh(Box::new(public)));
-        Ok(Self { line, keygen: with_agent(find("ssh-keygen")?), public })
+        Ok(Self { line, keygen: with_agent(find("ssh-keygen")?, &socket), public })
     }
 
     fn run(&self, bytes: &[u8]) -> Result<Vec<u8>, AgentError> {
@@ -70,10 +77,8 @@ enum AgentError {
 
 /// A tool that talks to the agent, and never to the terminal: whatever has to be typed is asked for
 /// by the agent.
-fn with_agent(tool: Tool) -> Tool {
-    tool.inherit(|name| name == SOCKET)
-        .env("SSH_ASKPASS", "/bin/false")
-        .env("SSH_ASKPASS_REQUIRE", "force")
+fn with_agent(tool: Tool, socket: &OsStr) -> Tool {
+    tool.env(SOCKET, socket).env("SSH_ASKPASS", "/bin/false").env("SSH_ASKPASS_REQUIRE", "force")
 }
 
 impl Signer for Agent {

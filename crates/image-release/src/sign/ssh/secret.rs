@@ -25,7 +25,7 @@ pub(in crate::sign) struct Secret {
 
 /// All of them are wiped when they are dropped.
 enum Kind {
-    Ed25519(ed25519_dalek::SigningKey),
+    Ed25519(Box<ed25519_dalek::SigningKey>),
     /// Made anew from the numbers in the file, because `ssh-key` 0.6 takes one prime for both.
     Rsa(Box<rsa::pkcs1v15::SigningKey<Sha512>>),
     Other(Box<PrivateKey>),
@@ -65,7 +65,7 @@ impl Secret {
         let kind = match secret.key_data() {
             KeypairData::Ed25519(pair) => {
                 let seed = Zeroizing::new(pair.private.to_bytes());
-                Kind::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed))
+                Kind::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
             }
             KeypairData::Rsa(pair) => {
                 let number = |number| rsa::BigUint::try_from(number);

@@ -1,0 +1,151 @@
+//! `key generate`, as a user runs it, and what the tools of each scheme say of such a key.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
+    process::{Command, Stdio},
+};
+
+use crate::common::{Project, Ran, which};
+
+const SCHEMES: [&str; 3] = ["minisign", "ssh", "openpgp"];
+
+fn mode(project: &Project, name: &str) -> u32 {
+    project.path(name).metadata().unwrap().permissions().mode() & 0o777
+}
+
+/// The program with a passphrase on its standard input, which is a file descriptor as any other.
+fn with_passphrase(project: &Project, args: &[&str], passphrase: &str) -> Ran {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(passphrase.as_bytes()).unwrap();
+    drop(writer);
+    Ran::of(project.command().args(args).stdin(Stdio::from(OwnedFd::from(reader))))
+}
+
+#[test]
+fn a_key_pair_is_made_and_explained() {
+    let project = Project::new();
+    for scheme in SCHEMES {
+        let public = format!("{scheme}.pub");
+        let args = ["key", "generate", scheme, "--scheme", scheme, "--no-passphrase"];
+        let ran = project.run(&[&args[..], &["--name", "Example <release@example.org>"]].concat());
+        let ran = ran.exits(0).says("IMAGE_FACTORY_SIGNING_KEY").says("verify-release");
+        assert!(!ran.out.contains("IMAGE_FACTORY_PASSPHRASE"), "{}", ran.out);
+        assert_eq!((mode(&project, scheme), mode(&project, &public)), (0o600, 0o644));
+        // Never a second time.
+        let before = fs::read(project.path(scheme)).unwrap();
+        project.run(&args).exits(2).says("is there already, and a key is never overwritten");
+        assert_eq!(fs::read(project.path(scheme)).unwrap(), before);
+        // Nothing of the secret was printed.
+        let secret = String::from_utf8(before).unwrap();
+        let long = secret.lines().filter(|line| line.len() > 30 && !line.contains(' '));
+        for line in long.filter(|line| !line.starts_with('-')) {
+            assert!(!ran.out.contains(line) && !ran.err.contains(line));
+        }
+    }
+    assert_eq!(
+        project.list(".").into_iter().filter(|name| name.starts_with("minisign")).count(),
+        2
+    );
+}
+
+#[test]
+fn a_passphrase_comes_by_descriptor_or_environment() {
+    let project = Project::new();
+    for scheme in SCHEMES {
+        let args = ["--format", "json", "key", "generate", scheme, "--scheme", scheme];
+        let fd = [&args[..], &["--passphrase-fd", "0"]].concat();
+        let ran = with_passphrase(&project, &fd, "correct horse\n").exits(0);
+        let said = ran.json();
+        assert_eq!(said["scheme"], scheme);
+        assert_eq!(said["encrypted"], true);
+        assert_eq!(said["publicFile"], format!("{scheme}.pub"));
+        assert!(!ran.out.contains("horse") && !ran.err.contains("horse"));
+    }
+    // The tools know the passphrase, and what they say of the key is what we said.
+    let printed = Command::new(which("ssh-keygen", "openssh-client"))
+        .args(["-y", "-P", "correct horse", "-f", "ssh"])
+        .current_dir(project.dir.path())
+        .output()
+        .unwrap();
+    assert!(printed.status.success(), "{printed:?}");
+    assert_eq!(printed.stdout, fs::read(project.path("ssh.pub")).unwrap());
+
+    let mut command = project.command();
+    command.args(["key", "generate", "by-variable"]).env("IMAGE_FACTORY_PASSPHRASE", "x");
+    Ran::of(&mut command).exits(0).says("IMAGE_FACTORY_PASSPHRASE").says("minisign -Vm");
+}
+
+#[test]
+fn without_a_passphrase_or_a_terminal_there_is_no_key() {
+    let project = Project::new();
+    // A session of its own has no terminal.
+    let mut command = Command::new(which("setsid", "util-linux"));
+    command.args(["--wait", env!("CARGO_BIN_EXE_xtask"), "key", "generate", "key"]);
+    command.current_dir(project.dir.path()).env_clear().stdin(Stdio::null());
+    Ran::of(&mut command)
+        .exits(2)
+        .says("--passphrase-fd N, in $IMAGE_FACTORY_PASSPHRASE, or at a terminal")
+        .says("--no-passphrase");
+    with_passphrase(&project, &["key", "generate", "key", "--passphrase-fd", "0"], "\n")
+        .exits(2)
+        .says("the passphrase is empty");
+    project
+        .run(&["key", "generate", "key", "--passphrase-fd", "99"])
+        .exits(2)
+        .says("descriptor 99");
+    project.run(&["key", "generate", "no/folder/key", "--no-passphrase"]).exits(3);
+    project.run(&["key", "generate", "key", "--no-passphrase", "--name", ""]).exits(2);
+    assert!(!project.path("key").exists() && !project.path("key.pub").exists());
+}
+
+#[test]
+fn a_passphrase_is_typed_twice() {
+    let project = Project::new();
+    let ask = |name: &str, typed: &str| {
+        // `script` gives the program a terminal, and types what comes on its standard input. Slowly:
+        // what comes before the question is thrown away with the echo.
+        let program = env!("CARGO_BIN_EXE_xtask");
+        let command = format!("{program} key generate {name}");
+        let mut script = Command::new(which("timeout", "coreutils"));
+        script.args(["60", utf8(&which("script", "bsdutils")), "-qec", &command, "/dev/null"]);
+        script.current_dir(project.dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        script.env_remove("IMAGE_FACTORY_PASSPHRASE");
+        let mut child = script.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut said = Vec::new();
+        for line in typed.lines() {
+            wait_for(&mut stdout, &mut said, b": ");
+            stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+        }
+        std::io::Read::read_to_end(&mut stdout, &mut said).unwrap();
+        drop(stdin);
+        (child.wait().unwrap().code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = ask("key", "correct horse\ncorrect horse\n");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Passphrase for key: ") && said.contains("The same again: "), "{said}");
+    assert!(!said.contains("horse"), "{said}");
+    let (code, said) = ask("other", "correct horse\nbattery staple\n");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the two passphrases are not the same"), "{said}");
+    assert!(!project.path("other").exists());
+}
+
+/// Reads until a question was asked. The program before it has a time limit.
+fn wait_for(from: &mut impl std::io::Read, said: &mut Vec<u8>, end: &[u8]) {
+    let mut byte = [0];
+    while from.read(&mut byte).unwrap() == 1 {
+        said.push(byte[0]);
+        if said.ends_with(end) {
+            return;
+        }
+    }
+    panic!("{}", String::from_utf8_lossy(said));
+}
+
+fn utf8(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}
