@@ -22,6 +22,8 @@ mod imager;
 mod incus;
 mod json;
 mod sysupdate;
+#[cfg(test)]
+mod tests;
 mod wsl;
 
 /// The catalogs of a release.

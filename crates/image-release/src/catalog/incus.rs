@@ -5,11 +5,12 @@
 //! Incus knows the two by the digest of one after the other, and takes no disk but qcow2. Paths are
 //! relative to the folder of the release, which is the address of the remote.
 
+use std::{collections::BTreeSet, io::Write as _};
+
 use image_host::epoch;
 use image_model::{Compression, FileRole, ImageKind, Manifest, ReleaseSpec};
 use liblzma::write::XzEncoder;
 use serde_json::{Map, Value, json};
-use std::io::Write as _;
 
 use super::{Catalogs, json, of_kinds, processor};
 use crate::{Document, Image, Release};
@@ -37,11 +38,15 @@ pub(super) fn write(release: &Release, out: &mut Catalogs) {
     let created = created(seconds);
     let mut products = Map::new();
     let mut payloads = Vec::new();
+    let mut processors = BTreeSet::new();
     for image in images {
-        match product(release, image, &created, products.is_empty()) {
+        // Short names stand for the first image of each processor.
+        let processor = processor(&image.manifest);
+        match product(release, image, &created, !processors.contains(processor)) {
             Ok((name, product, document)) => {
                 products.insert(name, product);
                 payloads.push(document);
+                processors.insert(processor);
             }
             Err(why) => out.leave_out(INDEX, image, why),
         }

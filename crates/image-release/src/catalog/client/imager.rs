@@ -1,13 +1,14 @@
 //! Raspberry Pi Imager: `src/imagewriter.cpp`, `src/oslistmodel.cpp`, `src/hwlistmodel.cpp`, and
 //! `doc/json-schema/os-list-schema.json`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
 use url::Url;
 
 use super::{Entry, Facts, Refusal, Refusals, file_of, json, sha256};
 use crate::needs::SECTOR;
 
-/// How deep sub-lists may lie (`MAX_SUBITEMS_DEPTH`).
+/// How many lists may lie in one another (`MAX_SUBITEMS_DEPTH`).
 const MAX_DEPTH: usize = 16;
 
 /// Values of `init_format`; an entry with another one is pruned.
@@ -26,7 +27,6 @@ pub struct List {
 
 /// What Imager is told of itself.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Imager {
     /// What may be chosen on the first page.
     #[serde(default)]
@@ -48,18 +48,33 @@ pub struct Device {
 }
 
 /// An image, or a folder.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum Item {
     /// A folder.
-    Folder {
-        /// How it is called.
-        name: String,
-        /// What is in it.
-        subitems: Vec<Item>,
-    },
+    Folder(Folder),
     /// An image.
     Image(Box<Image>),
+}
+
+/// A folder in a list.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Folder {
+    /// How it is called.
+    pub name: String,
+    /// What is in it.
+    pub subitems: Vec<Item>,
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let item = if value.get("subitems").is_some() {
+            Folder::deserialize(value).map(Self::Folder)
+        } else {
+            Image::deserialize(value).map(|image| Self::Image(Box::new(image)))
+        };
+        item.map_err(D::Error::custom)
+    }
 }
 
 /// An image. What has no default is what the schema wants.
@@ -106,7 +121,20 @@ impl List {
     /// All images, in the order in which they are shown.
     pub fn images(&self) -> Vec<&Image> {
         let mut out = Vec::new();
-        collect(&self.os_list, MAX_DEPTH, &mut out);
+        let mut folders = vec![self.os_list.iter()];
+        while let Some(items) = folders.last_mut() {
+            match items.next() {
+                Some(Item::Image(image)) => out.push(image.as_ref()),
+                Some(Item::Folder(folder)) if folders.len() < MAX_DEPTH => {
+                    folders.push(folder.subitems.iter());
+                }
+                // Nothing of a folder that lies too deep is shown.
+                Some(Item::Folder(_)) => {}
+                None => {
+                    folders.pop();
+                }
+            }
+        }
         out
     }
 
@@ -118,17 +146,6 @@ impl List {
             device.tags.is_empty() || image.devices.iter().any(|tag| device.tags.contains(tag))
         });
         images
-    }
-}
-
-/// Finds the images in folders that are not too deep.
-fn collect<'a>(items: &'a [Item], depth: usize, out: &mut Vec<&'a Image>) {
-    for item in items {
-        match item {
-            Item::Image(image) => out.push(image),
-            Item::Folder { subitems, .. } if depth > 0 => collect(subitems, depth - 1, out),
-            Item::Folder { .. } => {}
-        }
     }
 }
 

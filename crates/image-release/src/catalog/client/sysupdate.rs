@@ -1,7 +1,7 @@
 //! systemd-sysupdate: `SHA256SUMS` (`sysupdate-resource.c`), patterns (`sysupdate-pattern.c`) and
 //! transfer files (`sysupdate-transfer.c`).
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use image_model::Sha256;
 
@@ -141,13 +141,8 @@ impl Pattern {
     /// The newest version among some files, with its file (`instance_cmp`).
     pub fn newest<'a>(&self, files: impl Iterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
         let found = files.filter_map(|file| Some((self.version(file)?, file)));
-        found.max_by(|(a, left), (b, right)| {
-            // Of two files of one version the first by name is taken.
-            version::compare(a, b).then_with(|| match right.cmp(left) {
-                Ordering::Equal => Ordering::Equal,
-                order => order,
-            })
-        })
+        // Of two files of one version the first by name is taken.
+        found.max_by(|(a, left), (b, right)| version::compare(a, b).then_with(|| right.cmp(left)))
     }
 }
 
