@@ -6,6 +6,7 @@
 #     s3/bin/                moto_server, and weed (SeaweedFS): servers of S3
 #     python/                for python3: what in-toto publishes to read its statements with, and
 #                            readers of artifacts (ORAS) and of simplestreams (Canonical's)
+#     incus/incus            the client of Incus, which reads simplestreams
 #     axe/axe.min.js         axe-core, which looks for what keeps people from reading a page
 #     packages               which packages and versions these are
 #
@@ -94,6 +95,11 @@ typing_extensions==4.16.0
 urllib3==2.8.0
 REQUIREMENTS
 install python "$work/python.txt"
+
+# From the backports of Debian 12, where it is not in the release.
+unpack incus-client:amd64
+mkdir "$parts/incus"
+cp "$work/root/usr/bin/incus" "$parts/incus/"
 
 # A package for another program that has axe-core in it, because pip is here, and npm is not.
 mkdir "$work/wheels" "$parts/axe"

@@ -1,4 +1,8 @@
-use std::io::Read as _;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Stdio},
+};
 
 use sha2::Digest as _;
 
@@ -44,7 +48,7 @@ fn the_metadata_are_one_file_of_yaml() {
     let bytes = document(&catalogs, "nixos-vm-26.05.1.qcow2.incus.tar.xz");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("incus.tar.xz");
-    std::fs::write(&path, bytes).unwrap();
+    fs::write(&path, bytes).unwrap();
     let path = path.to_str().unwrap();
     let listed = run("tar", &["--numeric-owner", "--utc", "--full-time", "-tvf", path], &[]);
     assert_eq!(
@@ -147,8 +151,8 @@ fn sstream_query_reads_the_streams() {
     for document in &catalogs.documents {
         let Some(also) = &document.also else { continue };
         let path = folder.path().join(also);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, &document.bytes).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &document.bytes).unwrap();
     }
     let query = parts("python/bin/sstream-query");
     let arguments = [
@@ -181,4 +185,104 @@ fn sstream_query_reads_the_streams() {
     nixos:26.05.1:vm:amd64 202608200542 disk-kvm.img nixos-vm-26.05.1.qcow2 41943040 0202020202020202020202020202020202020202020202020202020202020202
     nixos:26.05.1:vm:amd64 202608200542 incus.tar.xz nixos-vm-26.05.1.qcow2.incus.tar.xz 272 c3af363fa44d6709a3cc1f528b2a8fb0f4fb30c2d9e371d9e155dd54285267cd
     ");
+}
+
+/// A folder, served on a port of this machine until it is dropped.
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut process = Command::new("python3")
+            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // It says so once it listens, and closes its output if it ends before.
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.split_once("port ").and_then(|(_, rest)| rest.split(' ').next());
+        let port = port.unwrap_or_else(|| panic!("python3 -m http.server says {line:?}"));
+        Self { address: format!("http://127.0.0.1:{port}"), process }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The client itself finds the image by its short name, fetches both files, and takes no others.
+#[test]
+fn the_client_of_incus_lists_and_fetches_a_machine() {
+    let disk = vec![0x5a; 100_000];
+    let digest = |bytes: &[u8]| Sha256(sha2::Sha256::digest(bytes).into());
+    let mut release = release();
+    let Release { version, spec, epoch, .. } = release.clone();
+    let image = machine(&mut release);
+    let metadata = prefix(&version, &spec, epoch, &image.manifest).unwrap();
+    let digests = Digests { size: disk.len() as u64, sha256: digest(&disk) };
+    (image.manifest.artifacts[0].digests, image.manifest.artifacts[0].raw) = (digests, digests);
+    let fingerprint = digest(&[metadata.as_slice(), &disk].concat());
+    image.combined = Some(fingerprint);
+    let payload = image.payload().file.clone();
+
+    let folder = tempfile::tempdir().unwrap();
+    let (served, home) = (folder.path().join("served"), folder.path().join("home"));
+    fs::create_dir_all(served.join("streams/v1")).unwrap();
+    fs::create_dir_all(home.join("out")).unwrap();
+    fs::write(served.join(&payload), &disk).unwrap();
+    for document in catalogs(&release).documents {
+        let name = document.also.as_ref().unwrap_or(&document.file);
+        fs::write(served.join(name), &document.bytes).unwrap();
+    }
+    let server = Server::start(&served);
+    let address = &server.address;
+    // The command that would write this insists on https.
+    let remotes =
+        format!("remotes:\n  here: {{addr: {address:?}, protocol: simplestreams, public: true}}\n");
+    fs::write(home.join("config.yml"), remotes).unwrap();
+    let incus = |arguments: &[&str]| {
+        let output = Command::new(parts("incus/incus"))
+            .args(arguments)
+            .arg("--quiet")
+            .current_dir(&home)
+            .env("HOME", &home)
+            .env("INCUS_CONF", &home)
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+
+    let (listed, text, errors) = incus(&["image", "list", "here:", "--format", "json"]);
+    assert!(listed, "{errors}");
+    let images: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let [image] = images.as_array().unwrap().as_slice() else { panic!("{text}") };
+    assert_eq!(image["fingerprint"], fingerprint.to_string());
+    assert_eq!(
+        (&image["type"], &image["architecture"]),
+        (&"virtual-machine".into(), &"x86_64".into())
+    );
+    assert_eq!(image["properties"]["requirements.secureboot"], "false");
+    let aliases: Vec<_> = image["aliases"].as_array().unwrap().iter().collect();
+    assert!(aliases.iter().any(|alias| alias["name"] == "nixos/26.05.1/vm/amd64"), "{aliases:?}");
+
+    let export = ["image", "export", "here:nixos/vm/amd64", "out/x"];
+    let (fetched, _, errors) = incus(&export);
+    assert!(fetched, "{errors}");
+    assert_eq!(fs::read(home.join("out/x")).unwrap(), metadata);
+    assert_eq!(fs::read(home.join("out/x.root")).unwrap(), disk);
+
+    let mut other = disk.clone();
+    other[500] ^= 1;
+    fs::write(served.join(&payload), other).unwrap();
+    let (fetched, _, errors) = incus(&export);
+    assert!(!fetched && errors.contains("Hash mismatch"), "{errors}");
 }
