@@ -43,7 +43,7 @@ const PART: u64 = 8 << 20;
 /// The most parts of an object.
 const MAX_PARTS: u64 = 10_000;
 /// What is under way at the same time takes no more memory, in MiB.
-const BUDGET: u32 = 128;
+const BUDGET: u32 = 64;
 /// A larger object would have parts that are larger than that.
 const MAX_OBJECT: u64 = MAX_PARTS * ((BUDGET as u64) << 20);
 /// What belongs to a version never changes.

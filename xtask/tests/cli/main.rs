@@ -14,6 +14,8 @@ mod key;
 mod lock;
 mod nix;
 mod profile;
+#[cfg(feature = "release")]
+mod publish;
 mod reproduce;
 mod sd;
 mod sizes;

@@ -186,7 +186,9 @@ pub(crate) fn environment(endpoint: SocketAddr, key: &str, secret: &str) -> Envi
 
 #[track_caller]
 fn program(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // The tests of the command line take this file, too.
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let root = folders.find(|folder| folder.join("tests/setup.sh").exists()).unwrap();
     let path = root.join("target/release-parts/s3/bin").join(name);
     assert!(path.exists(), "the tests need {name}: run tests/setup.sh");
     path.canonicalize().unwrap()
