@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     index::Whole,
-    install::commands,
+    install::{Shell, commands},
     text::{Shown, link, powershell, sh},
 };
 use crate::{Document, Release};
@@ -21,6 +21,7 @@ const SIMPLESTREAMS: &str = "simplestreams-index.json";
 struct About<'a> {
     title: &'static str,
     text: &'static str,
+    shell: Shell,
     lines: Vec<String>,
     files: Vec<&'a Document>,
 }
@@ -33,8 +34,7 @@ pub(super) fn imager(whole: &Whole<'_>) -> Option<String> {
 
 /// The address of a catalog: that of the newest release where there is one, as clients ask again.
 fn address(release: &Release, file: &str) -> Option<String> {
-    let base = release.latest_url.as_ref().or(release.base_url.as_ref())?;
-    base.join(file).ok().map(String::from)
+    release.latest(file).or_else(|| release.url(file)).map(String::from)
 }
 
 /// The section about them; nothing where there is neither one nor a reason for none.
@@ -51,7 +51,7 @@ pub(super) fn section(whole: &Whole<'_>) -> Markup {
                 .card {
                     h3 { (one.title) }
                     p { (one.text) }
-                    (commands(&one.lines))
+                    (commands(one.shell, &one.lines))
                     p {
                         @for (index, document) in one.files.iter().enumerate() {
                             @if index != 0 { " · " }
@@ -91,12 +91,14 @@ fn list<'a>(whole: &Whole<'a>) -> Vec<About<'a>> {
     let mut about = vec![
         About {
             title: "Raspberry Pi Imager",
+            shell: Shell::Posix,
             text: "The cards of this release, in the window of the program that writes them.",
             lines: url(IMAGER).map(|url| format!("rpi-imager --repo {}", sh(&url))).into_iter().collect(),
             files: with(&|document| document.file == IMAGER),
         },
         About {
             title: "wsl --install",
+            shell: Shell::PowerShell,
             text: "A value of the registry adds the list to what WSL knows. In PowerShell as \
                    administrator, once; then by anybody:",
             lines: url(WSL).map_or_else(Vec::new, |url| vec![
@@ -111,13 +113,16 @@ fn list<'a>(whole: &Whole<'a>) -> Vec<About<'a>> {
         },
         About {
             title: "systemd-sysupdate",
-            text: "These files tell a machine where its next version is. It takes a version only if \
-                   the key that signed SHA256SUMS.gpg is in /etc/systemd/import-pubring.pgp.",
+            shell: Shell::Posix,
+            text: "These files keep the newest version of an image in a folder of a machine. It is \
+                   taken only if the key that signed SHA256SUMS.gpg is in \
+                   /etc/systemd/import-pubring.pgp.",
             lines: transfer_lines(documents, release),
             files: with(&|document| document.file.ends_with(".transfer")),
         },
         About {
             title: "Incus",
+            shell: Shell::Posix,
             text: "A remote like any other: images are listed, fetched and checked by their digests.",
             lines: simplestreams_lines(release),
             files: with(&|document| document.file.starts_with("simplestreams-")
@@ -133,12 +138,19 @@ fn list<'a>(whole: &Whole<'a>) -> Vec<About<'a>> {
     let (streams, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(streams);
     about.push(About {
         title: "Stream metadata",
+        shell: Shell::Posix,
         text: "Address and digests of each image by architecture, in the form of the streams of \
                Fedora CoreOS, for scripts.",
         lines: Vec::new(),
         files: streams,
     });
-    about.push(About { title: "Others", text: "", lines: Vec::new(), files: others });
+    about.push(About {
+        title: "Others",
+        shell: Shell::Posix,
+        text: "",
+        lines: Vec::new(),
+        files: others,
+    });
     about.retain(|one| !one.files.is_empty());
     about
 }

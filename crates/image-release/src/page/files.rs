@@ -29,7 +29,7 @@ pub(super) fn section(whole: &Whole<'_>) -> Markup {
         section id="files" aria-labelledby="files-title" {
             h2 id="files-title" { "All files" }
             .card {
-                .wide tabindex="0" role="region" aria-labelledby="files-caption" {
+                .wide tabindex="0" role="group" aria-labelledby="files-caption" {
                     table {
                         caption id="files-caption" {
                             (count(rows.len(), "file")) "; the SHA-256 of each is in " (link(SUMS)) "."

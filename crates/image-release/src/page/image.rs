@@ -7,7 +7,10 @@ use super::{
     REPORT, files, install, layout, report, sizes,
     text::{Shown, count, grouped, href, human, link},
 };
-use crate::{Image, Release};
+use crate::{
+    Image, Release,
+    needs::{self, Audience},
+};
 
 /// How many rectangles of a treemap this page has, which has several of them; the page of the
 /// report has all.
@@ -78,6 +81,30 @@ pub(super) fn mark(image: &Image) -> Markup {
     }
 }
 
+/// What people call a board, or a kind of firmware, that an image starts on.
+pub(super) fn way(way: &str) -> Option<&'static str> {
+    Some(match way {
+        "pi-zero-2" => "Raspberry Pi Zero 2 W",
+        "pi-3" => "Raspberry Pi 3",
+        "pi-3-plus" => "Raspberry Pi 3+",
+        "cm-3" => "Compute Module 3",
+        "pi-4" => "Raspberry Pi 4",
+        "pi-400" => "Raspberry Pi 400",
+        "cm-4" => "Compute Module 4",
+        "pi-5" => "Raspberry Pi 5",
+        "cm-5" => "Compute Module 5",
+        "u-boot" => "Boards with U-Boot of their own",
+        "uefi" => "Boards with UEFI",
+        "bios from disc" => "BIOS, from a disc",
+        "bios from usb" => "BIOS, from a USB stick",
+        "uefi-x86_64 from disc" => "UEFI on x86-64, from a disc",
+        "uefi-x86_64 from usb" => "UEFI on x86-64, from a USB stick",
+        "uefi-aarch64 from disc" => "UEFI on AArch64, from a disc",
+        "uefi-aarch64 from usb" => "UEFI on AArch64, from a USB stick",
+        _ => return None,
+    })
+}
+
 /// A small drawing of the kind: says nothing that words do not.
 pub(super) fn icon(kind: ImageKind) -> Markup {
     let path = match kind {
@@ -115,7 +142,7 @@ pub(super) fn article(
                     h3 id=(title) { (Shown(&image.manifest.title)) }
                     p { (kind(image.manifest.kind).1) }
                 }
-                div { p { (mark(image)) } }
+                p.marks { (mark(image)) }
             }
             @if is_unverified(image) {
                 .banner role="note" {
@@ -130,7 +157,7 @@ pub(super) fn article(
                 }
             }
             a.get href=(href(&artifact.file)) {
-                (Shown(&artifact.file)) " " span { (human(size)) }
+                span { "Download " (Shown(&artifact.file)) } " " span { (human(size)) }
             }
             dl.facts {
                 div { dt { "Processor" } dd { (processor(image)) } }
@@ -145,26 +172,27 @@ pub(super) fn article(
                 div { dt { "Format" } dd { (Shown(&artifact.format)) } }
             }
             dl.sums { (digests(image)) }
-            section aria-labelledby={ (id) "-install" } {
-                h4 id={ (id) "-install" } { "Install" }
+            section {
+                h4 { "Install" }
+                (needs(image))
                 (install::ways(release, image, imager))
             }
-            section aria-labelledby={ (id) "-verified" } {
-                h4 id={ (id) "-verified" } { "What was verified" }
+            section {
+                h4 { "What was verified" }
                 (verified(image))
             }
             @if let Some(layout) = &image.report.layout {
-                section aria-labelledby={ (id) "-layout" } {
-                    h4 id={ (id) "-layout" } { "Partition map" }
+                section {
+                    h4 { "Partition map" }
                     (layout::map(layout, &id))
                 }
             }
-            (treemap(image, &id, MAX_RECTS, "h4"))
-            section aria-labelledby={ (id) "-about" } {
-                h4 id={ (id) "-about" } { "Files about it" }
-                ul.plain.two {
+            (treemap(image, &id, MAX_RECTS, false))
+            section {
+                h4 { "Files about it" }
+                ul.plain.two.close {
                     @for row in files::about(image) {
-                        li { (row.what) ": " (link(&row.file)) }
+                        li { small { (row.what) } br; (link(&row.file)) }
                     }
                 }
             }
@@ -227,24 +255,47 @@ fn verified(image: &Image) -> Markup {
     }
 }
 
-/// The treemap as a section, where there is one.
-pub(super) fn treemap(image: &Image, id: &str, most: usize, heading: &str) -> Markup {
+/// What those who write or import the image have to know, in the words of the release.
+fn needs(image: &Image) -> Markup {
+    let told = needs::of_image(image.manifest.kind, image.payload(), image.content_size);
+    // Where the files lie is of no interest to who has found them.
+    let told: Vec<_> = told.iter().filter(|need| need.audience != Audience::Github).collect();
+    html! {
+        @if !told.is_empty() {
+            ul.found {
+                @for need in told {
+                    li class={ "is-" (need.severity.as_str()) } { (Shown(&need.text)) "." }
+                }
+            }
+        }
+    }
+}
+
+/// The treemap as a section, where there is one: closed on a page with several.
+pub(super) fn treemap(image: &Image, id: &str, most: usize, alone: bool) -> Markup {
     let title = format!("Sizes of what is in {}", image.payload().file);
     let drawn = image.sizes.as_deref().and_then(|svg| {
         sizes::read(svg, |map| map.draw(&format!("{id}-sizes-title"), &title, most))
     });
+    let Some(drawn) = drawn else { return html! {} };
+    let words = html! {
+        p.soft {
+            "A rectangle is as large as what it stands for. A package has the same color in every "
+            "image; point at a rectangle to see its whole name."
+        }
+        .wide tabindex="0" role="group" aria-label=(Shown(&title).to_string()) { (drawn) }
+    };
     html! {
-        @if let Some(drawn) = drawn {
-            section aria-labelledby={ (id) "-sizes" } {
-                @match heading {
-                    "h4" => h4 id={ (id) "-sizes" } { "Where the bytes are" },
-                    _ => h2 id={ (id) "-sizes" } { "Where the bytes are" },
+        section {
+            @if alone {
+                h2 { "Where the bytes are" }
+                .card { (words) }
+            } @else {
+                h4 { "Where the bytes are" }
+                details {
+                    summary { "Show a map of what is in it" }
+                    (words)
                 }
-                p.soft {
-                    "A rectangle is as large as what it stands for. A package has the same color in "
-                    "every image; point at a rectangle to see its whole name."
-                }
-                .wide tabindex="0" role="region" aria-labelledby={ (id) "-sizes" } { (drawn) }
             }
         }
     }

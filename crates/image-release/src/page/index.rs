@@ -74,13 +74,13 @@ impl Whole<'_> {
                             @if self.signatures.is_empty() { "nothing" }
                             @for (index, signature) in self.signatures.iter().enumerate() {
                                 @if index != 0 { ", " }
-                                (scheme(signature))
+                                a href={ "#signed-" (signature.scheme.as_str()) } { (scheme(signature)) }
                             }
                         }
                     }
                     @if let Some(url) = spec.website.as_deref().and_then(web) {
                         div {
-                            dt { "About it" }
+                            dt { "Website" }
                             dd { a href=(url) { (Shown(url.host_str().unwrap_or("website"))) } }
                         }
                     }

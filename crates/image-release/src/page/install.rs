@@ -3,7 +3,7 @@
 use image_model::{Compression, ImageKind};
 use maud::{Markup, html};
 
-use super::text::{powershell, sh};
+use super::text::{Shown, powershell, sh};
 use crate::{Image, Release};
 
 /// A way to install an image.
@@ -14,6 +14,17 @@ struct Way {
     note: &'static str,
     /// The commands, one after the other.
     lines: Vec<String>,
+    /// Who reads them.
+    shell: Shell,
+}
+
+/// Who reads a command.
+#[derive(Clone, Copy)]
+pub(super) enum Shell {
+    /// Any shell of Unix.
+    Posix,
+    /// That of Windows.
+    PowerShell,
 }
 
 /// The ways in which `image` is installed.
@@ -25,7 +36,7 @@ pub(super) fn ways(release: &Release, image: &Image, imager: Option<&str>) -> Ma
                 div {
                     p { strong { (way.title) } }
                     @if !way.note.is_empty() { p.soft { (way.note) } }
-                    (commands(&way.lines))
+                    (commands(way.shell, &way.lines))
                 }
             }
         }
@@ -33,12 +44,13 @@ pub(super) fn ways(release: &Release, image: &Image, imager: Option<&str>) -> Ma
 }
 
 /// Commands that one click selects.
-pub(super) fn commands(lines: &[String]) -> Markup {
+pub(super) fn commands(shell: Shell, lines: &[String]) -> Markup {
+    let is_powershell = matches!(shell, Shell::PowerShell);
     html! {
         @if !lines.is_empty() {
             pre {
                 @for line in lines {
-                    code.all { (super::text::Shown(line).to_string()) }
+                    code.all.powershell[is_powershell] { (Shown(line).to_string()) }
                 }
             }
         }
@@ -51,6 +63,7 @@ fn list(release: &Release, image: &Image, imager: Option<&str>) -> Vec<Way> {
     if let Some(url) = release.url(file) {
         ways.push(Way {
             title: "Download in a terminal",
+            shell: Shell::Posix,
             note: "An interrupted download goes on where it stopped.",
             lines: vec![format!("curl -fL -C - -O {}", sh(url.as_str()))],
         });
@@ -63,17 +76,20 @@ fn list(release: &Release, image: &Image, imager: Option<&str>) -> Vec<Way> {
         ImageKind::Docker => ways.extend([
             Way {
                 title: "Docker",
+                shell: Shell::Posix,
                 note: "It prints the name that the image has from then on.",
                 lines: vec![format!("docker load --input {}", sh(file))],
             },
             Way {
                 title: "Podman",
+                shell: Shell::Posix,
                 note: "",
                 lines: vec![format!("podman load --input {}", sh(file))],
             },
         ]),
         ImageKind::Virtualbox => ways.push(Way {
             title: "VirtualBox",
+            shell: Shell::Posix,
             note: "Or File, Import Appliance in its window.",
             lines: unpacked(image, |file| format!("VBoxManage import {file}")),
         }),
@@ -96,6 +112,7 @@ fn wsl(image: &Image) -> [Way; 2] {
     [
         Way {
             title: "WSL 2.4.4 or later",
+            shell: Shell::PowerShell,
             note: "In PowerShell. A double click on the file does the same.",
             lines: vec![
                 format!("wsl --install --from-file {}", powershell(file)),
@@ -104,6 +121,7 @@ fn wsl(image: &Image) -> [Way; 2] {
         },
         Way {
             title: "Earlier versions of WSL",
+            shell: Shell::PowerShell,
             note: "The second path is the folder that the system is kept in; any will do.",
             lines: vec![
                 format!(
@@ -124,11 +142,13 @@ fn card(image: &Image, imager: Option<&str>) -> Vec<Way> {
     ways.push(match imager {
         Some(catalog) => Way {
             title: "Raspberry Pi Imager",
+            shell: Shell::Posix,
             note: "It lists the cards of this release, writes one and checks what it wrote.",
             lines: vec![format!("rpi-imager --repo {}", sh(catalog))],
         },
         None => Way {
             title: "Raspberry Pi Imager",
+            shell: Shell::Posix,
             note: "Choose OS, Use custom, and the file.",
             lines: Vec::new(),
         },
@@ -137,6 +157,7 @@ fn card(image: &Image, imager: Option<&str>) -> Vec<Way> {
     if map.is_some() {
         ways.push(Way {
             title: "bmaptool",
+            shell: Shell::Posix,
             note: "It finds the block map beside the image, leaves out what is free and checks the \
                    rest. Everything that is on /dev/sdX is lost; lsblk tells which one the card is.",
             lines: vec![format!("bmaptool copy {} /dev/sdX", sh(file))],
@@ -161,7 +182,7 @@ fn raw_copy(image: &Image, title: &'static str, note: &'static str) -> Way {
              status=progress"
         ),
     };
-    Way { title, note, lines: vec![line] }
+    Way { shell: Shell::Posix, title, note, lines: vec![line] }
 }
 
 fn disc(image: &Image) -> Vec<Way> {
@@ -186,6 +207,7 @@ fn disc(image: &Image) -> Vec<Way> {
     };
     let machine = Way {
         title: "Virtual machine",
+        shell: Shell::Posix,
         note: "To look at it first.",
         lines: unpacked(image, |file| format!("{qemu} {file}")),
     };
@@ -207,6 +229,7 @@ fn machine(image: &Image) -> Way {
     lines.push(format!("{qemu} -drive file=machine.qcow2,format=qcow2,if=virtio"));
     Way {
         title: "QEMU and KVM",
+        shell: Shell::Posix,
         note: "By UEFI. The machine writes to a disk of its own on top of the image, which stays \
                what it is.",
         lines,
@@ -228,12 +251,14 @@ fn amazon(image: &Image) -> [Way; 2] {
     [
         Way {
             title: "Import into Amazon EC2",
+            shell: Shell::Posix,
             note: "BUCKET is a bucket of yours that the role vmimport may read. The last command \
                    tells when the snapshot is there, and its name.",
             lines,
         },
         Way {
             title: "Make an AMI of the snapshot",
+            shell: Shell::Posix,
             note: "",
             lines: vec![format!(
                 "aws ec2 register-image --name {} --architecture {arch} --ena-support \

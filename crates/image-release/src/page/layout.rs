@@ -29,7 +29,8 @@ pub(super) fn map(layout: &Layout, id: &str) -> Markup {
         Some(other) => format!("a partition table of the kind {other}"),
         None => "no partition table".to_owned(),
     };
-    let what = count(layout.parts.len(), "part");
+    let omitted = layout.omitted.saturating_add((layout.parts.len() - parts.len()) as u64);
+    let what = count(parts.len(), "part");
     let (title, about) = (format!("{id}-map-title"), format!("{id}-map-about"));
     html! {
         figure {
@@ -49,7 +50,7 @@ pub(super) fn map(layout: &Layout, id: &str) -> Markup {
                     }
                 }
             }
-            .wide tabindex="0" role="region" aria-labelledby={ (id) "-map-caption" } {
+            .wide tabindex="0" role="group" aria-labelledby={ (id) "-map-caption" } {
                 table {
                     caption id={ (id) "-map-caption" } { "What lies where, in the order of the bytes" }
                     thead {
@@ -79,10 +80,8 @@ pub(super) fn map(layout: &Layout, id: &str) -> Markup {
                     }
                 }
             }
-            @if layout.parts.len() > MAX_PARTS {
-                p.soft {
-                    (count(layout.parts.len() - MAX_PARTS, "part")) " more are in the report in JSON."
-                }
+            @if omitted != 0 {
+                p.soft { (grouped(omitted)) " more are not shown." }
             }
         }
     }

@@ -91,7 +91,7 @@ pub(super) fn page(release: &Release, image: &Image) -> Markup {
                     .card { (layout::map(layout, "image")) }
                 }
             }
-            (image::treemap(image, "image", MAX_RECTS, "h2"))
+            (image::treemap(image, "image", MAX_RECTS, true))
             (stores(image))
             (checks(report))
         }
@@ -107,7 +107,7 @@ pub(super) fn numbers(totals: &Totals) -> Markup {
             div { dt { "checks held" } dd { (grouped(held)) } }
             div.bad[errors != 0] { dt { "failed" } dd { (grouped(failed)) } }
             div { dt { "waived" } dd { (grouped(waived)) } }
-            div { dt { "had nothing to look at" } dd { (grouped(not_reached)) } }
+            div { dt { "not reached" } dd { (grouped(not_reached)) } }
             @if warnings != 0 { div { dt { "warnings" } dd { (grouped(warnings)) } } }
             @if infos != 0 { div { dt { "notes" } dd { (grouped(infos)) } } }
         }
@@ -119,7 +119,15 @@ pub(super) fn short(report: &VerificationReport) -> Markup {
     html! {
         @if !report.boots.is_empty() {
             p { strong { "Boots" } }
-            ul.ways { @for way in &report.boots { li { span.mark.good { (Shown(way)) } } } }
+            ul.ways {
+                @for way in &report.boots {
+                    li {
+                        span.mark.good {
+                            @match image::way(way) { Some(name) => (name), None => (Shown(way)) }
+                        }
+                    }
+                }
+             }
         }
         @if !report.not_verified.is_empty() {
             p { strong { "Not looked at by any check" } }
@@ -256,8 +264,8 @@ fn checks(report: &VerificationReport) -> Markup {
             h2 id="checks-title" { "All checks" }
             p {
                 (count(report.outcomes.len(), "check"))
-                " could have run. One that had nothing to look at is about something that the image "
-                "does not have, or follows one that failed."
+                " could have run. One that was not reached is about something that the image does not "
+                "have, or follows one that failed."
             }
             @for (format, checks) in &groups {
                 (group(format, checks, &known))
@@ -270,17 +278,17 @@ fn group(format: &str, checks: &[(&str, Outcome)], known: &HashMap<&str, &Check>
     let number = |wanted: Outcome| checks.iter().filter(|(_, outcome)| *outcome == wanted).count();
     let held = number(Outcome::Held);
     html! {
-        details.box.card-like {
+        details.box {
             summary {
                 (Shown(format))
                 @if held != 0 { span.mark.good { (held) " held" } }
                 @if number(Outcome::Failed) != 0 { span.mark.bad { (number(Outcome::Failed)) " failed" } }
                 @if number(Outcome::Waived) != 0 { span.mark.note { (number(Outcome::Waived)) " waived" } }
                 @if number(Outcome::NotReached) != 0 {
-                    span.mark.none { (number(Outcome::NotReached)) " with nothing to look at" }
+                    span.mark.none { (number(Outcome::NotReached)) " not reached" }
                 }
             }
-            .wide tabindex="0" role="region" aria-label={ "Checks of " (Shown(format).to_string()) } {
+            .wide tabindex="0" role="group" aria-label={ "Checks of " (Shown(format).to_string()) } {
                 table {
                     thead { tr { th scope="col" { "Check" } th scope="col" { "Outcome" } th scope="col" { "What it is about" } } }
                     tbody {
@@ -308,7 +316,7 @@ fn outcome_mark(outcome: Outcome) -> Markup {
         Outcome::Held => ("good", "held"),
         Outcome::Failed => ("bad", "failed"),
         Outcome::Waived => ("note", "waived"),
-        Outcome::NotReached => ("none", "nothing to look at"),
+        Outcome::NotReached => ("none", "not reached"),
     };
     html! { span class={ "mark " (class) } { (word) } }
 }
@@ -372,7 +380,7 @@ fn store(image: &Image, index: usize, store: &StoreReport) -> Markup {
         }
         details {
             summary { "The paths" }
-            .wide tabindex="0" role="region" aria-labelledby=(caption) {
+            .wide tabindex="0" role="group" aria-labelledby=(caption) {
                 table {
                     caption id=(caption) {
                         (count(paths.len() - left_out, "path"))

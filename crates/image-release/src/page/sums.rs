@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     index::Whole,
-    install::commands,
+    install::{Shell, commands},
     text::{Shown, link, powershell, sh},
 };
 use crate::SUMS;
@@ -34,20 +34,20 @@ pub(super) fn section(whole: &Whole<'_>) -> Markup {
                 h3 { "The files" }
                 @if !fetch.is_empty() {
                     p { "What is needed for all of it, into the folder with the images:" }
-                    (commands(&fetch))
+                    (commands(Shell::Posix, &fetch))
                 }
                 .two {
                     div {
                         p { strong { "Linux" } }
-                        (commands(&[format!("sha256sum --check --ignore-missing {SUMS}")]))
+                        (commands(Shell::Posix, &[format!("sha256sum --check --ignore-missing {SUMS}")]))
                     }
                     div {
                         p { strong { "macOS" } }
-                        (commands(&[format!("shasum -a 256 --check --ignore-missing {SUMS}")]))
+                        (commands(Shell::Posix, &[format!("shasum -a 256 --check --ignore-missing {SUMS}")]))
                     }
                     div {
                         p { strong { "Windows" } ": compare by eye, or let PowerShell do it." }
-                        (commands(&[
+                        (commands(Shell::PowerShell, &[
                             format!("(Get-FileHash -Algorithm SHA256 {}).Hash.ToLower()", powershell(first)),
                             format!("Select-String -SimpleMatch {} {SUMS}", powershell(first)),
                         ]))
@@ -55,7 +55,7 @@ pub(super) fn section(whole: &Whole<'_>) -> Markup {
                     div {
                         p { strong { "All of it" } ", with the program that made it: signatures, sums, \
                             attestations, catalogs, and that nothing is missing or extra." }
-                        (commands(&[verify_release(whole)]))
+                        (commands(Shell::Posix, &[verify_release(whole)]))
                     }
                 }
             }
@@ -96,7 +96,7 @@ fn signed(whole: &Whole<'_>, signature: &ReleaseSignature) -> Markup {
         }
     };
     html! {
-        .card {
+        .card id={ "signed-" (signature.scheme.as_str()) } {
             h3 { "The signature by " (name) }
             dl.sums {
                 div {
@@ -114,7 +114,7 @@ fn signed(whole: &Whole<'_>, signature: &ReleaseSignature) -> Markup {
                 "The key came with the release. Compare it once with what you have from elsewhere, "
                 "and keep it."
             }
-            (commands(&lines))
+            (commands(Shell::Posix, &lines))
             p {
                 "Signature: " (link(&signature.file)) " · public key: " (link(&signature.public_key))
                 @if signature.scheme == SignatureScheme::Ssh {
