@@ -56,16 +56,17 @@ pub(super) fn map(layout: &Layout, id: &str) -> Markup {
                     thead {
                         tr {
                             th scope="col" { "Part" }
+                            th.number scope="col" { "Size" }
                             th scope="col" { "Content" }
                             th scope="col" { "Label" }
                             th.number scope="col" { "Begins at byte" }
-                            th.number scope="col" { "Size" }
                         }
                     }
                     tbody {
                         @for (index, part) in parts.iter().enumerate() {
                             tr {
                                 th.name scope="row" { (dot(index)) (Shown(&part.name)) }
+                                td.number { (human(part.len)) }
                                 td { (Shown(&part.content)) }
                                 td {
                                     @match &part.label {
@@ -74,7 +75,6 @@ pub(super) fn map(layout: &Layout, id: &str) -> Markup {
                                     }
                                 }
                                 td.number { (grouped(part.start)) }
-                                td.number { (human(part.len)) }
                             }
                         }
                     }

@@ -41,7 +41,7 @@ pub(super) fn page(release: &Release, image: &Image) -> Markup {
     shell.around(&html! {
         header {
             p.over { a href=(super::text::href(PAGE)) { (Shown(&release.spec.title)) " " (Shown(&release.version)) } }
-            h1 { "Verification of " (Shown(&image.manifest.title)) }
+            h1.of-report { "Verification of " (Shown(&image.manifest.title)) }
             dl.facts {
                 div { dt { "File" } dd { (link(file)) } }
                 div { dt { "Size" } dd { (human(report.subject.size)) " (" (grouped(report.subject.size)) " bytes)" } }
