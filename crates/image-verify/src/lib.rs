@@ -59,6 +59,7 @@ pub mod ova;
 mod pass;
 pub mod qcow2;
 mod record;
+pub mod release;
 mod request;
 pub mod squashfs;
 pub mod store;
@@ -100,7 +101,7 @@ checks! {
     spec "docs/architecture.md";
 }
 
-/// All checks there are.
+/// All checks of images there are. Those of releases are [`release::CHECKS`].
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     let tables = [
         container::CHECKS,

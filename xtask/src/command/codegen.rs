@@ -5,7 +5,7 @@ use std::{fs, io::Write as _, path::Path};
 use image_host::publish;
 use image_model::{Check, Comparison, ImageSpec, Manifest, VerificationReport};
 
-use super::print;
+use super::{explain::all_checks, print};
 use crate::{Verdict, failure::Failure};
 
 pub(super) fn run(check: bool) -> Result<Verdict, Failure> {
@@ -55,7 +55,7 @@ fn checks() -> String {
          will be surprised.\n*info*: a fact worth seeing. Errors make a run fail.\n",
     );
     let mut format = "";
-    for check in image_verify::checks() {
+    for check in all_checks() {
         let this = check.id.split('-').next().unwrap_or_default();
         if this != format {
             page += &format!("\n## {this}\n");
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_check_has_a_summary() {
-        for check in image_verify::checks() {
+        for check in all_checks() {
             assert!(!text::summary(check).is_empty(), "{}", check.id);
         }
     }

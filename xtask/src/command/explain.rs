@@ -10,7 +10,7 @@ use crate::{Verdict, args::Format, failure::Failure, text};
 
 pub(super) fn run(context: Context, id: Option<&str>) -> Result<Verdict, Failure> {
     let Some(id) = id else {
-        let checks: Vec<_> = image_verify::checks().collect();
+        let checks: Vec<_> = all_checks().collect();
         return match context.format {
             Format::Json => print_json(&checks.iter().map(|c| to_json(c)).collect::<Vec<_>>()),
             Format::Human => {
@@ -21,11 +21,11 @@ pub(super) fn run(context: Context, id: Option<&str>) -> Result<Verdict, Failure
             }
         };
     };
-    let check = image_verify::checks().find(|check| check.id == id);
+    let check = all_checks().find(|check| check.id == id);
     // A difference may be called as the check of the same field.
     let difference = differences().find(|difference| difference.id == id);
     if check.is_none() && difference.is_none() {
-        let ids = image_verify::checks().map(|check| check.id).chain(differences().map(|d| d.id));
+        let ids = all_checks().map(|check| check.id).chain(differences().map(|d| d.id));
         let hint = nearest(id, ids).map(|name| format!("; did you mean {name:?}?"));
         let hint = hint.unwrap_or_default();
         return Err(Failure::usage(format!("no check and no difference is called {id:?}{hint}")));
@@ -40,6 +40,11 @@ pub(super) fn run(context: Context, id: Option<&str>) -> Result<Verdict, Failure
             print(&found.collect::<Vec<_>>().join("\n"))
         }
     }
+}
+
+/// The checks of images, and those of releases.
+pub(super) fn all_checks() -> impl Iterator<Item = &'static Check> {
+    image_verify::checks().chain(image_verify::release::CHECKS.iter().copied())
 }
 
 fn difference_to_json(difference: &DifferenceKind) -> serde_json::Value {
