@@ -7,7 +7,9 @@ use std::{
     io::{IsTerminal as _, stdout},
 };
 
-use image_model::{Check, Compression, DifferenceKind, Finding, Severity, VerificationReport};
+use image_model::{
+    Check, Compression, DifferenceKind, Finding, Severity, Totals, VerificationReport,
+};
 
 pub(crate) use stores::paths;
 
@@ -21,7 +23,7 @@ impl Paint {
         Self(stdout().is_terminal() && !forbidden)
     }
 
-    fn severity(self, severity: Severity) -> String {
+    pub(crate) fn severity(self, severity: Severity) -> String {
         let color = match severity {
             Severity::Error => "31",
             Severity::Warning => "33",
@@ -82,20 +84,25 @@ pub(crate) fn report(name: &str, report: &VerificationReport, paint: Paint) -> S
     for (check, count) in &report.omitted {
         text += &format!("  … and {count} more of {check}\n");
     }
-    let totals = &report.totals;
     // A check of severity info did not hold, and yet nothing is wrong.
     let notes = report.findings.iter().filter(|f| f.severity == Severity::Info && !f.waived);
     let noted = notes.map(|finding| &finding.check).collect::<BTreeSet<_>>().len() as u64;
-    text +=
-        &format!("  {} checks held, {} failed", totals.held, totals.failed.saturating_sub(noted));
+    text + &verdict(&report.totals, noted, paint)
+}
+
+/// The last line of a report: how many checks held, and what follows from the others. Of those that
+/// did not hold, `noted` are no faults.
+pub(crate) fn verdict(totals: &Totals, noted: u64, paint: Paint) -> String {
+    let mut text =
+        format!("  {} checks held, {} failed", totals.held, totals.failed.saturating_sub(noted));
     if noted > 0 {
         text += &format!(", {noted} noted");
     }
     text += &format!(", {} waived, {} not reached: ", totals.waived, totals.not_reached);
-    text += &match (report.passed(), totals.warnings) {
-        (false, _) => paint.paint("31", "defective"),
-        (true, 0) => paint.paint("32", "good"),
-        (true, n) => paint.paint("33", &format!("good, with {n} {}", plural(n, "warning"))),
+    text += &match (totals.errors, totals.warnings) {
+        (1.., _) => paint.paint("31", "defective"),
+        (0, 0) => paint.paint("32", "good"),
+        (0, n) => paint.paint("33", &format!("good, with {n} {}", plural(n, "warning"))),
     };
     text + "\n"
 }

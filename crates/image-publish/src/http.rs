@@ -6,7 +6,7 @@ mod reader;
 
 use std::io;
 
-use image_release::check::{Entry, Opened, Source};
+use image_release::check::{Entry, Opened, Source, version_in_name};
 use url::Url;
 
 pub(crate) use body::Body;
@@ -86,6 +86,11 @@ impl Http {
 impl Source for Http {
     fn name(&self) -> String {
         client::shown(&self.base)
+    }
+
+    fn version(&self) -> Option<String> {
+        // The address ends with a slash.
+        version_in_name(self.base.path_segments()?.rev().nth(1)?)
     }
 
     fn list(&self) -> io::Result<Option<Vec<Entry>>> {

@@ -5,7 +5,7 @@
 //! It has no time and no number of a run: nobody knows when Nix built what it took out of a cache, and
 //! the same release gives the same statements.
 
-mod dsse;
+pub(crate) mod dsse;
 mod provenance;
 mod statement;
 mod test_result;

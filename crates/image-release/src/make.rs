@@ -169,14 +169,14 @@ fn document(file: String, role: FileRole, media_type: &'static str, bytes: Vec<u
 }
 
 /// All that is in the folder but the images themselves.
-struct Contents {
+pub(crate) struct Contents {
     release: Release,
-    manifest: ReleaseManifest,
-    documents: Vec<Document>,
+    pub(crate) manifest: ReleaseManifest,
+    pub(crate) documents: Vec<Document>,
 }
 
 impl Contents {
-    fn of(mut release: Release, signers: &[Box<dyn Signer>]) -> Result<Self, MakeError> {
+    pub(crate) fn of(mut release: Release, signers: &[Box<dyn Signer>]) -> Result<Self, MakeError> {
         let attested: Vec<_> = release
             .images
             .iter()
@@ -349,7 +349,7 @@ fn notes(release: &Release) -> Vec<String> {
     notes
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
     let mut json = serde_json::to_vec_pretty(value).expect("plain data has no keys but strings");
     json.push(b'\n');
     json

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use image_release::check::{Entry, EntryKind, Opened, Source};
+use image_release::check::{Entry, EntryKind, Opened, Source, version_in_name};
 use oci_client::RegistryOperation;
 
 use super::{
@@ -72,6 +72,11 @@ impl Artifacts {
 impl Source for Artifacts {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn version(&self) -> Option<String> {
+        // A digest is none.
+        version_in_name(self.name.rsplit(':').next()?)
     }
 
     fn list(&self) -> io::Result<Option<Vec<Entry>>> {

@@ -19,7 +19,7 @@ const MAX_ENVELOPES: usize = 64;
 const MAX_SIGNATURES: usize = 16;
 
 /// What is signed: `DSSEv1`, the type and the payload, each after its length.
-pub(super) fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
     [head.as_bytes(), payload].concat()
 }

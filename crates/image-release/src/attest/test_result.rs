@@ -20,7 +20,6 @@ pub(super) fn statement(release: &Release, image: &Image) -> Option<Value> {
         return None;
     }
     let Verdicts { passed, warned, failed } = Verdicts::of(report);
-    let verdict = verdict(report, !warned.is_empty());
     let summary = &image.verification;
     // What was asked, of what, and what was waived, is in the report itself.
     let mut configuration = descriptor(release, &summary.file, summary.sha256, "application/json");
@@ -32,22 +31,13 @@ pub(super) fn statement(release: &Release, image: &Image) -> Option<Value> {
     });
     configuration.insert("annotations".to_owned(), annotations);
     let predicate = json!({
-        "result": verdict,
+        "result": TestResult::verdict(report),
         "configuration": [configuration],
         "passedTests": passed,
         "warnedTests": warned,
         "failedTests": failed,
     });
     Some(about(image, TEST_RESULT, &predicate))
-}
-
-/// The one word for a report.
-pub(crate) fn verdict(report: &VerificationReport, warned: bool) -> &'static str {
-    match (report.passed(), warned) {
-        (false, _) => "FAILED",
-        (true, true) => "WARNED",
-        (true, false) => "PASSED",
-    }
 }
 
 /// Checks by what became of them. Those that were not reached are in no list: nothing is known.
@@ -98,4 +88,15 @@ pub struct TestResult {
     /// Checks that failed.
     #[serde(default)]
     pub failed_tests: Vec<String>,
+}
+
+impl TestResult {
+    /// The one word for a report.
+    pub fn verdict(report: &VerificationReport) -> &'static str {
+        match (report.passed(), Verdicts::of(report).warned.is_empty()) {
+            (false, _) => "FAILED",
+            (true, false) => "WARNED",
+            (true, true) => "PASSED",
+        }
+    }
 }

@@ -17,7 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Entry, EntryKind, MAX_ENTRIES, Opened, Source};
+use super::{Entry, EntryKind, MAX_ENTRIES, Opened, Source, source::version_in_name};
 
 /// How deep folders in a release may be. What clients look for lies in `streams/v1`.
 const MAX_DEPTH: usize = 4;
@@ -41,6 +41,10 @@ impl Folder {
 impl Source for Folder {
     fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn version(&self) -> Option<String> {
+        version_in_name(self.path.file_name()?.to_str()?)
     }
 
     fn list(&self) -> io::Result<Option<Vec<Entry>>> {

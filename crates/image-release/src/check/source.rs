@@ -17,6 +17,19 @@ pub trait Source: Send + Sync {
     /// A file, from its first byte; `None` where there is no regular file of that name. Several
     /// threads ask at the same time.
     fn open(&self, name: &str) -> io::Result<Option<Opened>>;
+
+    /// The version that the place is called by, such as the last name of its address: a release of
+    /// another version does not belong there. `None` where it is not called by one.
+    fn version(&self) -> Option<String> {
+        None
+    }
+}
+
+/// The version that a name is, such as `26.05.1`: something with digits and dots, as nobody calls a
+/// folder otherwise.
+pub fn version_in_name(name: &str) -> Option<String> {
+    let version = name.starts_with(|c: char| c.is_ascii_digit()) && name.contains('.');
+    (version && crate::names::check_version(name).is_ok()).then(|| name.to_owned())
 }
 
 /// Something that a source has.

@@ -1,0 +1,190 @@
+//! Images of a release: their files, manifests, reports and bills of materials.
+
+use image_factory::sbom;
+use image_model::{
+    Artifact, FileRole, MANIFEST_SCHEMA, Manifest, REPORT_SCHEMA, ReleaseFile, ReleasedImage,
+    Severity, Sha256, VerificationReport,
+};
+use image_verify::release::{
+    IMAGE_FILES, IMAGE_MANIFEST, NOT_NIXOS, REPORT_PASSED, REPORT_SUBJECT, REPORT_SUMMARY,
+    SBOM_SUBJECT, UNVERIFIED,
+};
+use serde_json::Value;
+
+use super::{Known, report::CheckedImage, report::Recorder};
+use crate::{MANIFEST, attest};
+
+/// What is beside every image.
+const BESIDE: &[&str] =
+    &["sha256", "manifest.json", "verification.json", attest::SUFFIX, "report.html"];
+
+/// What the driver `mini` makes.
+const MINI: &str = "mini";
+
+/// An image for the report.
+pub(super) fn summary(image: &ReleasedImage) -> Option<CheckedImage> {
+    let payload = image.artifacts.first()?;
+    Some(CheckedImage {
+        image: image.image.clone(),
+        file: payload.file.clone(),
+        sha256: payload.digests.sha256,
+        verified: image.unverified.is_none() && image.verification.totals.errors == 0,
+    })
+}
+
+pub(super) fn check(release: &Known<'_>, out: &mut Recorder) {
+    let payloads: Vec<_> =
+        release.manifest.images.iter().filter_map(|i| i.artifacts.first()).collect();
+    for file in &release.manifest.files {
+        let known = file.of.as_ref().is_none_or(|of| payloads.iter().any(|p| p.file == *of));
+        out.expect(&IMAGE_FILES, known, &file.file, || {
+            format!("it belongs to {}, which is no image", file.of.as_deref().unwrap_or_default())
+        });
+    }
+    for image in &release.manifest.images {
+        let Some(payload) = image.artifacts.first() else {
+            out.fail(&IMAGE_FILES, MANIFEST, format!("the image {} has no file", image.image));
+            continue;
+        };
+        let file = payload.file.as_str();
+        files(release, image, payload, out);
+        manifest(release, image, out);
+        report(release, image, payload, out);
+        bills(release, payload, out);
+        out.expect(&UNVERIFIED, image.unverified.is_none(), file, || {
+            format!("released without verification: {}", image.unverified.as_deref().unwrap_or("?"))
+        });
+        let nixos = image.distribution != MINI;
+        out.expect(&NOT_NIXOS, nixos, file, || "it is the mini system, not NixOS".to_owned());
+    }
+}
+
+fn find<'a>(release: &'a Known<'_>, file: &str) -> Option<&'a ReleaseFile> {
+    release.manifest.files.iter().find(|found| found.file == file)
+}
+
+/// The files of the image are those of the release.
+fn files(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &mut Recorder) {
+    for artifact in &image.artifacts {
+        let name = artifact.file.as_str();
+        let found = find(release, name);
+        let role = found.map(|file| file.role);
+        if !out.expect(&IMAGE_FILES, role == Some(FileRole::Payload), name, || match role {
+            Some(role) => format!("an image, and no payload of the release, but its {role}"),
+            None => "an image, and no file of the release".to_owned(),
+        }) {
+            continue;
+        }
+        let digests = artifact.digests;
+        let same = found.is_some_and(|f| (f.size, f.sha256) == (digests.size, digests.sha256));
+        out.expect(&IMAGE_FILES, same, name, || {
+            format!(
+                "the image has {} bytes with sha256 {}; the file others",
+                digests.size, digests.sha256
+            )
+        });
+    }
+    for suffix in BESIDE {
+        let name = format!("{}.{suffix}", payload.file);
+        let of = find(release, &name).and_then(|file| file.of.as_deref());
+        out.expect(&IMAGE_FILES, of == Some(payload.file.as_str()), &name, || {
+            format!("it is no file of the release that belongs to {}", payload.file)
+        });
+    }
+}
+
+/// The manifest of the image says the same as that of the release.
+fn manifest(release: &Known<'_>, image: &ReleasedImage, out: &mut Recorder) {
+    let name = image.manifest.as_str();
+    let Some(manifest) = release.parse::<Manifest>(name, &IMAGE_MANIFEST, out) else { return };
+    let mut same = |what: &str, same: bool| {
+        out.expect(&IMAGE_MANIFEST, same, name, || {
+            format!("its {what} is another one than in the manifest of the release")
+        });
+    };
+    same("schema", manifest.schema == MANIFEST_SCHEMA);
+    same("image", manifest.image == image.image);
+    same("kind", manifest.kind == image.kind);
+    same("system", manifest.system == image.system);
+    same("title", manifest.title == image.title);
+    same("distribution", manifest.distribution == image.distribution);
+    same("list of files", manifest.artifacts == image.artifacts);
+    same("verification", manifest.verification == image.verification);
+}
+
+/// The report is of this image, and says that it is good.
+fn report(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &mut Recorder) {
+    let summary = &image.verification;
+    let name = summary.file.as_str();
+    let Some(found) = find(release, name) else {
+        // An image that nobody verified has no report; any other one has.
+        out.expect(&REPORT_SUMMARY, image.unverified.is_some(), name, || {
+            "the report is no file of the release".to_owned()
+        });
+        return;
+    };
+    out.expect(&REPORT_SUMMARY, found.sha256 == summary.sha256, name, || {
+        format!("the manifest says sha256 {}, and the file is another one", summary.sha256)
+    });
+    let report = release.parse::<VerificationReport>(name, &REPORT_SUMMARY, out);
+    let Some(report) = report else { return };
+    out.expect(&REPORT_SUMMARY, report.totals == summary.totals, name, || {
+        "its totals are others than in the manifest".to_owned()
+    });
+    out.expect(&REPORT_SUMMARY, report.schema == REPORT_SCHEMA, name, || {
+        format!("schema {}, not {REPORT_SCHEMA}", report.schema)
+    });
+    if image.unverified.is_some() {
+        // It may be of other bytes, or say that they are no good. That is told.
+        return;
+    }
+    let whole = report.subject.digests() == Some(payload.digests);
+    out.expect(&REPORT_SUBJECT, whole, name, || match report.subject.sha256 {
+        Some(sha256) => {
+            format!("it is of {sha256}; the image is {}", payload.digests.sha256)
+        }
+        None => "it is not of a whole file".to_owned(),
+    });
+    out.expect(&REPORT_SUBJECT, report.subject.raw == Some(payload.raw), name, || {
+        "what it says of the bytes inside the compression is not what the manifest says".to_owned()
+    });
+    let error = report.findings.iter().find(|f| f.severity == Severity::Error && !f.waived);
+    out.expect(&REPORT_PASSED, report.passed() && error.is_none(), name, || match error {
+        Some(finding) => format!("{}: {}", finding.check, finding.message),
+        None => format!("{} errors", report.totals.errors),
+    });
+}
+
+/// Bills of materials are of this image.
+fn bills(release: &Known<'_>, payload: &Artifact, out: &mut Recorder) {
+    type Subject = fn(&Value) -> Option<&str>;
+    let standards: [(&str, Subject); 2] =
+        [(sbom::CYCLONEDX, cyclonedx_subject), (sbom::SPDX, spdx_subject)];
+    for (suffix, subject) in standards {
+        let name = format!("{}.{suffix}", payload.file);
+        let Some(bill) = release.parse::<Value>(&name, &SBOM_SUBJECT, out) else { continue };
+        let found = subject(&bill).and_then(|text| Sha256::try_from(text.to_owned()).ok());
+        let wanted = payload.digests.sha256;
+        out.expect(&SBOM_SUBJECT, found == Some(wanted), &name, || match found {
+            Some(found) => format!("it is of {found}; the image is {wanted}"),
+            None => "it names no SHA-256 of the image".to_owned(),
+        });
+    }
+}
+
+fn cyclonedx_subject(bill: &Value) -> Option<&str> {
+    let hashes = bill.pointer("/metadata/component/hashes")?.as_array()?;
+    let hash = hashes.iter().find(|hash| hash["alg"] == "SHA-256")?;
+    hash["content"].as_str()
+}
+
+fn spdx_subject(bill: &Value) -> Option<&str> {
+    let relations = bill["relationships"].as_array()?;
+    let describes = relations.iter().find(|relation| {
+        relation["spdxElementId"] == bill["SPDXID"] && relation["relationshipType"] == "DESCRIBES"
+    })?;
+    let packages = bill["packages"].as_array()?;
+    let image = packages.iter().find(|p| p["SPDXID"] == describes["relatedSpdxElement"])?;
+    let hash = image["checksums"].as_array()?.iter().find(|hash| hash["algorithm"] == "SHA256")?;
+    hash["checksumValue"].as_str()
+}
