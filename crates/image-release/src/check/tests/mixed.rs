@@ -42,7 +42,7 @@ fn what_belongs_to_another_release_is_found() {
     let ids = ["release-attestation-signature", "release-signature", "release-wanted-key"];
     assert_eq!(found, ids);
     assert_eq!(mixed(&next, &["manifest.json"]), ["release-file-digest"]);
-    assert_eq!(mixed(&next, &["index.html"]), ["release-file-digest"]);
+    assert_eq!(mixed(&next, &["index.html"]), ["release-file-size"]);
 
     // All of it.
     let mut whole = next.clone();
