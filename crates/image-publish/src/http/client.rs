@@ -278,12 +278,8 @@ pub(crate) fn is_transient(error: &reqwest::Error) -> bool {
     }
     let mut next = error.source();
     while let Some(cause) = next {
+        // Who is a stranger now is one later.
         if cause.is::<rustls::Error>() {
-            return false;
-        }
-        if let Some(io) = cause.downcast_ref::<io::Error>()
-            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
-        {
             return false;
         }
         // The number is not handed on by the standard library: only the text tells a name that is
@@ -292,18 +288,65 @@ pub(crate) fn is_transient(error: &reqwest::Error) -> bool {
         if text.contains("failed to lookup address") && !text.contains("Temporary failure") {
             return false;
         }
-        next = cause.source();
+        // `io::Error::source` skips the error that it wraps.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map(|e| e as &(dyn std::error::Error + 'static)).or_else(|| cause.source());
     }
     true
 }
 
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let secure = attempt.previous().iter().any(|url| url.scheme() == "https");
-    match attempt.url().scheme() {
-        _ if attempt.previous().len() > MAX_REDIRECTS => attempt.error("too many redirects"),
-        "https" => attempt.follow(),
-        "http" if !secure => attempt.follow(),
-        "http" => attempt.error("the server sends us from https to http"),
-        _ => attempt.error("the server sends us to what is neither https nor http"),
+    match judge_redirect(attempt.previous(), attempt.url()) {
+        Ok(()) => attempt.follow(),
+        Err(why) => attempt.error(why),
+    }
+}
+
+/// Whether a redirect is followed: never from https to http, where anybody may write the answer.
+fn judge_redirect(previous: &[Url], next: &Url) -> Result<(), &'static str> {
+    let is_secure = previous.iter().any(|url| url.scheme() == "https");
+    match next.scheme() {
+        _ if previous.len() > MAX_REDIRECTS => Err("too many redirects"),
+        "https" => Ok(()),
+        "http" if !is_secure => Ok(()),
+        "http" => Err("the server sends us from https to http"),
+        _ => Err("the server sends us to what is neither https nor http"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_redirect_leaves_https() {
+        let judge = |previous: &[&str], next: &str| {
+            let previous: Vec<Url> = previous.iter().map(|url| url.parse().unwrap()).collect();
+            judge_redirect(&previous, &next.parse().unwrap())
+        };
+        assert_eq!(judge(&["http://a/"], "http://b/"), Ok(()));
+        assert_eq!(judge(&["http://a/", "https://a/"], "https://b/"), Ok(()));
+        assert!(judge(&["https://a/"], "http://a/").is_err());
+        // Neither on a detour.
+        assert!(judge(&["http://a/", "https://a/"], "http://a/").is_err());
+        assert!(judge(&["https://a/"], "ftp://a/").is_err());
+        assert!(judge(&["https://a/"; 11], "https://a/").is_err());
+    }
+
+    #[test]
+    fn secrets_of_addresses_are_not_shown() {
+        let url = "https://me:secret@example.org/x?X-Amz-Signature=abc".parse().unwrap();
+        assert_eq!(shown(&url), "https://example.org/x");
+    }
+
+    #[test]
+    fn servers_explain_in_a_line() {
+        let explain = |text: &str| explained(text.as_bytes());
+        assert_eq!(explain("\n  no\x1b[31m more\nthan this"), "no[31m more");
+        assert_eq!(explain("<html>"), "");
+        let many = r#"{"errors":[{"code":"DENIED","message":"requested access is denied"}]}"#;
+        assert_eq!(explain(many), "requested access is denied");
+        assert_eq!(explained(&[0xff, b'x']), "\u{fffd}x");
+        assert_eq!(explain(&"x".repeat(1000)).len(), MAX_EXPLANATION_SHOWN);
     }
 }

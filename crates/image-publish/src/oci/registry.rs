@@ -135,7 +135,7 @@ impl Registry {
     /// True if the blob is there, all of it.
     pub(crate) async fn has_blob(&self, object: &Object, work: &Work<'_>) -> Got<bool> {
         let request = self.blob(&digest(object.sha256)).method(Method::HEAD);
-        let answer = work.retry("blob", || self.client.attempt(&request)).await;
+        let answer = work.retry(&object.name, || self.client.attempt(&request)).await;
         let Some(response) = some(answer)? else { return Ok(false) };
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

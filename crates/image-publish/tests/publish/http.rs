@@ -1,8 +1,15 @@
 //! Releases that are read by http.
 
-use std::{io::Read as _, sync::Mutex};
+use std::{
+    io::Read as _,
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
 
-use image_publish::http::Http;
+use image_publish::{Patience, http::Http};
 use image_release::check::Source as _;
 
 use crate::{
@@ -146,7 +153,7 @@ fn nobody_there_is_said_in_words() {
     let stub = Stub::new(|_| answer(200, ""));
     let host = stub.host();
     drop(stub);
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    thread::sleep(Duration::from_millis(50));
     let release = Http::new(&format!("http://{host}/"), HASTE).unwrap();
     let error = release.open("SHA256SUMS").unwrap_err().to_string();
     assert!(error.contains("Connection refused"), "{error}");
@@ -156,4 +163,59 @@ fn nobody_there_is_said_in_words() {
     let release = Http::new("http://no-such-host.invalid/", HASTE).unwrap();
     let error = release.open("SHA256SUMS").unwrap_err().to_string();
     assert!(error.contains("lookup address"), "{error}");
+}
+
+/// A server that speaks TLS, with a certificate that nobody knows.
+struct Stranger(Child);
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_knows_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "36500", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost"])
+        .arg("-keyout")
+        .arg(path("key.pem"))
+        .arg("-out")
+        .arg(path("certificate.pem"))
+        .output()
+        .expect("openssl does not start: tests/setup.sh installs it");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Command::new("openssl")
+        .args(["s_server", "-quiet", "-WWW", "-accept", &format!("127.0.0.1:{port}")])
+        .arg("-key")
+        .arg(path("key.pem"))
+        .arg("-cert")
+        .arg(path("certificate.pem"))
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _server = Stranger(server);
+    let begun = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "openssl does not listen");
+        thread::sleep(Duration::from_millis(20));
+    }
+    // Who is a stranger now is one later. A wait would end the test.
+    let hours = Duration::from_secs(3600);
+    let patience = Patience { tries: 9, first: hours, longest: hours };
+    let release = Http::new(&format!("https://localhost:{port}/"), patience).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(release.open("certificate.pem").unwrap_err().to_string()));
+    let error = receiver.recv_timeout(Duration::from_secs(30)).expect("it waits for another try");
+    assert!(error.contains("certificate"), "{error}");
 }
