@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: Xtask) -> Result<Verdict, Failure> {
         Command::Key(crate::args::KeyCommand::Generate(args)) => key::generate(context, args),
         #[cfg(not(feature = "release"))]
         Command::Release(_) | Command::Publish(_) | Command::VerifyRelease(_) | Command::Key(_) => {
-            grow::run()
+            grow::run(context)
         }
         Command::Explain { check } => explain::run(context, check.as_deref()),
         Command::Doctor { names } => doctor::run(context, &names),

@@ -52,6 +52,15 @@ impl Failure {
         Self::new(verdict, Sentence(text))
     }
 
+    /// An error that knows whose fault it is.
+    #[cfg(feature = "release")]
+    pub(crate) fn by_fault(
+        fault: Fault,
+        error: impl Into<Box<dyn Error + Send + Sync + 'static>>,
+    ) -> Self {
+        Self::new(verdict_of(fault), error)
+    }
+
     /// A file that the command line names: that it is not there is a mistake of the command line.
     pub(crate) fn file(what: impl Into<String>, cause: std::io::Error) -> Self {
         let absent = cause.kind() == std::io::ErrorKind::NotFound;
@@ -67,14 +76,19 @@ impl Failure {
         if interrupt::caused(self.error.as_ref()) { Verdict::Interrupted } else { self.verdict }
     }
 
+    /// What is not there because somebody stopped the work.
+    fn unfinished(&self) -> &'static str {
+        #[cfg(feature = "release")]
+        if self.error.is::<image_release::MakeError>() {
+            return ": nothing was released";
+        }
+        if self.error.is::<MakeError>() { ": the image was not published" } else { "" }
+    }
+
     /// The error and each of its causes, a line each.
     pub(crate) fn print(&self) {
         if self.verdict() == Verdict::Interrupted {
-            let unpublished = self.error.is::<MakeError>();
-            eprintln!(
-                "interrupted{}",
-                if unpublished { ": the image was not published" } else { "" }
-            );
+            eprintln!("interrupted{}", self.unfinished());
             return;
         }
         eprintln!("error: {}", self.error);

@@ -128,12 +128,17 @@ impl Tool {
             .fold(self, |tool, (name, value)| tool.env(name, value))
     }
 
-    /// Becomes the tool: it takes the place of this process, with all of its environment, its
-    /// terminal and its exit code. Returns only if that fails.
-    pub fn become_it(&self, args: impl IntoIterator<Item = OsString>) -> ToolError {
+    /// Becomes the tool: it takes the place of this process, with its terminal, its exit code, and
+    /// all of its environment, to which `variable` is added. Returns only if that fails.
+    pub fn become_it(
+        &self,
+        args: impl IntoIterator<Item = OsString>,
+        (name, value): (&str, &str),
+    ) -> ToolError {
         let args: Vec<_> = args.into_iter().collect();
         let command = self.run(args.iter().cloned()).to_string();
-        let cause = std::process::Command::new(&self.program).args(args).exec();
+        let mut program = std::process::Command::new(&self.program);
+        let cause = program.args(args).env(name, value).exec();
         ToolError { command, cause: ToolCause::Start(cause) }
     }
 

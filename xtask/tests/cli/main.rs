@@ -6,6 +6,8 @@ mod common;
 mod devcontainer;
 mod diff;
 mod flake;
+#[cfg(not(feature = "release"))]
+mod grow;
 mod image;
 mod inspect;
 mod iso;
@@ -16,6 +18,8 @@ mod nix;
 mod profile;
 #[cfg(feature = "release")]
 mod publish;
+#[cfg(feature = "release")]
+mod release;
 mod reproduce;
 mod sd;
 mod sizes;
