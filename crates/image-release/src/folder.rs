@@ -103,8 +103,11 @@ pub(crate) fn check_replaceable(folder: &Path) -> Result<(), FolderError> {
 
 /// Names of the files that the manifest in `folder` speaks of; none where there is no manifest.
 fn ours(folder: &Path) -> BTreeSet<String> {
-    let manifest = fs::read(folder.join(MANIFEST)).ok();
-    let manifest = manifest.and_then(|json| serde_json::from_slice::<ReleaseManifest>(&json).ok());
+    let path = folder.join(MANIFEST);
+    // A pipe would wait for somebody at its other end.
+    let text = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
+    let text = text.and_then(|_| fs::read(&path).ok());
+    let manifest = text.and_then(|json| serde_json::from_slice::<ReleaseManifest>(&json).ok());
     let Some(manifest) = manifest else { return BTreeSet::new() };
     let files = manifest.files.into_iter().map(|file| file.file);
     let signatures = manifest.signatures.into_iter().map(|signature| signature.file);

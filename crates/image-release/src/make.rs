@@ -246,7 +246,7 @@ impl Files {
     fn image(&mut self, image: &Image) -> Result<(), NameError> {
         let of = Some(image.payload().file.clone());
         for artifact in &image.manifest.artifacts {
-            self.names.take(&artifact.file, &image.manifest.image)?;
+            self.names.take_payload(&artifact.file, &image.manifest.image)?;
             let Digests { size, sha256 } = artifact.digests;
             let media_type = media_type::of_artifact(artifact).to_owned();
             let (file, of) = (artifact.file.clone(), of.clone());
@@ -263,6 +263,9 @@ impl Files {
     fn add(&mut self, document: Document, of: Option<&Image>) -> Result<(), NameError> {
         let owner = of.map_or(document.role.as_str(), |image| image.manifest.image.as_str());
         self.names.take(&document.file, owner)?;
+        if let Some(also) = &document.also {
+            self.names.take_path(also, owner)?;
+        }
         let listed = ReleaseFile {
             file: document.file.clone(),
             also: document.also.clone(),

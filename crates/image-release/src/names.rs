@@ -10,9 +10,12 @@ use std::collections::BTreeMap;
 /// compare have fewer.
 const MAX_VERSION: usize = 64;
 
-/// Longest name of a payload: `NAME_MAX` of Linux, less what is put behind it for what belongs to
-/// it, of which `.verification.json` is the longest.
-const MAX_FILE: usize = 255 - 32;
+/// Longest name of a file: `NAME_MAX` of Linux.
+const MAX_FILE: usize = 255;
+
+/// Longest name of a payload: less what is put behind it for what belongs to it, of which
+/// `.verification.json` is the longest.
+const MAX_PAYLOAD: usize = MAX_FILE - 32;
 
 /// What ends the name of an image or of a part of one; of a name such as `nixos-24.05.img.zst` all
 /// that says its format, and nothing that says which it is.
@@ -88,7 +91,7 @@ pub fn check_file(owner: &str, file: &str) -> Result<(), NameError> {
         return fail("a name has letters, digits and . - _ + ~ only, and begins with one of those");
     }
     if file.len() > MAX_FILE {
-        return fail("a name has up to 223 characters, so that others fit beside it");
+        return fail("a name has up to 255 characters");
     }
     Ok(())
 }
@@ -125,9 +128,28 @@ pub struct Names {
 }
 
 impl Names {
+    /// Takes the name of a payload for the image `owner`.
+    pub fn take_payload(&mut self, file: &str, owner: &str) -> Result<(), NameError> {
+        if file.len() > MAX_PAYLOAD {
+            let why = "an image has up to 223 characters in its name, so that others fit beside it";
+            return Err(NameError::File { owner: owner.to_owned(), file: file.to_owned(), why });
+        }
+        self.take(file, owner)
+    }
+
     /// Takes a name for `owner`.
     pub fn take(&mut self, file: &str, owner: &str) -> Result<(), NameError> {
         check_file(owner, file)?;
+        self.insert(file, owner)
+    }
+
+    /// Takes a name below the folder of the release for `owner`, such as `streams/v1/index.json`.
+    pub fn take_path(&mut self, path: &str, owner: &str) -> Result<(), NameError> {
+        path.split('/').try_for_each(|part| check_file(owner, part))?;
+        self.insert(path, owner)
+    }
+
+    fn insert(&mut self, file: &str, owner: &str) -> Result<(), NameError> {
         match self.taken.insert(file.to_ascii_lowercase(), owner.to_owned()) {
             None => Ok(()),
             Some(first) => {
@@ -189,8 +211,14 @@ mod tests {
         for bad in ["", ".hidden", "-rf", "a/b", "../a", "a b", "a\nb", "a\\b", "ä"] {
             assert!(names.take(bad, "x").is_err(), "{bad}");
         }
-        names.take(&"a".repeat(223), "x").unwrap();
-        assert!(names.take(&"b".repeat(224), "x").is_err());
+        names.take_payload(&"a".repeat(223), "x").unwrap();
+        assert!(names.take_payload(&"b".repeat(224), "x").is_err());
+        names.take(&"b".repeat(255), "x").unwrap();
+        assert!(names.take(&"c".repeat(256), "x").is_err());
+        names.take_path("streams/v1/index.json", "x").unwrap();
+        for bad in ["streams/v1/index.json", "/a", "a/", "a//b", "../a", "a/../b", "nixos-1.wsl"] {
+            assert!(names.take_path(bad, "x").is_err(), "{bad}");
+        }
     }
 
     proptest! {

@@ -26,7 +26,8 @@ const STEPS: &[&[&str]] = &[
         "warnings",
     ],
     // As everybody builds it who does not publish.
-    &["clippy", "--package", "xtask", "--locked", "--", "--deny", "warnings"],
+    &["clippy", "--package", "xtask", "--all-targets", "--locked", "--", "--deny", "warnings"],
+    &["test", "--package", "xtask", "--test", "cli", "--locked", "grow::"],
     &["doc", "--workspace", "--all-features", "--no-deps", "--locked", "--document-private-items"],
     &["test", "--workspace", "--all-features", "--locked"],
     // A workspace of its own: see docs/architecture.md.
