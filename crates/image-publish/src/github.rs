@@ -7,6 +7,7 @@
 mod gh;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
 };
@@ -52,6 +53,7 @@ pub(crate) async fn publish(
         title: format!("{} {}", manifest.release.title, manifest.version),
         body: body(manifest),
         release: Mutex::new(None),
+        left: Mutex::default(),
     };
     flow::run(&github, &flat, work).await
 }
@@ -100,6 +102,8 @@ struct Github {
     body: String,
     /// The release of the version, once it is known.
     release: Mutex<Option<Release>>,
+    /// What uploads left in it that broke off, by name.
+    left: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Github {
@@ -163,6 +167,10 @@ impl Github {
             }
         }
         let Object { name, media_type, path, .. } = object;
+        let left = self.left.lock().await.remove(name);
+        if let Some(left) = left.filter(|_| !is_again) {
+            self.gh.remove(left).await?;
+        }
         let asset = self.gh.upload(release, name, media_type, path).await?;
         if asset.name == *name {
             return Ok(());
@@ -200,8 +208,7 @@ impl Place for Github {
                 None if release.draft => Found::Absent,
                 None => Found::Other(format!("{} is not there", object.name)),
                 Some(asset) if !asset.is_complete() && release.draft => {
-                    let removed = work.retry("asset", || self.gh.remove(asset.id)).await;
-                    removed.map_err(self.failed("remove a part of a file from"))?;
+                    self.left.lock().await.insert(asset.name, asset.id);
                     Found::Absent
                 }
                 Some(asset) => compare(object, &asset),

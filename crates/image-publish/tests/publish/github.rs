@@ -9,7 +9,7 @@ use std::{
 };
 
 use image_factory::Fault;
-use image_publish::{Environment, PublishError, Published, publish};
+use image_publish::{Environment, PublishError, Published, look, publish};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -335,6 +335,14 @@ fn a_draft_of_a_broken_run_is_continued() {
     let cause = source.source().map_or_else(String::new, ToString::to_string);
     assert!(cause.contains("(HTTP 502)"), "{source}: {cause}");
     assert!(github.model.lock().unwrap().releases[0]["draft"] == true);
+
+    // Who only looks removes nothing of it.
+    let before = github.changes();
+    let mut options = release.options(TARGET);
+    options.environment = github.environment(TOKEN);
+    let seen = look(&options, &|_| ()).unwrap();
+    assert_eq!(seen.sent, ["index.html"]);
+    assert_eq!(github.changes(), before);
 
     github.model.lock().unwrap().failures.clear();
     let published = github.publish(&release).0.unwrap();
