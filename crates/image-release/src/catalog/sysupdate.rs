@@ -104,7 +104,7 @@ fn transfer(release: &Release, latest: &Url, image: &Image, name: &str) -> Resul
     line(&format!("Type={}", target.kind));
     line(&format!("Path={}", target.folder));
     line(&format!("MatchPattern={stem}_@v{}", literal(&target.suffix)));
-    // The newest, under a name that stays: a version that runs is not taken away.
+    // The newest under a name that stays, and the one before it, to go back to.
     line(&format!("CurrentSymlink={}{}", spec_escape(name), spec_escape(&target.suffix)));
     line("InstancesMax=2");
     Ok(text)

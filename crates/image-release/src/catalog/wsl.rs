@@ -39,6 +39,16 @@ struct Archive {
     sha256: String,
 }
 
+impl Distribution {
+    fn amd64(&mut self) -> &mut Option<Archive> {
+        &mut self.amd64_url
+    }
+
+    fn arm64(&mut self) -> &mut Option<Archive> {
+        &mut self.arm64_url
+    }
+}
+
 /// Writes the list: one flavor, the name of the release. Definitions that differ in nothing but the
 /// processor in their names are one distribution; the first of all is the default.
 pub(super) fn write(release: &Release, out: &mut Catalogs) {
@@ -85,6 +95,11 @@ fn add(
             payload.compression.as_str()
         ));
     }
+    let place = match processor(&image.manifest) {
+        "x86_64" => Distribution::amd64,
+        "aarch64" => Distribution::arm64,
+        other => return Err(format!("WSL runs on x86_64 and aarch64, not on {other}")),
+    };
     let url = release.url(&payload.file).ok_or("its name makes no address")?.to_string();
     let archive = Archive { url, sha256: payload.digests.sha256.to_string() };
     let name = name(flavor, &image.manifest.image);
@@ -98,15 +113,7 @@ fn add(
         });
         versions.len() - 1
     });
-    let version = versions.get_mut(at).expect("it is there");
-    let place = match processor(&image.manifest) {
-        "x86_64" => &mut version.amd64_url,
-        "aarch64" => &mut version.arm64_url,
-        other => {
-            versions.retain(|version| version.amd64_url.is_some() || version.arm64_url.is_some());
-            return Err(format!("WSL runs on x86_64 and aarch64, not on {other}"));
-        }
-    };
+    let place = place(versions.get_mut(at).expect("it is there"));
     if place.is_some() {
         return Err(format!("{name} has an image for that processor already"));
     }
