@@ -7,10 +7,11 @@
 #     python/                for python3: what in-toto publishes to read its statements with, and
 #                            readers of artifacts (ORAS) and of simplestreams (Canonical's)
 #     incus/incus            the client of Incus, which reads simplestreams
+#     sysupdate/             a root with systemd-sysupdate of Debian 13, and what it starts
 #     axe/axe.min.js         axe-core, which looks for what keeps people from reading a page
 #     packages               which packages and versions these are
 #
-# Nothing is installed; what is there is not fetched again. 100 MB to fetch, 250 MB to keep. Needs
+# Nothing is installed; what is there is not fetched again. 140 MB to fetch, 310 MB to keep. Needs
 # Debian and the packages python3-pip and unzip, and cargo. $MIRROR overrides the mirror of Debian.
 set -eu
 
@@ -100,6 +101,46 @@ install python "$work/python.txt"
 unpack incus-client:amd64
 mkdir "$parts/incus"
 cp "$work/root/usr/bin/incus" "$parts/incus/"
+
+# systemd-sysupdate is in no package of Debian 12. Of Debian 13 are taken: it, the programs that it
+# starts, and their libraries.
+sed -i -E 's/^(Suites|Types|Architectures|Components):.*/\1:/
+    s/^Suites:/& trixie/; s/^Types:/& deb/; s/^Architectures:/& amd64/; s/^Components:/& main/' \
+    "$work/apt/debian.sources"
+apt-get update -q >&2
+rm -r "$work/root"
+mkdir "$work/root"
+libraries=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
+    --no-replaces --no-enhances systemd-container:amd64 gpg:amd64 |
+    sed -nE 's/^(lib[^:<]*)(:amd64)?$/\1:amd64/p' | sort -u)
+# shellcheck disable=SC2086 # they are words
+unpack systemd-container:amd64 gpg:amd64 zlib1g:amd64 $libraries
+root=$parts/sysupdate
+mkdir -p "$root/dev" "$root/etc/systemd" "$root/tmp" "$root/usr/lib64" "$root/var/tmp"
+# No device: whoever is root only in a namespace of users makes none.
+: >"$root/dev/null"
+for name in bin lib lib64; do
+    ln -s "usr/$name" "$root/$name"
+done
+loader=usr/lib64/ld-linux-x86-64.so.2
+cp -L "$work/root/$loader" "$root/$loader"
+from=$work/root/usr/lib/x86_64-linux-gnu
+for program in usr/lib/systemd/systemd-sysupdate usr/lib/systemd/systemd-pull usr/bin/gpg; do
+    needs=$("$work/root/$loader" --library-path "$from:$from/systemd" --list "$work/root/$program")
+    case $needs in
+        *'not found'*)
+            echo "$program has not all of its libraries: $needs" >&2
+            exit 1
+            ;;
+    esac
+    echo "$work/root/$program"
+    echo "$needs" | sed -nE "s|.* => ($work/root/.*) \\(.*|\\1|p"
+done >"$work/files"
+sort -u "$work/files" | while read -r file; do
+    to=$root/${file#"$work/root/"}
+    mkdir -p "$(dirname "$to")"
+    cp -L "$file" "$to"
+done
 
 # A package for another program that has axe-core in it, because pip is here, and npm is not.
 mkdir "$work/wheels" "$parts/axe"

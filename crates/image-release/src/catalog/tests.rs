@@ -1,8 +1,9 @@
 //! What is written is what it should be, and its clients read it.
 
 use std::{
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use image_model::{
@@ -105,17 +106,26 @@ fn wrong(release: &Release, catalogs: &Catalogs, file: &str, bytes: &[u8]) -> Ve
     refusals.iter().map(ToString::to_string).collect()
 }
 
-/// A program of Debian.
+/// A program, for a minute at most.
+fn tool(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(program);
+    command
+}
+
+/// What a program of Debian says: exit code, output, errors.
 fn run(program: &str, arguments: &[&str], python_path: &[&str]) -> (Option<i32>, String, String) {
     let folders: Vec<_> = python_path.iter().map(|folder| parts(folder)).collect();
-    let output = Command::new(program)
+    let output = tool(program)
         .args(arguments)
         .env("PYTHONPATH", std::env::join_paths(folders).unwrap())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}; run tests/setup.sh"));
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    let (code, errors) = (output.status.code(), text(output.stderr));
+    assert!(code != Some(127), "{program}: {errors}; run tests/setup.sh");
+    (code, text(output.stdout), errors)
 }
 
 /// A folder of what tests of publishing need.
@@ -124,6 +134,37 @@ fn parts(folder: &str) -> PathBuf {
     let folder = parts.join(folder);
     assert!(folder.exists(), "{} is not there: run tests/setup.sh", folder.display());
     folder
+}
+
+/// A folder, served on a port of this machine until it is dropped.
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut process = Command::new("python3")
+            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // It says so once it listens, and closes its output if it ends before.
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.split_once("port ").and_then(|(_, rest)| rest.split(' ').next());
+        let port = port.unwrap_or_else(|| panic!("python3 -m http.server says {line:?}"));
+        Self { address: format!("http://127.0.0.1:{port}"), process }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 #[test]

@@ -1,8 +1,4 @@
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
-    process::{Child, Stdio},
-};
+use std::{fs, io::Read as _};
 
 use sha2::Digest as _;
 
@@ -187,37 +183,6 @@ fn sstream_query_reads_the_streams() {
     ");
 }
 
-/// A folder, served on a port of this machine until it is dropped.
-struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let mut process = Command::new("python3")
-            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
-            .arg(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // It says so once it listens, and closes its output if it ends before.
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.split_once("port ").and_then(|(_, rest)| rest.split(' ').next());
-        let port = port.unwrap_or_else(|| panic!("python3 -m http.server says {line:?}"));
-        Self { address: format!("http://127.0.0.1:{port}"), process }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// The client itself finds the image by its short name, fetches both files, and takes no others.
 #[test]
 fn the_client_of_incus_lists_and_fetches_a_machine() {
@@ -249,7 +214,7 @@ fn the_client_of_incus_lists_and_fetches_a_machine() {
         format!("remotes:\n  here: {{addr: {address:?}, protocol: simplestreams, public: true}}\n");
     fs::write(home.join("config.yml"), remotes).unwrap();
     let incus = |arguments: &[&str]| {
-        let output = Command::new(parts("incus/incus"))
+        let output = tool(parts("incus/incus"))
             .args(arguments)
             .arg("--quiet")
             .current_dir(&home)

@@ -1,5 +1,11 @@
+use std::fs;
+
+use image_host::epoch;
+use image_model::SignatureScheme;
+
 use super::*;
 use crate::catalog::client::sysupdate::{Pattern, Transfer, is_version, sums};
+use crate::sign::{self, PassphraseSource};
 
 #[test]
 fn checksums_are_read_as_sysupdate_reads_them() {
@@ -163,4 +169,74 @@ fn addresses_and_names_are_escaped() {
     assert_eq!(transfer.source_path, "https://example.org/a%20b/%2B/");
     assert_eq!(transfer.target_path, "/var/lib/images");
     assert_eq!(wrong(&release, &catalogs, "nixos-iso.transfer", bytes), [""; 0]);
+}
+
+/// systemd-sysupdate of Debian 13 reads our transfer files, verifies our signature of the list, and
+/// finds the newest version in it.
+#[test]
+fn sysupdate_itself_finds_the_newest_version_in_a_list_that_we_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    // A root for it, because its keys and what it starts are at fixed places.
+    let root = folder.path().join("root");
+    let copied =
+        run("cp", &["-R", "-P", parts("sysupdate").to_str().unwrap(), root.to_str().unwrap()], &[]);
+    assert_eq!(copied.0, Some(0), "{copied:?}");
+    let served = folder.path().join("latest");
+    fs::create_dir(&served).unwrap();
+    let server = Server::start(folder.path());
+    let mut release = release();
+    release.latest_url = Some(format!("{}/latest/", server.address).parse().unwrap());
+    release.spec.latest_url = release.latest_url.as_ref().map(ToString::to_string);
+    let catalogs = catalogs(&release);
+    let (_, mut sums) = published(&release, &catalogs);
+    for more in ["nixos-iso-26.05.10.iso", "nixos-iso-26.05.9.iso", "nixos-iso-26.05.10.iso.sha256"]
+    {
+        sums.push(Sum { sha256: Sha256([7; 32]), file: more.to_owned() });
+    }
+    let sums: String = sums.iter().map(|sum| format!("{}  {}\n", sum.sha256, sum.file)).collect();
+    fs::write(served.join("SHA256SUMS"), &sums).unwrap();
+
+    // The key is of this moment, and so no signature of it is older.
+    let key = folder.path().join("key");
+    sign::generate(&key, SignatureScheme::Openpgp, "Release", None).unwrap();
+    let signer = sign::load(&[key], &mut PassphraseSource::new(None)).unwrap().remove(0);
+    let signature = signer.sign("SHA256SUMS", sums.as_bytes(), Some(epoch::now())).unwrap();
+    assert_eq!(signature.file, "SHA256SUMS.gpg");
+    fs::write(served.join(&signature.file), &signature.bytes).unwrap();
+    let public = folder.path().join("openpgp.asc");
+    fs::write(&public, &signer.public_key().documents()[0].bytes).unwrap();
+    let ring = root.join("etc/systemd/import-pubring.gpg");
+    let (public, ring) = (public.to_str().unwrap(), ring.to_str().unwrap());
+    let dearmored = run("gpg", &["--batch", "--output", ring, "--dearmor", public], &[]);
+    assert_eq!(dearmored.0, Some(0), "{dearmored:?}");
+
+    let sysupdate = |name: &str, verb: &str| {
+        let definitions = root.join("tmp").join(name);
+        fs::create_dir_all(&definitions).unwrap();
+        let file = format!("{name}.transfer");
+        fs::write(definitions.join(&file), document(&catalogs, &file)).unwrap();
+        let program = "/usr/lib/systemd/systemd-sysupdate";
+        let definitions = format!("--definitions=/tmp/{name}");
+        let root = format!("--root={}", root.display());
+        let arguments = ["--user", "--map-root-user", &root, program, &definitions, verb];
+        run("unshare", &arguments, &[])
+    };
+    for (name, newest) in [
+        ("nixos-wsl", "26.05.1"),
+        ("nixos-sd-aarch64", "26.05.1"),
+        ("nixos-iso", "26.05.10"),
+        ("nixos-vm", "26.05.1"),
+    ] {
+        let (code, found, errors) = sysupdate(name, "check-new");
+        assert_eq!((code, found.trim()), (Some(0), newest), "{name}: {errors}");
+    }
+    let (code, listed, errors) = sysupdate("nixos-iso", "list");
+    let listed: Vec<_> = listed.split_whitespace().filter(|word| word.starts_with("26")).collect();
+    assert_eq!((code, listed), (Some(0), vec!["26.05.10", "26.05.9", "26.05.1"]), "{errors}");
+
+    // Another list under the same signature.
+    fs::write(served.join("SHA256SUMS"), sums.replacen('7', "8", 1)).unwrap();
+    let (code, _, errors) = sysupdate("nixos-iso", "check-new");
+    assert_ne!(code, Some(0));
+    assert!(errors.contains("Signature verification failed"), "{errors}");
 }
