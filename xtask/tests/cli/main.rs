@@ -25,4 +25,6 @@ mod sd;
 mod sizes;
 mod store;
 mod trust;
+#[cfg(feature = "release")]
+mod verify_release;
 mod vm;

@@ -1,6 +1,6 @@
 //! What was found out about a release.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
 
 use image_model::{Check, Outcome, Severity, Sha256, SignatureScheme, Totals};
 use image_verify::{MAX_FINDINGS_PER_CHECK, release::CHECKS, tree::display};
@@ -39,7 +39,7 @@ pub struct ReleaseReport {
     pub totals: Totals,
     /// Every check, by id.
     pub outcomes: BTreeMap<Cow<'static, str>, Outcome>,
-    /// What does not hold: in the order in which it was found, at most a fixed number for each check.
+    /// What does not hold, the worst first: at most a fixed number for each check.
     pub findings: Vec<ReleaseFinding>,
     /// How many further findings each check had that are not listed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -186,6 +186,7 @@ impl Recorder {
             report.outcomes.insert(Cow::Borrowed(id), outcome);
         }
         report.findings = self.findings;
+        report.findings.sort_by_key(|finding| Reverse(finding.severity));
         for (id, count) in self.counts {
             if count > MAX_FINDINGS_PER_CHECK {
                 report.omitted.insert(Cow::Borrowed(id), count - MAX_FINDINGS_PER_CHECK);

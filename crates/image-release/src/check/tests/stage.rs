@@ -71,9 +71,12 @@ impl Keys {
 
     /// Signatures for an envelope.
     pub(super) fn ed25519(&self, message: &[u8]) -> Vec<(String, [u8; 64])> {
-        let sign =
-            |signer: &Box<dyn Signer>| Some((signer.key_id(), signer.ed25519(message).unwrap()?));
-        self.0.iter().filter_map(sign).collect()
+        let mut signatures = Vec::new();
+        for signer in &self.0 {
+            let signature = signer.ed25519(message).unwrap();
+            signatures.extend(signature.map(|signature| (signer.key_id(), signature)));
+        }
+        signatures
     }
 }
 
