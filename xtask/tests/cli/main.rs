@@ -15,6 +15,8 @@ mod iso;
 mod key;
 mod lock;
 mod nix;
+#[cfg(feature = "release")]
+mod places;
 mod profile;
 #[cfg(feature = "release")]
 mod publish;
