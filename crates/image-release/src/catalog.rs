@@ -9,7 +9,7 @@
 //! | `STREAM.json` | readers of CoreOS stream metadata | a stream's address |
 //! | `simplestreams-index.json`, `…-images.json` | Incus | `streams/v1/` below a remote |
 
-use image_model::{ImageKind, Manifest, OmittedCatalog, ReleaseSpec, Severity};
+use image_model::{Driver, ImageKind, Manifest, OmittedCatalog, ReleaseSpec, Severity};
 
 use crate::{
     Document, Image, Release,
@@ -108,7 +108,10 @@ fn unmet(image: &Image, audience: Audience) -> Result<(), String> {
     errors.map_or(Ok(()), |need| Err(need.text))
 }
 
-/// `NixOS on a card 26.05.1`, whether the title has the version already or not.
-fn with_version(title: &str, version: &str) -> String {
-    if title.contains(version) { title.to_owned() } else { format!("{title} {version}") }
+/// What people read of an image: `NixOS on a card 26.05.1`, whether the title has the version already
+/// or not. What is no NixOS says so, whatever its definition calls it.
+fn title(manifest: &Manifest, version: &str) -> String {
+    let Manifest { title, source, .. } = manifest;
+    let title = if title.contains(version) { title.clone() } else { format!("{title} {version}") };
+    if source.driver == Driver::Mini { format!("{title} (a mini system)") } else { title }
 }

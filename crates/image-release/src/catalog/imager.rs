@@ -12,7 +12,7 @@ use image_host::epoch;
 use image_model::{Board, FileRole, ImageKind};
 use serde::Serialize;
 
-use super::{Catalogs, NO_BASE_URL, json, of_kinds, processor, unmet, with_version};
+use super::{Catalogs, NO_BASE_URL, json, of_kinds, processor, unmet};
 use crate::{Document, Image, Release, needs::Audience};
 
 /// Name of the file.
@@ -206,7 +206,7 @@ fn entry(common: &Common<'_>, image: &Image) -> Result<Entry, String> {
     let names: Vec<_> = families.iter().map(|family| family.name).collect();
     let bmap = image.manifest.artifacts.iter().find(|artifact| artifact.format == "bmap");
     Ok(Entry {
-        name: with_version(&image.manifest.title, &release.version),
+        name: super::title(&image.manifest, &release.version),
         description: format!("{} {} for {}", release.spec.title, release.version, names.join(", ")),
         url: url(&payload.file)?,
         bmap_url: bmap.map(|bmap| url(&bmap.file)).transpose()?,

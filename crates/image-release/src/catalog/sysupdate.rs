@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use image_model::{Compression, FileRole, ImageKind};
 use url::Url;
 
-use super::{Catalogs, around_version, client::sysupdate as client, of_kinds, with_version};
+use super::{Catalogs, around_version, client::sysupdate as client, of_kinds};
 use crate::{Document, Image, Release};
 
 /// Kinds that are of use as files or folders of a machine that is kept up to date.
@@ -70,7 +70,7 @@ fn transfer(release: &Release, latest: &Url, image: &Image, name: &str) -> Resul
     }
     let target = target(image, after);
     let path = latest.as_str();
-    let title = one_line(&with_version(&image.manifest.title, version));
+    let title = one_line(&super::title(&image.manifest, version));
     let stem = literal(name);
     let mut text = String::new();
     let mut line = |line: &str| writeln!(text, "{line}").expect("memory takes it");

@@ -282,6 +282,25 @@ fn nothing_is_said_of_catalogs_that_are_for_no_image() {
 }
 
 #[test]
+fn what_is_no_nixos_says_so() {
+    let mut release = release();
+    for image in &mut release.images {
+        image.manifest.source.driver = Driver::Mini;
+        image.manifest.distribution = "mini".to_owned();
+    }
+    let catalogs = catalogs(&release);
+    for (file, expected) in [
+        (super::imager::FILE, "\"name\": \"NixOS as sd-aarch64 26.05.1 (a mini system)\""),
+        (super::wsl::FILE, "\"FriendlyName\": \"NixOS as wsl 26.05.1 (a mini system)\""),
+        ("nixos-iso.transfer", "# NixOS as iso 26.05.1 (a mini system), for"),
+        (super::incus::IMAGES, "\"os\": \"mini\""),
+    ] {
+        let text = str::from_utf8(document(&catalogs, file)).unwrap();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn titles_that_need_escapes_are_what_python_writes() {
     let mut release = release();
     release.spec.title = "Ni\"x\\OS \u{e9}\u{1f600}\u{7f}\u{2028} %v @v".to_owned();

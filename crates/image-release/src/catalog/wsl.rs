@@ -6,7 +6,7 @@ use image_model::{Compression, FileRole, ImageKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Catalogs, NO_BASE_URL, json, of_kinds, processor, unmet, with_version};
+use super::{Catalogs, NO_BASE_URL, json, of_kinds, processor, unmet};
 use crate::{Document, Image, Release, needs::Audience};
 
 /// Name of the file.
@@ -106,7 +106,7 @@ fn add(
     let at = versions.iter().position(|version| version.name == name).unwrap_or_else(|| {
         versions.push(Distribution {
             name: name.clone(),
-            friendly_name: with_version(&image.manifest.title, &release.version),
+            friendly_name: super::title(&image.manifest, &release.version),
             default: false,
             amd64_url: None,
             arm64_url: None,
