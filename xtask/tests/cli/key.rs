@@ -118,7 +118,8 @@ fn a_passphrase_is_typed_twice() {
         let mut said = Vec::new();
         for line in typed.lines() {
             wait_for(&mut stdout, &mut said, b": ");
-            stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+            let end = if line == "\x03" { "" } else { "\n" };
+            stdin.write_all(format!("{line}{end}").as_bytes()).unwrap();
         }
         std::io::Read::read_to_end(&mut stdout, &mut said).unwrap();
         drop(stdin);
@@ -132,6 +133,9 @@ fn a_passphrase_is_typed_twice() {
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("the two passphrases are not the same"), "{said}");
     assert!(!project.path("other").exists());
+    let (code, said) = ask("other", "\x03");
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("interrupted") && !project.path("other").exists(), "{said}");
 }
 
 /// Reads until a question was asked. The program before it has a time limit.

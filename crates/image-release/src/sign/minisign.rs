@@ -248,7 +248,7 @@ impl Secret {
         Ok(secret)
     }
 
-    fn new(number: [u8; 8], seed: &[u8; 32]) -> Self {
+    pub(in crate::sign) fn new(number: [u8; 8], seed: &[u8; 32]) -> Self {
         let key = SigningKey::from_bytes(seed);
         let public = PublicKey(Key::Minisign(Public { number, key: key.verifying_key() }));
         Self { key, number, public }

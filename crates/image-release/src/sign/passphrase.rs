@@ -66,7 +66,9 @@ impl fmt::Debug for PassphraseSource {
 impl PassphraseSource {
     /// The file descriptor `fd` if there is one, else the variable, else the terminal.
     pub fn new(fd: Option<u32>) -> Self {
+        // An empty variable is what CI systems make of a secret that is not there.
         let variable = env::var(PASSPHRASE_VARIABLE).ok().map(Zeroizing::new);
+        let variable = variable.filter(|text| !text.is_empty());
         Self { fd, variable, read: None, terminal: true }
     }
 
@@ -116,9 +118,12 @@ impl PassphraseSource {
             return Err(PassphraseError::Nowhere);
         }
         let typed = rpassword::prompt_password(prompt).map(Zeroizing::new);
-        // Ctrl-C at the prompt is for the whole program.
+        let typed = typed.map_err(|error| match error.kind() {
+            // Ctrl-C at the prompt is for the whole program, which may not have heard of it yet.
+            io::ErrorKind::Interrupted => PassphraseError::Terminal(interrupt::Interrupted.into()),
+            _ => PassphraseError::Terminal(error),
+        })?;
         interrupt::check().map_err(|stop| PassphraseError::Terminal(stop.into()))?;
-        let typed = typed.map_err(PassphraseError::Terminal)?;
         if typed.len() > MAX_BYTES { Err(PassphraseError::Long) } else { Ok(typed) }
     }
 }

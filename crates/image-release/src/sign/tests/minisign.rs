@@ -27,6 +27,19 @@ fn minisign_takes_what_we_sign() {
 }
 
 #[test]
+fn a_signature_is_a_function_of_key_file_name_and_epoch() {
+    let signer = crate::sign::minisign::Secret::new(*b"\x08\x07\x06\x05\x04\x03\x02\x01", &[7; 32]);
+    let signature = signer.sign(NAME, SUMS, Some(EPOCH)).unwrap();
+    // Ed25519 leaves no choice: whoever makes another one has changed the format.
+    let expected = "untrusted comment: signature by the minisign key 0102030405060708\n\
+        RUQIBwYFBAMCAdUIc/2Uw2K1xtbdu/xiCm37w4f+3mlHWZewdSY63aruBfgRZ+djw4BH/FQ+7q7S/ZA9PruOmiPKYyV9T2j\
+        99AQ=\n\
+        trusted comment: timestamp:1600000000\tfile:SHA256SUMS\thashed\n\
+        aJHwe5/UXhJ353TkW6NZVFo7b8Bt93Rrwuy8CAmSUCv1iFqvHS+9tRHj0sXjYoxu3ToaTm7CIoNhCoKf8i8GBA==\n";
+    assert_eq!(String::from_utf8(signature.bytes).unwrap(), expected);
+}
+
+#[test]
 fn another_name_is_refused() {
     let bench = Bench::new();
     let signer = generated(&bench, "key");
