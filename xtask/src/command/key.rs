@@ -65,10 +65,14 @@ fn text(key: &PublicKey, secret: &str, public: &str, encrypted: bool) -> String 
             "echo '{SSH_IDENTITY} {line}' > allowed_signers\n    ssh-keygen -Y verify -f \
              allowed_signers -I {SSH_IDENTITY} -n {SSH_NAMESPACE} -s {sums} < SHA256SUMS"
         ),
-        _ => format!(
-            "gpg --import {public} && gpg --verify {sums} SHA256SUMS\n  systemd-sysupdate, with\n    \
-             gpg --dearmor -o /etc/systemd/import-pubring.gpg {public}"
+        _ => format!("gpg --import {public} && gpg --verify {sums} SHA256SUMS"),
+    };
+    let machines = match scheme {
+        SignatureScheme::Openpgp => format!(
+            "\nMachines that update themselves with systemd-sysupdate verify after\n    gpg --dearmor -o \
+             /etc/systemd/import-pubring.gpg {public}\n"
         ),
+        _ => String::new(),
     };
     let (sealed, passphrase) = if encrypted {
         (", encrypted", format!("\n    and its passphrase as the secret {PASSPHRASE_VARIABLE}"))
@@ -89,7 +93,7 @@ Releases are signed with
 Users verify with
     {verify}
     cargo xtask verify-release … --key '{known}'
-",
+{machines}",
         id = key.key_id()
     )
 }

@@ -12,7 +12,7 @@ use pgp::{
     },
     crypto::hash::HashAlgorithm,
     packet::{Signature, SignatureType, SignatureVersion, SubpacketData},
-    types::KeyDetails as _,
+    types::{KeyDetails as _, KeyVersion},
 };
 
 use super::{PublicKeyError, Verified, VerifyError};
@@ -57,6 +57,9 @@ impl Public {
     pub(in crate::sign) fn parse(bytes: &[u8]) -> Result<Self, PublicKeyError> {
         let fail = |why| PublicKeyError::Malformed { scheme: SignatureScheme::Openpgp, why };
         match single(bytes).map_err(fail)? {
+            PublicOrSecret::Public(key) if key.version() != KeyVersion::V4 => {
+                Err(fail("it is not of version 4".to_owned()))
+            }
             PublicOrSecret::Public(key) => Ok(Self(key)),
             PublicOrSecret::Secret(_) => Err(PublicKeyError::Secret),
         }

@@ -116,7 +116,13 @@ fn primary(certificate: &SignedPublicKey) -> Result<Life, String> {
     let key = &certificate.primary_key;
     let details = &certificate.details;
     let id = format!("{:X}", key.fingerprint());
-    if details.revocation_signatures.iter().any(|signature| signature.verify_key(key).is_ok()) {
+    // Some tools put a revocation at the end, where it looks like one of the last name.
+    let of_users = details.users.iter().flat_map(|user| &user.signatures);
+    let mut all = details.revocation_signatures.iter().chain(of_users);
+    let is_revocation = |signature: &Signature| {
+        signature.typ() == Some(SignatureType::KeyRevocation) && signature.verify_key(key).is_ok()
+    };
+    if all.any(is_revocation) {
         return Err(format!("the key {id} is revoked"));
     }
     let direct = details.direct_signatures.iter();
@@ -148,6 +154,8 @@ fn primary(certificate: &SignedPublicKey) -> Result<Life, String> {
 fn subkey(certificate: &SignedPublicKey, sub: &SignedPublicSubKey) -> Result<Life, String> {
     let above = &certificate.primary_key;
     let owner = primary(certificate)?;
+    // Who can make signatures of the primary key can add subkeys to it.
+    is_strong(above).map_err(|why| format!("the key {:X} {why}", above.fingerprint()))?;
     let id = format!("{:X}", sub.key.fingerprint());
     let bound = || {
         let own = |signature: &&Signature| signature.verify_subkey_binding(above, &sub.key).is_ok();

@@ -139,6 +139,8 @@ fn each_kind_of_nonsense_has_its_sentence() {
     for (text, why) in [
         ("", "not a public key of minisign (56 characters of base64)"),
         ("RWQ", "not a public key of minisign (56 characters of base64)"),
+        // The name of a file.
+        ("ssh-release.pub", "not a public key of minisign (56 characters of base64)"),
         ("untrusted comment: x\nRWQ", "its second line is not the base64 of 42 bytes"),
         ("ssh-ed25519 AAAA", "not a public key of ssh"),
         ("ssh-ed25519 AAAA\nssh-ed25519 AAAA", "more than one line"),
