@@ -45,6 +45,15 @@ pub(super) fn open(bucket: &str, environment: &Environment) -> Result<Bucket, Pu
     let endpoint = ["aws_endpoint_url_s3", "aws_endpoint_url", "aws_endpoint"]
         .iter()
         .find_map(|name| settings.get(*name).cloned());
+    // The library takes anything for an address, and panics when it asks there.
+    let is_address = |text: &String| {
+        let url = text.parse::<url::Url>().ok();
+        url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    };
+    if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| !is_address(endpoint)) {
+        let error = ProfileError::Endpoint { endpoint: endpoint.clone() };
+        return Err(PublishError::place(what(), error));
+    }
     let build = |strict: bool| {
         let mut builder = AmazonS3Builder::new();
         for (name, value) in &settings {
@@ -76,6 +85,12 @@ pub(super) fn open(bucket: &str, environment: &Environment) -> Result<Bucket, Pu
 /// A file of the AWS command line cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum ProfileError {
+    #[error("the endpoint {endpoint:?} is no address by https or http")]
+    Endpoint { endpoint: String },
+    #[error("the region {region:?} is none: letters, digits and hyphens")]
+    Region { region: String },
+    #[error("there is only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or of the profile")]
+    Half,
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("there is no profile {name:?}, neither in {} nor in {}", files[0], files[1])]
@@ -89,6 +104,20 @@ enum ProfileError {
 
 /// All settings, by the names of their variables in lower case.
 fn settings(environment: &Environment) -> Result<BTreeMap<String, String>, ProfileError> {
+    let settings = collect(environment)?;
+    let has = |name: &str| settings.contains_key(name);
+    if has("aws_access_key_id") != has("aws_secret_access_key") {
+        return Err(ProfileError::Half);
+    }
+    let is_region = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let mut regions = ["aws_region", "aws_default_region"].iter().filter_map(|n| settings.get(*n));
+    match regions.find(|region| !region.chars().all(is_region)) {
+        Some(region) => Err(ProfileError::Region { region: region.clone() }),
+        None => Ok(settings),
+    }
+}
+
+fn collect(environment: &Environment) -> Result<BTreeMap<String, String>, ProfileError> {
     let mut settings: BTreeMap<String, String> = environment
         .iter()
         .filter(|(name, _)| name.starts_with("AWS_"))
@@ -275,6 +304,23 @@ mod tests {
         assert!(matches!(fails("absent"), ProfileError::Absent { .. }));
         let error = fails("sso").to_string();
         assert!(error.contains("sso_session") && error.contains("export-credentials"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told() {
+        let fails = |variables: &[(&str, &str)]| {
+            let environment: Environment = variables.iter().copied().collect();
+            match open("images", &environment).unwrap_err() {
+                PublishError::Place { source, .. } => source.to_string(),
+                error => panic!("{error:?}"),
+            }
+        };
+        for endpoint in ["nonsense", "localhost:9000", "ftp://x", "http://", "https://a b"] {
+            assert!(fails(&[("AWS_ENDPOINT_URL", endpoint)]).contains("no address"), "{endpoint}");
+        }
+        assert!(fails(&[("AWS_REGION", "eu central")]).contains("region"));
+        assert!(fails(&[("AWS_ACCESS_KEY_ID", "x")]).contains("only one of"));
+        assert!(fails(&[("AWS_SECRET_ACCESS_KEY", "hush")]).contains("only one of"));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(crate) enum Fate {
     Answer(u16, &'static str),
     /// It is passed on, and the answer gets lost with the connection.
     LoseAnswer,
+    /// It is passed on, and the connection breaks in the middle of the answer.
+    HalfAnAnswer,
     /// The connection breaks.
     Break,
 }
@@ -168,6 +170,9 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
         let (_, answer) = passed?;
         if let Fate::LoseAnswer = fate {
             return Ok(());
+        }
+        if let Fate::HalfAnAnswer = fate {
+            return to_client.write_all(&answer[..answer.len() / 2]);
         }
         to_client.write_all(&answer)?;
     }
