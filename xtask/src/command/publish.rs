@@ -71,12 +71,7 @@ pub(super) fn run(context: Context, args: PublishArgs) -> Result<Verdict, Failur
 
 impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
-        let verdict = match error.fault() {
-            Fault::Usage => Verdict::Usage,
-            Fault::Image => Verdict::Defective,
-            Fault::Host => Verdict::Failed,
-        };
-        Self::new(verdict, error)
+        Self::by_fault(error.fault(), error)
     }
 }
 

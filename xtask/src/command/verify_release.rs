@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use image_factory::Event;
 use image_host::interrupt;
 use image_model::Severity;
-use image_publish::{Environment, Patience, Target, http::Http, oci::Artifacts};
+use image_publish::{Environment, Patience, Target, http::Http, oci::Artifacts, s3::Stored};
 use image_release::{
     check::{self, Folder, ReleaseReport, Source},
     sign::PublicKey,
@@ -76,8 +76,15 @@ fn open(place: &str) -> Result<Box<dyn Source>, Failure> {
         return web(&format!("https://github.com/{repository}/releases/download/{tag}/"));
     }
     if place.starts_with("s3://") {
-        let text = format!("{place}: give the address by https that the bucket is read at");
-        return Err(Failure::usage(text));
+        let target: Target = place.parse().map_err(|e| usage(&e))?;
+        let Target::S3 { bucket, prefix } = &target else {
+            return Err(Failure::usage(format!("{place} is no place in a bucket")));
+        };
+        if prefix.is_empty() {
+            return Err(without("s3://BUCKET/PREFIX/VERSION"));
+        }
+        let stored = Stored::open(bucket, prefix, &Environment::current(), Patience::default());
+        return Ok(Box::new(stored?));
     }
     let folder = Folder::open(Path::new(place));
     Ok(Box::new(folder.map_err(|e| Failure::file(format!("cannot open the folder {place}"), e))?))

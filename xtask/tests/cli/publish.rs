@@ -50,7 +50,10 @@ fn adopt(project: &Project, release: &Release, version: &str) {
 
 fn command(project: &Project, server: SocketAddr, args: &[&str]) -> Command {
     let mut command = project.command();
-    command.args(["--progress", "plain", "publish"]).args(args);
+    command.args(["--progress", "plain"]);
+    if !args.is_empty() {
+        command.arg("publish").args(args);
+    }
     command.envs([
         ("AWS_ACCESS_KEY_ID", KEY),
         ("AWS_SECRET_ACCESS_KEY", SECRET),
@@ -95,6 +98,41 @@ fn the_only_release_goes_to_all_places_that_are_named() {
     let ran = run(&["--to", "another", "--to", "out"]).exits(1);
     assert!(ran.err.contains("index.html has 4 bytes there"), "{}", ran.err);
     assert!(!project.path("another").exists());
+}
+
+#[test]
+fn what_was_released_is_verified_from_where_it_was_published() {
+    let weed = Weed::start();
+    let project = Project::new();
+    project.run(&["image", "wsl", "--driver", "mini"]).exits(0);
+    project.run(&["key", "generate", "key", "--no-passphrase"]).exits(0);
+    let mut made = project.command();
+    made.env("SOURCE_DATE_EPOCH", "1787204541");
+    made.args(["release", "--version", VERSION, "--allow-mini", "--key", "key", "wsl"]);
+    Ran::of(&mut made).exits(0);
+    let targets = ["--to", "out", "--to", TARGET];
+    Ran::of(&mut command(&project, weed.s3(), &targets)).exits(0);
+
+    let (folder, stored) = (format!("out/{VERSION}"), format!("{TARGET}/{VERSION}"));
+    let web = format!("http://{}/{BUCKET}/nixos/{VERSION}", weed.s3());
+    let verify = |place: &str| {
+        let mut command = command(&project, weed.s3(), &[]);
+        command.args(["verify-release", place, "--key", "key.pub"]);
+        Ran::of(&mut command)
+    };
+    for place in [&folder, &stored, &web] {
+        let ran = verify(place).exits(0);
+        assert!(ran.out.contains(&format!("release {VERSION}, 1 image")), "{}", ran.out);
+    }
+    let again = Ran::of(&mut command(&project, weed.s3(), &targets)).exits(0);
+    assert_eq!(again.out.matches("were there, and are the same").count(), 2, "{}", again.out);
+
+    // What somebody puts beside it is found where it can be listed.
+    let more = format!("/buckets/{BUCKET}/nixos/{VERSION}/more");
+    assert_eq!(http("PUT", weed.filer(), &more, b"mine").status, 201);
+    verify(&stored).exits(1).says("more");
+    verify("s3://images").exits(2).says("names no version");
+    verify("s3://images/nixos/26.11").exits(1);
 }
 
 #[test]
