@@ -16,6 +16,7 @@ use std::{
 use image_factory::{
     event::Events,
     manifest::{self, ManifestError},
+    sizes,
 };
 use image_model::{
     Artifact, Digests, Driver, Manifest, REPORT_SCHEMA, Severity, Sha256, VerificationReport,
@@ -35,9 +36,6 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Longer reports and treemaps were not written by the factory.
 const MAX_DOCUMENT: u64 = 256 << 20;
-
-/// What is at the end of the name of a treemap.
-const SIZES: &str = "sizes.svg";
 
 /// What may pass all the same. It is recorded in the manifest and shown on the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -352,7 +350,7 @@ impl Judge<'_> {
     /// The treemap, if there is one that the sums of the folder have.
     fn sizes(&mut self, manifest: &Manifest) -> Result<Option<String>, Problem> {
         let Some(image) = manifest.artifacts.first() else { return Ok(None) };
-        let name = format!("{}.{SIZES}", image.file);
+        let name = format!("{}.{}", image.file, sizes::SVG);
         let path = self.folder.join(&name);
         let Some(bytes) = self.document(&path)? else { return Ok(None) };
         let sums = self.document(&self.folder.join(image_factory::SUMS))?.unwrap_or_default();

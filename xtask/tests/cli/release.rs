@@ -170,6 +170,13 @@ fn flakes_become_a_release_that_other_tools_accept() {
     let manifest = is_complete(&folder);
     is_signed(&folder);
     assert_eq!(list(&project.path("dist/release")), ["26.05.1"]);
+    // As whoever has the keys checks it.
+    let mut check = vec!["verify-release", "dist/release/26.05.1"];
+    check.extend(["mini.pub", "ssh.key.pub"].iter().flat_map(|key| ["--key", key]));
+    project.run(&check).exits(0).says("good\n");
+    // Where the bytes of each are, as the verification found it.
+    let page = fs::read_to_string(folder.join("index.html")).unwrap();
+    assert!(page.matches("<svg").count() >= 3, "{} drawings", page.matches("<svg").count());
 
     let names: Vec<_> =
         manifest.images.iter().map(|image| image.artifacts[0].file.as_str()).collect();
