@@ -80,7 +80,7 @@ fn a_passphrase_comes_by_descriptor_or_environment() {
 #[test]
 fn without_a_passphrase_or_a_terminal_there_is_no_key() {
     let project = Project::new();
-    // A session of its own has no terminal.
+    // What setsid starts has no terminal.
     let mut command = Command::new(which("setsid", "util-linux"));
     command.args(["--wait", env!("CARGO_BIN_EXE_xtask"), "key", "generate", "key"]);
     command.current_dir(project.dir.path()).env_clear().stdin(Stdio::null());
