@@ -72,6 +72,10 @@ fn rows<'a>(whole: &Whole<'a>) -> Vec<Row<'a>> {
                 _ => "Part of the image",
             };
             rows.push(Row { file: artifact.file.clone(), what, size: Some(artifact.digests.size) });
+            if index != 0 {
+                let file = format!("{}.sha256", artifact.file);
+                rows.push(Row { file, what: "SHA-256 of it, for sha256sum", size: None });
+            }
         }
         rows.extend(about(image));
     }

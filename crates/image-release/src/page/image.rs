@@ -233,7 +233,7 @@ fn verified(image: &Image) -> Markup {
         .flat_map(by_severity)
         .collect();
     html! {
-        (report::numbers(&report.totals))
+        (report::numbers(report))
         (report::short(report))
         @if !findings.is_empty() {
             details open[findings.len() <= 3] {

@@ -1,6 +1,6 @@
 //! The report of the verification of an image, as a page.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use image_model::{
     Check, Finding, Outcome, PathVerdict, Severity, StorePath, StoreReport, Totals, Trust,
@@ -72,7 +72,7 @@ pub(super) fn page(release: &Release, image: &Image) -> Markup {
                             p { (image::why_unverified(image)) }
                         }
                     }
-                    (numbers(&report.totals))
+                    (numbers(report))
                     (short(report))
                     dl.sums { (subject(report)) }
                     p.soft { "For programs: " (link(&image.verification.file)) }
@@ -100,16 +100,19 @@ pub(super) fn page(release: &Release, image: &Image) -> Markup {
 }
 
 /// How many checks had which outcome.
-pub(super) fn numbers(totals: &Totals) -> Markup {
-    let Totals { held, failed, not_reached, waived, errors, warnings, infos } = *totals;
+pub(super) fn numbers(report: &VerificationReport) -> Markup {
+    let Totals { held, failed, not_reached, waived, errors, warnings, .. } = report.totals;
+    // A check of severity info did not hold, and yet nothing is wrong.
+    let notes = report.findings.iter().filter(|one| one.severity == Severity::Info && !one.waived);
+    let noted = notes.map(|one| &one.check).collect::<BTreeSet<_>>().len() as u64;
     html! {
         dl.numbers {
             div { dt { "checks held" } dd { (grouped(held)) } }
-            div.bad[errors != 0] { dt { "failed" } dd { (grouped(failed)) } }
+            div.bad[errors != 0] { dt { "failed" } dd { (grouped(failed.saturating_sub(noted))) } }
+            @if warnings != 0 { div { dt { "warnings" } dd { (grouped(warnings)) } } }
+            @if noted != 0 { div { dt { "noted" } dd { (grouped(noted)) } } }
             div { dt { "waived" } dd { (grouped(waived)) } }
             div { dt { "not reached" } dd { (grouped(not_reached)) } }
-            @if warnings != 0 { div { dt { "warnings" } dd { (grouped(warnings)) } } }
-            @if infos != 0 { div { dt { "notes" } dd { (grouped(infos)) } } }
         }
     }
 }
@@ -275,19 +278,26 @@ fn checks(report: &VerificationReport) -> Markup {
 }
 
 fn group(format: &str, checks: &[(&str, Outcome)], known: &HashMap<&str, &Check>) -> Markup {
-    let number = |wanted: Outcome| checks.iter().filter(|(_, outcome)| *outcome == wanted).count();
-    let held = number(Outcome::Held);
+    let marks = [
+        (Outcome::Held, None),
+        (Outcome::Failed, Some(Severity::Error)),
+        (Outcome::Failed, Some(Severity::Warning)),
+        (Outcome::Failed, Some(Severity::Info)),
+        (Outcome::Waived, None),
+        (Outcome::NotReached, None),
+    ];
+    let marks = marks.into_iter().filter_map(|(wanted, severity)| {
+        let is = |(id, outcome): &&(&str, Outcome)| {
+            // Of a check that this version does not know, the worst.
+            let known = known.get(id).map_or(Severity::Error, |check| check.severity);
+            *outcome == wanted && severity.is_none_or(|severity| severity == known)
+        };
+        let number = checks.iter().filter(is).count();
+        (number != 0).then(|| outcome_mark(wanted, severity, Some(number)))
+    });
     html! {
         details.box {
-            summary {
-                (Shown(format))
-                @if held != 0 { span.mark.good { (held) " held" } }
-                @if number(Outcome::Failed) != 0 { span.mark.bad { (number(Outcome::Failed)) " failed" } }
-                @if number(Outcome::Waived) != 0 { span.mark.note { (number(Outcome::Waived)) " waived" } }
-                @if number(Outcome::NotReached) != 0 {
-                    span.mark.none { (number(Outcome::NotReached)) " not reached" }
-                }
-            }
+            summary { (Shown(format)) @for mark in marks { " " (mark) } }
             .wide tabindex="0" role="group" aria-label={ "Checks of " (Shown(format).to_string()) } {
                 table {
                     thead { tr { th scope="col" { "Check" } th scope="col" { "Outcome" } th scope="col" { "What it is about" } } }
@@ -295,7 +305,7 @@ fn group(format: &str, checks: &[(&str, Outcome)], known: &HashMap<&str, &Check>
                         @for (id, outcome) in checks {
                             tr {
                                 th.names scope="row" { (Shown(id)) }
-                                td { (outcome_mark(*outcome)) }
+                                td { (outcome_mark(*outcome, known.get(id).map(|check| check.severity), None)) }
                                 td {
                                     @match known.get(id) {
                                         Some(check) => (summary(check.explain)),
@@ -311,14 +321,17 @@ fn group(format: &str, checks: &[(&str, Outcome)], known: &HashMap<&str, &Check>
     }
 }
 
-fn outcome_mark(outcome: Outcome) -> Markup {
-    let (class, word) = match outcome {
-        Outcome::Held => ("good", "held"),
-        Outcome::Failed => ("bad", "failed"),
-        Outcome::Waived => ("note", "waived"),
-        Outcome::NotReached => ("none", "not reached"),
+/// An outcome; of how many checks, where there are several.
+fn outcome_mark(outcome: Outcome, severity: Option<Severity>, number: Option<usize>) -> Markup {
+    let (class, word) = match (outcome, severity) {
+        (Outcome::Held, _) => ("good", "held"),
+        (Outcome::Failed, Some(Severity::Info)) => ("none", "noted"),
+        (Outcome::Failed, Some(Severity::Warning)) => ("note", "warning"),
+        (Outcome::Failed, _) => ("bad", "failed"),
+        (Outcome::Waived, _) => ("note", "waived"),
+        (Outcome::NotReached, _) => ("none", "not reached"),
     };
-    html! { span class={ "mark " (class) } { (word) } }
+    html! { span class={ "mark " (class) } { @if let Some(number) = number { (number) " " } (word) } }
 }
 
 /// The first word of the id of a check is its format.
