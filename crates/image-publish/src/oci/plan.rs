@@ -1,10 +1,11 @@
 //! What a release is in a registry: artifacts, and an index that lists them. OCI Image Specification
 //! 1.1, "Guidelines for Artifact Usage".
 //!
-//! Each image is an artifact: its layers are the files that clients fetch. What is said of an image
-//! (bills of materials, attestations, the report) are artifacts whose `subject` is that one, so that
-//! registries list them as its referrers. What is of the release as a whole is one more artifact. The
-//! index has them all: whoever knows its digest knows every byte.
+//! Each image is an artifact: its layers are the files that clients fetch. No runtime of containers can
+//! run them, that for `docker load` included, which is a file here as all others. What is said of an
+//! image (bills of materials, attestations, the report) are artifacts whose `subject` is that one, so
+//! that registries list them as its referrers. What is of the release as a whole is one more artifact.
+//! The index has them all: whoever knows its digest knows every byte.
 //!
 //! All of this is a function of the manifest of the release: no clock, no random numbers.
 
