@@ -21,7 +21,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use self::{
@@ -29,7 +29,7 @@ use self::{
     release::{Release, VERSION, tree},
     servers::{BUCKET, KEY, SECRET, Weed, http},
 };
-use crate::common::{Project, Ran};
+use crate::common::{Project, Ran, list};
 
 const TARGET: &str = "s3://images/nixos";
 
@@ -226,6 +226,13 @@ fn arrived(proxy: &Proxy) -> Vec<String> {
     taken.map(|request| number(&request.target)).collect()
 }
 
+/// How many parts the program has noted.
+fn noted(project: &Project) -> usize {
+    let dir = project.path("dist/release/.publish");
+    let text = |name: &String| fs::read_to_string(dir.join(name)).unwrap();
+    list(&dir).iter().map(|name| text(name).matches("\"what\":\"part\"").count()).sum()
+}
+
 /// The program ends in the middle of an upload, and the next run goes on there.
 #[track_caller]
 fn goes_on_after(signal: &str, end: impl Fn(&mut Child)) {
@@ -249,17 +256,18 @@ fn goes_on_after(signal: &str, end: impl Fn(&mut Child)) {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    while parts.load(Ordering::SeqCst) < 6 {
+    // Until the five before it are there, and noted.
+    let begun = Instant::now();
+    while noted(&project) < 5 {
         assert!(process.try_wait().unwrap().is_none(), "it ended too early");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} parts are noted", noted(&project));
         thread::sleep(Duration::from_millis(10));
     }
-    // The five before it are on their way back.
-    thread::sleep(Duration::from_millis(1000));
     let pid = process.id().to_string();
     assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     end(&mut process);
     let first = arrived(&proxy);
-    assert!(first.len() >= 3, "{first:?}");
+    assert_eq!(first.len(), 5, "{first:?}");
     for name in ["SHA256SUMS", "index.html", "nixos-large-26.05.1.img"] {
         let target = format!("/{BUCKET}/nixos/{VERSION}/{name}");
         assert_eq!(http("GET", weed.s3(), &target, &[]).status, 404, "{name}");
