@@ -69,8 +69,8 @@ fn unmet(manifest: &ReleaseManifest, objects: &[Object]) -> Vec<String> {
     unmet
 }
 
-/// True of a name that GitHub leaves as it is. It makes a dot of anything else, and drops dots at the
-/// ends. <https://docs.github.com/rest/releases/assets#upload-a-release-asset>
+/// True of a name that GitHub leaves as it is. It makes a dot of anything else, and drops dots at
+/// the ends. <https://docs.github.com/rest/releases/assets#upload-a-release-asset>
 fn is_kept(name: &str) -> bool {
     // That of a client in a folder is not sent.
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '/');
@@ -140,7 +140,8 @@ impl Github {
         let has_tag = work.retry("tag", || self.gh.has_tag(&self.version)).await;
         if !has_tag.map_err(self.failed("look for the tag of"))? {
             work.notice(format!(
-                "the repository has no tag {}: GitHub makes it at the newest commit of the default branch",
+                "the repository has no tag {}: GitHub makes it at the newest commit of the default \
+                 branch",
                 self.version
             ));
         }

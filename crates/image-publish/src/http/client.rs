@@ -35,8 +35,8 @@ const MAX_EXPLANATION: usize = 16 << 10;
 /// What is shown of it, in characters.
 const MAX_EXPLANATION_SHOWN: usize = 300;
 
-/// Makes the value of the header `Authorization`, where there is one. The argument says that the last
-/// one was refused.
+/// Makes the value of the header `Authorization`, where there is one. The argument says that the
+/// last one was refused.
 pub(crate) type Authorization =
     Arc<dyn Fn(bool) -> BoxFuture<'static, Result<Option<HeaderValue>, Trouble>> + Send + Sync>;
 
@@ -66,7 +66,7 @@ pub(crate) struct HttpError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpCause {
     /// The server says so.
-    #[error("the server says {status}{}{explanation}", if .explanation.is_empty() { "" } else { ": " })]
+    #[error("the server says {status}{}", after_colon(.explanation))]
     Status {
         /// Its status.
         status: StatusCode,
@@ -79,6 +79,11 @@ pub(crate) enum HttpCause {
     /// The answer cannot be used.
     #[error("{0}")]
     Answer(String),
+}
+
+/// `: text`, where there is a text.
+fn after_colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 impl HttpError {

@@ -27,8 +27,9 @@ struct Reading {
     read: u64,
 }
 
-/// The file of an object in pieces. `sent` grows with what was handed on. What is wrong with the file
-/// itself goes into `fault`, and the last piece is not handed on then, so that no registry takes it.
+/// The file of an object in pieces. `sent` grows with what was handed on. What is wrong with the
+/// file itself goes into `fault`, and the last piece is not handed on then, so that no registry
+/// takes it.
 pub(super) fn pieces(
     object: &Object,
     sent: Arc<AtomicU64>,

@@ -111,7 +111,8 @@ fn look(
         if origin.is_none() {
             if let Some(helper) = helper {
                 origin = Some(format!(
-                    "no credentials: {shown} leaves them to docker-credential-{helper}, which is not asked; \
+                    "no credentials: {shown} leaves them to docker-credential-{helper}, which is not \
+                     asked; \
                      `skopeo login` writes them into a file"
                 ));
             } else if entry.is_some_and(|auth| auth.identitytoken.is_some()) {

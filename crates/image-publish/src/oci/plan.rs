@@ -1,11 +1,11 @@
-//! What a release is in a registry: artifacts, and an index that lists them. OCI Image Specification
-//! 1.1, "Guidelines for Artifact Usage".
+//! What a release is in a registry: artifacts, and an index that lists them. OCI Image
+//! Specification 1.1, "Guidelines for Artifact Usage".
 //!
-//! Each image is an artifact: its layers are the files that clients fetch. No runtime of containers can
-//! run them, that for `docker load` included, which is a file here as all others. What is said of an
-//! image (bills of materials, attestations, the report) are artifacts whose `subject` is that one, so
-//! that registries list them as its referrers. What is of the release as a whole is one more artifact.
-//! The index has them all: whoever knows its digest knows every byte.
+//! Each image is an artifact: its layers are the files that clients fetch. No runtime of containers
+//! can run them, that for `docker load` included, which is a file here as all others. What is said
+//! of an image (bills of materials, attestations, the report) are artifacts whose `subject` is that
+//! one, so that registries list them as its referrers. What is of the release as a whole is one
+//! more artifact. The index has them all: whoever knows its digest knows every byte.
 //!
 //! All of this is a function of the manifest of the release: no clock, no random numbers.
 
@@ -114,7 +114,8 @@ pub(crate) fn no_tag(version: &str) -> Option<String> {
     let fine = version.starts_with(first) && version.chars().all(inner) && version.len() <= 128;
     (!fine).then(|| {
         format!(
-            "{version} cannot be a tag: letters, digits, `.`, `_` and `-`, at most 128, neither `.` nor `-` first"
+            "{version} cannot be a tag: letters, digits, `.`, `_` and `-`, at most 128, neither `.` \
+             nor `-` first"
         )
     })
 }
@@ -288,7 +289,8 @@ impl Builder<'_> {
     }
 }
 
-/// A system of Nix in the words of Go, where there are such. OCI Image Specification, "Image Index".
+/// A system of Nix in the words of Go, where there are such. OCI Image Specification, "Image
+/// Index".
 fn platform(system: &str) -> Option<Platform> {
     let (architecture, os) = system.rsplit_once('-')?;
     let (architecture, variant) = match architecture {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::Stream;
 use oci_client::{
     Reference, RegistryOperation,
     client::{ClientConfig, ClientProtocol},
@@ -40,8 +41,8 @@ use crate::{
     work::{Trouble, Work},
 };
 
-/// Registries take at least so long a manifest, in bytes, and we take no longer one. OCI Distribution
-/// Specification, "Pushing Manifests".
+/// Registries take at least so long a manifest, in bytes, and we take no longer one. OCI
+/// Distribution Specification, "Pushing Manifests".
 const MAX_MANIFEST: usize = 4 << 20;
 
 /// How long a registry may think about a blob that it has all bytes of: some copy it then.
@@ -289,7 +290,7 @@ impl Registry {
 
     async fn push(
         &self,
-        pieces: impl futures_util::Stream<Item = Result<Bytes, OciDistributionError>> + Send + 'static,
+        pieces: impl Stream<Item = Result<Bytes, OciDistributionError>> + Send + 'static,
         digest: &str,
         length: u64,
     ) -> Result<String, OciDistributionError> {

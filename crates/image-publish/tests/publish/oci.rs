@@ -411,8 +411,8 @@ struct Has {
     manifests: BTreeMap<String, Vec<u8>>,
 }
 
-/// A registry that lists referrers by itself, wants a token, and stores blobs elsewhere. There is no
-/// such one in Debian.
+/// A registry that lists referrers by itself, wants a token, and stores blobs elsewhere. There is
+/// no such one in Debian.
 fn modern(storage: &Stub, has: &'static Mutex<Has>, host: &'static Mutex<String>) -> Stub {
     let storage = storage.host();
     Stub::new(move |asked| {
