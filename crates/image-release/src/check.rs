@@ -23,7 +23,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use image_factory::event::{Event, Events, Step};
-use image_model::{Check, RELEASE_SCHEMA, ReleaseManifest, Sha256, Totals};
+use image_model::{Check, RELEASE_SCHEMA, ReleaseFile, ReleaseManifest, Sha256, Totals};
 use image_verify::release::{FILE_EXTRA, LIMITS, MANIFEST as MANIFEST_CHECK, SUMS as SUMS_CHECK};
 
 pub use fetch::CheckError;
@@ -41,6 +41,8 @@ use signatures::Signatures;
 
 /// The most files of a release. There are a dozen for each image.
 pub const MAX_ENTRIES: usize = 1 << 14;
+/// The most images of a release.
+const MAX_IMAGES: usize = 1 << 10;
 /// The longest document, in bytes.
 const MAX_DOCUMENT: u64 = 64 << 20;
 /// The most bytes of documents that are kept in memory.
@@ -49,6 +51,8 @@ const MAX_DOCUMENTS: u64 = 256 << 20;
 /// What is known of a release once its documents are read.
 struct Known<'a> {
     manifest: &'a ReleaseManifest,
+    /// Its files, by name.
+    files: BTreeMap<&'a str, &'a ReleaseFile>,
     /// The list of checksums.
     sums: &'a BTreeMap<String, Sha256>,
     /// Documents by name, as far as their digests are those of the list. What is missing was told.
@@ -129,7 +133,7 @@ fn judge(
         return Ok(());
     }
     let manifest = manifest(source, &sums, meter, out)?;
-    let work = Work { source, meter, sums: &sums, manifest: manifest.as_ref() };
+    let work = Work::new(source, meter, &sums, manifest.as_ref());
     files::kinds(entries.as_deref(), &work, out);
     let documents = work.documents(out)?;
     let Some(manifest) = &manifest else {
@@ -139,7 +143,8 @@ fn judge(
     report.version = Some(manifest.version.clone());
     report.images = manifest.images.iter().filter_map(images::summary).collect();
 
-    let release = Known { manifest, sums: &sums, documents, signatures };
+    let files = manifest.files.iter().map(|file| (file.file.as_str(), file)).collect();
+    let release = Known { manifest, files, sums: &sums, documents, signatures };
     signatures::declared(manifest, &release.signatures, &release.documents, out);
     files::agree(&release, out);
     files::called(manifest, source, out);
@@ -179,7 +184,13 @@ fn manifest(
     };
     let why = parsed.as_ref().err().cloned();
     out.expect(&MANIFEST_CHECK, why.is_none(), MANIFEST, || why.unwrap_or_default());
-    Ok(parsed.ok())
+    Ok(parsed.ok().filter(|manifest| {
+        let files = manifest.files.len() <= MAX_ENTRIES;
+        let few = files && manifest.images.len().max(manifest.signatures.len()) <= MAX_IMAGES;
+        out.expect(&LIMITS, few, MANIFEST, || {
+            format!("more than {MAX_ENTRIES} files, or more than {MAX_IMAGES} images")
+        })
+    }))
 }
 
 /// A document, if it is there and not too large.

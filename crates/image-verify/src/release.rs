@@ -90,7 +90,8 @@ checks! {
     spec "schemas/release.schema.json";
 
     /// Documents of a release are read into memory, by this check and by clients. None has a reason
-    /// to be larger than 64 MiB, and no release has thousands of files.
+    /// to be larger than 64 MiB, a catalog none to be larger than 1 MiB, and no release has thousands
+    /// of images.
     LIMITS = "release-limits", Error;
     reads "the lengths of documents, and the number of files";
     spec "docs/architecture.md";

@@ -18,6 +18,8 @@ use crate::{MANIFEST, SUMS, names::check_version};
 
 /// The longest file, where nobody says how long it is.
 const MAX_FILE: u64 = 1 << 42;
+/// The longest catalog, in bytes: an image takes less than a kilobyte.
+const MAX_CATALOG: u64 = 1 << 20;
 /// Payloads up to this length are kept: small ones may be parts of what a catalog names.
 const SMALL_PAYLOAD: u64 = 1 << 20;
 
@@ -26,15 +28,30 @@ pub(super) struct Work<'a> {
     pub(super) source: &'a dyn Source,
     pub(super) meter: &'a Meter<'a>,
     pub(super) sums: &'a BTreeMap<String, Sha256>,
-    pub(super) manifest: Option<&'a ReleaseManifest>,
+    /// What the manifest says of the files that are listed; `None` where there is no manifest.
+    declared: Option<BTreeMap<&'a str, &'a ReleaseFile>>,
 }
 
-impl Work<'_> {
-    /// What the manifest says of the files that are listed.
-    fn declared(&self) -> BTreeMap<&str, &ReleaseFile> {
-        let files = self.manifest.map(|manifest| &manifest.files[..]).unwrap_or_default();
-        let listed = files.iter().filter(|file| self.sums.contains_key(&file.file));
-        listed.map(|file| (file.file.as_str(), file)).collect()
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        source: &'a dyn Source,
+        meter: &'a Meter<'a>,
+        sums: &'a BTreeMap<String, Sha256>,
+        manifest: Option<&'a ReleaseManifest>,
+    ) -> Self {
+        let declared = manifest.map(|manifest| {
+            let listed = manifest.files.iter().filter(|file| sums.contains_key(&file.file));
+            listed.map(|file| (file.file.as_str(), file)).collect()
+        });
+        Self { source, meter, sums, declared }
+    }
+
+    fn declared(&self) -> impl Iterator<Item = &'a ReleaseFile> {
+        self.declared.iter().flat_map(|files| files.values().copied())
+    }
+
+    fn find(&self, name: &str) -> Option<&'a ReleaseFile> {
+        self.declared.as_ref()?.get(name).copied()
     }
 
     /// Reads all documents, and compares them with the list.
@@ -42,13 +59,14 @@ impl Work<'_> {
         &self,
         out: &mut Recorder,
     ) -> Result<BTreeMap<String, Vec<u8>>, CheckError> {
-        let declared = self.declared();
-        let total = declared.values().map(|file| file.size).fold(0, u64::saturating_add);
+        let total = self.declared().map(|file| file.size).fold(0, u64::saturating_add);
         self.meter.expect(total);
         let mut room = MAX_DOCUMENTS;
         let mut wanted = Vec::new();
-        for (name, file) in declared.into_iter().filter(|(_, file)| is_document(file)) {
-            let fits = file.size <= MAX_DOCUMENT.min(room);
+        for file in self.declared().filter(|file| is_document(file)) {
+            let name = file.file.as_str();
+            let most = if file.role == FileRole::Catalog { MAX_CATALOG } else { MAX_DOCUMENT };
+            let fits = file.size <= most.min(room);
             if out.expect(&LIMITS, fits, name, || {
                 format!("a document of {} bytes, more than are read", file.size)
             }) {
@@ -76,15 +94,14 @@ impl Work<'_> {
         prefixes: &BTreeMap<String, Vec<u8>>,
         out: &mut Recorder,
     ) -> Result<BTreeMap<String, Sha256>, CheckError> {
-        let declared = self.declared();
-        let rest = self.sums.keys().filter(|name| {
-            name.as_str() != MANIFEST
-                && !declared.get(name.as_str()).is_some_and(|f| is_document(f))
-        });
+        let rest = self
+            .sums
+            .keys()
+            .filter(|name| name.as_str() != MANIFEST && !self.find(name).is_some_and(is_document));
         let wanted: Vec<_> = rest
             .map(|name| Wanted {
                 name: name.clone(),
-                limit: declared.get(name.as_str()).map_or(MAX_FILE, |file| file.size),
+                limit: self.find(name).map_or(MAX_FILE, |file| file.size),
                 keep: false,
                 prefix: prefixes.get(name).cloned(),
             })
@@ -111,7 +128,7 @@ impl Work<'_> {
         let missing = || "it is listed, and not there".to_owned();
         out.expect(&FILE_MISSING, fetched.is_some(), name, missing);
         let fetched = fetched?;
-        let declared = self.declared().get(name).map(|file| file.size);
+        let declared = self.find(name).map(|file| file.size);
         let fits = !fetched.longer && declared.is_none_or(|size| size == fetched.size);
         if !out.expect(&FILE_SIZE, fits, name, || {
             let more = if fetched.longer { "more than " } else { "" };
@@ -125,7 +142,7 @@ impl Work<'_> {
 
     /// What is there under a second name has the bytes of the first.
     pub(super) fn second_names(&self, out: &mut Recorder) -> Result<(), CheckError> {
-        for file in self.declared().into_values() {
+        for file in self.declared() {
             let Some(also) = &file.also else { continue };
             let wanted = Wanted { name: also.clone(), limit: file.size, keep: false, prefix: None };
             let [Some(fetched)] = &fetch::all(self.source, &[wanted], self.meter)?[..] else {
@@ -159,8 +176,7 @@ pub(super) fn expect_digest(
 pub(super) fn kinds(entries: Option<&[Entry]>, work: &Work<'_>, out: &mut Recorder) {
     let Some(entries) = entries else { return };
     let signatures: Vec<_> = signatures::names().collect();
-    let declared = work.declared();
-    let also: BTreeSet<_> = declared.values().filter_map(|f| f.also.as_deref()).collect();
+    let also: BTreeSet<_> = work.declared().filter_map(|f| f.also.as_deref()).collect();
     for Entry { name, kind } in entries {
         let is_file = *kind == EntryKind::File;
         if !out.expect(&FILE_KIND, is_file, name, || format!("it is {}", kind.as_str())) {
@@ -168,7 +184,7 @@ pub(super) fn kinds(entries: Option<&[Entry]>, work: &Work<'_>, out: &mut Record
         }
         let name = name.as_str();
         // Without a manifest nobody knows what lies in folders.
-        let unknown = work.manifest.is_none() && (name.contains('/') || name == MANIFEST);
+        let unknown = work.declared.is_none() && (name.contains('/') || name == MANIFEST);
         let listed = work.sums.contains_key(name)
             || name == SUMS
             || signatures.iter().any(|signature| signature == name)

@@ -1,9 +1,11 @@
 //! Images of a release: their files, manifests, reports and bills of materials.
 
+use std::collections::BTreeSet;
+
 use image_factory::sbom;
 use image_model::{
-    Artifact, FileRole, MANIFEST_SCHEMA, Manifest, REPORT_SCHEMA, ReleaseFile, ReleasedImage,
-    Severity, Sha256, VerificationReport,
+    Artifact, FileRole, MANIFEST_SCHEMA, Manifest, REPORT_SCHEMA, ReleasedImage, Severity, Sha256,
+    VerificationReport,
 };
 use image_verify::release::{
     IMAGE_FILES, IMAGE_MANIFEST, NOT_NIXOS, REPORT_PASSED, REPORT_SUBJECT, REPORT_SUMMARY,
@@ -33,15 +35,20 @@ pub(super) fn summary(image: &ReleasedImage) -> Option<CheckedImage> {
 }
 
 pub(super) fn check(release: &Known<'_>, out: &mut Recorder) {
-    let payloads: Vec<_> =
-        release.manifest.images.iter().filter_map(|i| i.artifacts.first()).collect();
+    let payloads = release.manifest.images.iter().filter_map(|i| i.artifacts.first());
+    let payloads: BTreeSet<_> = payloads.map(|payload| payload.file.as_str()).collect();
     for file in &release.manifest.files {
-        let known = file.of.as_ref().is_none_or(|of| payloads.iter().any(|p| p.file == *of));
+        let known = file.of.as_deref().is_none_or(|of| payloads.contains(of));
         out.expect(&IMAGE_FILES, known, &file.file, || {
             format!("it belongs to {}, which is no image", file.of.as_deref().unwrap_or_default())
         });
     }
+    let mut seen = BTreeSet::new();
     for image in &release.manifest.images {
+        for artifact in &image.artifacts {
+            let name = artifact.file.as_str();
+            out.expect(&IMAGE_FILES, seen.insert(name), name, || "it is there twice".to_owned());
+        }
         let Some(payload) = image.artifacts.first() else {
             out.fail(&IMAGE_FILES, MANIFEST, format!("the image {} has no file", image.image));
             continue;
@@ -59,15 +66,11 @@ pub(super) fn check(release: &Known<'_>, out: &mut Recorder) {
     }
 }
 
-fn find<'a>(release: &'a Known<'_>, file: &str) -> Option<&'a ReleaseFile> {
-    release.manifest.files.iter().find(|found| found.file == file)
-}
-
 /// The files of the image are those of the release.
 fn files(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &mut Recorder) {
     for artifact in &image.artifacts {
         let name = artifact.file.as_str();
-        let found = find(release, name);
+        let found = release.files.get(name);
         let role = found.map(|file| file.role);
         if !out.expect(&IMAGE_FILES, role == Some(FileRole::Payload), name, || match role {
             Some(role) => format!("an image, and no payload of the release, but its {role}"),
@@ -86,7 +89,7 @@ fn files(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &m
     }
     for suffix in BESIDE {
         let name = format!("{}.{suffix}", payload.file);
-        let of = find(release, &name).and_then(|file| file.of.as_deref());
+        let of = release.files.get(name.as_str()).and_then(|file| file.of.as_deref());
         out.expect(&IMAGE_FILES, of == Some(payload.file.as_str()), &name, || {
             format!("it is no file of the release that belongs to {}", payload.file)
         });
@@ -116,7 +119,7 @@ fn manifest(release: &Known<'_>, image: &ReleasedImage, out: &mut Recorder) {
 fn report(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &mut Recorder) {
     let summary = &image.verification;
     let name = summary.file.as_str();
-    let Some(found) = find(release, name) else {
+    let Some(found) = release.files.get(name) else {
         // An image that nobody verified has no report; any other one has.
         out.expect(&REPORT_SUMMARY, image.unverified.is_some(), name, || {
             "the report is no file of the release".to_owned()

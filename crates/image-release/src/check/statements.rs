@@ -145,9 +145,7 @@ fn content(
 fn descriptors(release: &Known<'_>, name: &str, named: Option<&Value>, out: &mut Recorder) {
     for descriptor in named.and_then(Value::as_array).into_iter().flatten() {
         let file = descriptor["name"].as_str().unwrap_or_default();
-        let Some(found) = release.manifest.files.iter().find(|found| found.file == file) else {
-            continue;
-        };
+        let Some(found) = release.files.get(file) else { continue };
         let same = descriptor.pointer("/digest/sha256").and_then(Value::as_str)
             == Some(found.sha256.to_string().as_str());
         out.expect(&ATTESTATION_CONTENT, same, name, || {

@@ -199,7 +199,7 @@ fn document(name: &'static str, edit: impl FnOnce(&mut Vec<u8>) + 'static) -> St
     Stage { documents: Some(Box::new(edit)), ..Stage::default() }
 }
 
-fn file<'a>(manifest: &'a mut ReleaseManifest, name: &str) -> &'a mut image_model::ReleaseFile {
+fn file<'a>(manifest: &'a mut ReleaseManifest, name: &str) -> &'a mut ReleaseFile {
     manifest.files.iter_mut().find(|file| file.file == name).unwrap()
 }
 
