@@ -116,7 +116,8 @@ fn list<'a>(whole: &Whole<'a>) -> Vec<About<'a>> {
             shell: Shell::Posix,
             text: "These files keep the newest version of an image in a folder of a machine. It is \
                    taken only if the key that signed SHA256SUMS.gpg is in \
-                   /etc/systemd/import-pubring.pgp.",
+                   /etc/systemd/import-pubring.pgp; earlier versions of systemd look into \
+                   import-pubring.gpg.",
             lines: transfer_lines(documents, release),
             files: with(&|document| document.file.ends_with(".transfer")),
         },

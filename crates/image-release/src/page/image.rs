@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Image, Release,
-    needs::{self, Audience},
+    needs::{self, Audience, Need},
 };
 
 /// How many rectangles of a treemap this page has, which has several of them; the page of the
@@ -258,16 +258,29 @@ fn verified(image: &Image) -> Markup {
 /// What those who write or import the image have to know, in the words of the release.
 fn needs(image: &Image) -> Markup {
     let told = needs::of_image(image.manifest.kind, image.payload(), image.content_size);
-    // Where the files lie is of no interest to who has found them.
-    let told: Vec<_> = told.iter().filter(|need| need.audience != Audience::Github).collect();
+    // Where the files lie is of no interest to who has found them, and the ways to install an image
+    // say what is only good to know.
+    let matters =
+        |need: &&Need| need.audience != Audience::Github && need.severity != Severity::Info;
+    let told: Vec<_> = told.iter().filter(matters).collect();
     html! {
         @if !told.is_empty() {
             ul.found {
                 @for need in told {
-                    li class={ "is-" (need.severity.as_str()) } { (Shown(&need.text)) "." }
+                    li class={ "is-" (need.severity.as_str()) } { (Shown(&capitalized(&need.text))) "." }
                 }
             }
         }
+    }
+}
+
+/// A sentence, from words that could stand within one.
+fn capitalized(text: &str) -> String {
+    // The names of programs are written as they are.
+    let first = text.chars().next().filter(|_| !text.starts_with("balenaEtcher"));
+    match first {
+        Some(first) => first.to_uppercase().chain(text.chars().skip(1)).collect(),
+        None => text.to_owned(),
     }
 }
 

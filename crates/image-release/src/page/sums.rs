@@ -13,10 +13,14 @@ use crate::SUMS;
 /// The section that says it.
 pub(super) fn section(whole: &Whole<'_>) -> Markup {
     let first = whole.release.images.first().map_or("FILE", |image| &image.payload().file);
-    let fetch: Vec<_> = [SUMS]
+    let of_signature = |one: &'_ ReleaseSignature| {
+        let signers = (one.scheme == SignatureScheme::Ssh).then(|| ALLOWED_SIGNERS.to_owned());
+        [one.file.clone(), one.public_key.clone()].into_iter().chain(signers)
+    };
+    let fetch: Vec<_> = [SUMS.to_owned()]
         .into_iter()
-        .chain(whole.signatures.iter().flat_map(|one| [one.file.as_str(), one.public_key.as_str()]))
-        .filter_map(|file| whole.release.url(file))
+        .chain(whole.signatures.iter().flat_map(of_signature))
+        .filter_map(|file| whole.release.url(&file))
         .map(|url| format!("curl -fLO {}", sh(url.as_str())))
         .collect();
     html! {
@@ -100,7 +104,7 @@ fn signed(whole: &Whole<'_>, signature: &ReleaseSignature) -> Markup {
             h3 { "The signature by " (name) }
             dl.sums {
                 div {
-                    dt { "Key" }
+                    dt { "Key id" }
                     dd { code.all { (Shown(&signature.key_id).to_string()) } }
                 }
                 @if let Some(key) = key {
