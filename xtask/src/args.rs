@@ -521,8 +521,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "DIR", default_value = "/usr")]
     pub(crate) tree: PathBuf,
 
-    /// Keep the input and the outputs in this folder, and use an input that is there. The ISO and
-    /// the store are kept in target/bench where no other folder is named.
+    /// Keep the input and the outputs in this folder, and use an input that is there. The ISO, the
+    /// store and the release are kept in target/bench where no other folder is named.
     #[arg(long, value_name = "DIR")]
     pub(crate) work: Option<PathBuf>,
 
@@ -549,6 +549,8 @@ pub(crate) enum BenchWhat {
     /// Proving the Nix store in an image with hashing alone, and nix-store --verify
     /// --check-contents of the same store.
     Store,
+    /// A release of four images with reading and hashing them; and publishing it to S3.
+    Release,
     /// Evaluating an image out of the files in nix/ with the same in one file; with stand-ins for
     /// the inputs, unless checkouts are named.
     Eval,
@@ -605,6 +607,12 @@ pub(crate) enum BenchPart {
     FsckFat,
     /// Prove the store in an image.
     Store,
-    /// Hash --size MiB on one core.
+    /// Hash --size MiB on one core, and on each.
     Hash,
+    /// Make a release.
+    Release,
+    /// Read its images.
+    Read,
+    /// Publish it.
+    Publish,
 }

@@ -6,6 +6,8 @@
 mod eval;
 mod fsck;
 mod iso;
+#[cfg(feature = "release")]
+mod release;
 mod single_file;
 mod store;
 
@@ -108,7 +110,7 @@ pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
     let work = args.work.clone().unwrap_or_else(|| match args.what {
         // These take a minute to make, and are the same each time.
-        Some(BenchWhat::Iso | BenchWhat::Store) => root.join("target/bench"),
+        Some(BenchWhat::Iso | BenchWhat::Store | BenchWhat::Release) => root.join("target/bench"),
         _ => temporary.path().to_owned(),
     });
     let work = std::path::absolute(work).map_err(fail)?;
@@ -121,6 +123,10 @@ pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure
         Some(BenchWhat::Fsck) => return fsck::run(context, args, &work),
         Some(BenchWhat::Iso) => return iso::run(context, args, &work),
         Some(BenchWhat::Store) => return store::run(context, args, &work),
+        #[cfg(feature = "release")]
+        Some(BenchWhat::Release) => return release::run(context, args, &work),
+        #[cfg(not(feature = "release"))]
+        Some(BenchWhat::Release) => return super::grow::run(),
         None => {}
     }
     let size = prepare(args, &work)?;
@@ -302,6 +308,14 @@ fn do_part(part: BenchPart, work: &Path, args: &BenchArgs) -> Result<Verdict, Fa
         BenchPart::FsckExt4 => return print_json(&fsck::part(&image, image_verify::ext4::check)?),
         BenchPart::Store => return print_json(&store::prove(&image)?),
         BenchPart::Hash => return print_json(&store::hash(args.size)?),
+        #[cfg(feature = "release")]
+        BenchPart::Release => return print_json(&release::release(work)?),
+        #[cfg(feature = "release")]
+        BenchPart::Read => return print_json(&release::read(work)?),
+        #[cfg(feature = "release")]
+        BenchPart::Publish => return print_json(&release::send(work)?),
+        #[cfg(not(feature = "release"))]
+        BenchPart::Release | BenchPart::Read | BenchPart::Publish => return super::grow::run(),
         BenchPart::FsckFat => return print_json(&fsck::part(&image, image_verify::fat::check)?),
         BenchPart::Finish => finish_input(work)?,
         BenchPart::Verify => work.join("image.tar.gz"),

@@ -189,7 +189,7 @@ rm -rf packages && mv half root"
 /// Writes packages: a quarter of the bytes in files of some KiB, as of sources and documents, a
 /// quarter in files of some hundred, as of libraries, and the rest in large ones.
 fn fill(packages: &Path, bytes: u64) -> io::Result<()> {
-    let mut content = Content(0x9e37_79b9_7f4a_7c15);
+    let mut content = Content::default();
     for (name, share, files, len) in [
         ("small", bytes / 4, 300, 1..12 << 10),
         ("middle", bytes / 4, 20, 64 << 10..1 << 20),
@@ -212,7 +212,13 @@ fn fill(packages: &Path, bytes: u64) -> io::Result<()> {
 }
 
 /// Numbers that look random, and are the same each time. G. Marsaglia, *Xorshift RNGs*.
-struct Content(u64);
+pub(super) struct Content(u64);
+
+impl Default for Content {
+    fn default() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+}
 
 impl Content {
     fn next(&mut self) -> u64 {
@@ -223,7 +229,7 @@ impl Content {
     }
 
     /// Half of it is random, the other half is text: it compresses as programs do.
-    fn write(&mut self, file: File, len: u64) -> io::Result<()> {
+    pub(super) fn write(&mut self, file: File, len: u64) -> io::Result<()> {
         let mut file = io::BufWriter::with_capacity(1 << 20, file);
         let mut left = len;
         while left > 0 {
@@ -383,7 +389,7 @@ pub(super) struct Hash {
     seconds: f64,
     processor_seconds: f64,
     /// Where each of as many threads as the proof has hashes as much.
-    at_once_seconds: f64,
+    pub(super) at_once_seconds: f64,
 }
 
 /// What is hashed alone lies in memory, and in no cache of a core, as what was read from a file.
@@ -411,7 +417,7 @@ pub(super) fn hash(mib: u64) -> Result<Hash, Failure> {
 }
 
 /// How many threads the proof has.
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
