@@ -24,6 +24,7 @@ packages='
     faketime
     fdisk
     file
+    fonts-dejavu-core
     g++
     gcc
     gdisk
@@ -56,6 +57,7 @@ packages='
     syslinux-common
     systemd
     tar
+    tidy
     u-boot-qemu
     uidmap
     umoci
