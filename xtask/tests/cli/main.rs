@@ -22,6 +22,8 @@ mod profile;
 mod publish;
 #[cfg(feature = "release")]
 mod release;
+#[cfg(feature = "release")]
+mod release_all;
 mod reproduce;
 mod sd;
 mod sizes;

@@ -3,7 +3,7 @@
 
 #[path = "../../../crates/image-publish/tests/publish/registry.rs"]
 #[expect(dead_code, reason = "some of it is for the tests of the library")]
-mod registry;
+pub(crate) mod registry;
 
 use std::{
     fs,

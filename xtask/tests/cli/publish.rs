@@ -8,7 +8,7 @@ mod proxy;
 mod release;
 #[path = "../../../crates/image-publish/tests/publish/servers.rs"]
 #[expect(dead_code, reason = "some of it is for the tests of the library")]
-mod servers;
+pub(crate) mod servers;
 
 use std::{
     fs,

@@ -232,6 +232,8 @@ fn flakes_become_a_release_that_other_tools_accept() {
         assert!(*before == after, "{} and {}", before.0, after.0);
     }
     is_complete(&folder);
+
+    crate::release_all::goes_everywhere(project, &folder, &is_signed);
 }
 
 /// A processor that this test may run on.

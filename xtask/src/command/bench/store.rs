@@ -385,9 +385,9 @@ fn timed<T>(what: impl FnOnce() -> T) -> io::Result<(T, (f64, f64))> {
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Hash {
-    bytes: u64,
+    pub(super) bytes: u64,
     seconds: f64,
-    processor_seconds: f64,
+    pub(super) processor_seconds: f64,
     /// Where each of as many threads as the proof has hashes as much.
     pub(super) at_once_seconds: f64,
 }
@@ -423,7 +423,7 @@ pub(super) fn threads() -> usize {
 
 /// Seconds that this process has had of all processors. proc_pid_stat(5), fields 14 and 15, in
 /// hundredths on every Linux that there is.
-fn processor_seconds() -> io::Result<f64> {
+pub(super) fn processor_seconds() -> io::Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     // The name of the program is in brackets, and may have anything in it.
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2));
