@@ -157,7 +157,7 @@ fn what_is_wrong_with_the_command_line_or_the_way_is_no_finding() {
     project.run(&["verify-release", "--key", "nowhere.pub", "empty"]).exits(2);
     project.run(&["verify-release", "oci://127.0.0.1:1/nixos"]).exits(2).says("names no version");
     project.run(&["verify-release", "github:owner/name"]).exits(2).says("names no version");
-    project.run(&["verify-release", "s3://bucket/26.05.1"]).exits(2).says("by https");
+    project.run(&["verify-release", "s3:///26.05.1"]).exits(2).says("it names no bucket");
     project.run(&["verify-release", "https://"]).exits(2);
     fs::write(project.path("secret"), "untrusted comment: minisign encrypted secret key\n")
         .unwrap();
