@@ -12,6 +12,7 @@ use crate::{
     Verdict,
     args::{Format, KeyGenerateArgs, PassphraseArgs, SchemeName},
     failure::Failure,
+    program::Program,
 };
 
 pub(super) fn generate(context: Context, args: KeyGenerateArgs) -> Result<Verdict, Failure> {
@@ -87,13 +88,14 @@ fn text(key: &PublicKey, secret: &str, public: &str, encrypted: bool) -> String 
   {public}: the public half. Show it wherever people look for your images.{paste}
 
 Releases are signed with
-    cargo xtask release --key {secret} …
+    {program} release --key {secret} …
   or by CI, with the contents of {secret} as the secret {KEY_VARIABLE}{passphrase}
 
 Users verify with
     {verify}
-    cargo xtask verify-release … --key '{known}'
+    {program} verify-release … --key '{known}'
 {machines}",
-        id = key.key_id()
+        id = key.key_id(),
+        program = Program::current().typed(),
     )
 }

@@ -104,10 +104,9 @@ fn without_a_passphrase_or_a_terminal_there_is_no_key() {
 fn a_passphrase_is_typed_twice() {
     let project = Project::new();
     let ask = |name: &str, typed: &str| {
-        // `script` gives the program a terminal, and types what comes on its standard input. Slowly:
-        // what comes before the question is thrown away with the echo.
+        // `script` gives the program a terminal, and types what comes on its standard input.
         let program = env!("CARGO_BIN_EXE_xtask");
-        let command = format!("{program} key generate {name}");
+        let command = format!("tty > terminal; exec {program} key generate {name}");
         let mut script = Command::new(which("timeout", "coreutils"));
         script.args(["60", utf8(&which("script", "bsdutils")), "-qec", &command, "/dev/null"]);
         script.current_dir(project.dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -118,6 +117,7 @@ fn a_passphrase_is_typed_twice() {
         let mut said = Vec::new();
         for line in typed.lines() {
             wait_for(&mut stdout, &mut said, b": ");
+            wait_for_silence(fs::read_to_string(project.path("terminal")).unwrap().trim());
             let end = if line == "\x03" { "" } else { "\n" };
             stdin.write_all(format!("{line}{end}").as_bytes()).unwrap();
         }
@@ -148,6 +148,19 @@ fn wait_for(from: &mut impl std::io::Read, said: &mut Vec<u8>, end: &[u8]) {
         }
     }
     panic!("{}", String::from_utf8_lossy(said));
+}
+
+/// The question is there a moment before the terminal keeps what is typed to itself.
+fn wait_for_silence(terminal: &str) {
+    for _ in 0..1000 {
+        let settings = Command::new(which("stty", "coreutils")).args(["-F", terminal]).output();
+        let settings = String::from_utf8(settings.unwrap().stdout).unwrap();
+        if settings.split_whitespace().any(|word| word == "-echo") {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{terminal} shows what is typed");
 }
 
 fn utf8(path: &std::path::Path) -> &str {
