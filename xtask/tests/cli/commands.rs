@@ -120,6 +120,26 @@ fn bench_compares_the_layout_of_the_flake_with_a_single_file() {
     }
 }
 
+/// Every image is as large as a part that is sent at once.
+#[cfg(feature = "release")]
+#[test]
+fn bench_measures_a_release_and_publishes_it() {
+    let project = Project::new();
+    let mut command = project.command();
+    command.env("PATH", std::env::var_os("PATH").unwrap());
+    let args = ["bench", "release", "--size", "32", "--runs", "1", "--work", "bench"];
+    let report = Ran::of(command.args(args).args(["--format", "json"])).exits(0).json();
+    assert_eq!(report["bytes"], 32 << 20);
+    for row in report["releases"].as_array().unwrap() {
+        assert!(row["ratio"].as_f64() > Some(0.0), "{report:#}");
+    }
+    let publish = &report["publish"];
+    assert!(publish["objects"].as_u64() > Some(20), "{report:#}");
+    assert_eq!(publish["sentAgain"], 0, "{report:#}");
+    let (most, target) = (publish["partsAtOnce"].as_u64(), publish["targetParts"].as_u64());
+    assert!(most >= target && publish["peakBytes"].as_u64() < Some(256 << 20), "{report:#}");
+}
+
 #[test]
 fn verify_and_inspect_read_what_image_made() {
     let project = Project::new();

@@ -9,7 +9,7 @@ use std::{
 
 use image_model::Manifest;
 
-use crate::common::{Project, Ran, has_proven_store, which};
+use crate::common::{Project, Ran, has_proven_store, has_treemap, which};
 
 /// A project beside a copy of a fixture flake and a Nix that builds it without network.
 pub(crate) struct Rig {
@@ -68,6 +68,7 @@ fn a_flake_becomes_an_image_and_twice_the_same() {
     assert!(first == rig.file());
     Ran::of(rig.command().args(["verify", "dist/wsl/nixos.wsl"])).exits(0);
     has_proven_store(&rig.project.path("dist/wsl"));
+    has_treemap(&rig.project.path("dist/wsl/nixos.wsl"));
 
     let text = fs::read_to_string(rig.project.path("dist/wsl/manifest.json")).unwrap();
     let dir = rig.project.dir.path().to_str().unwrap();
