@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use image_factory::event::Events;
-use image_release::check::{Entry, EntryKind, MAX_ENTRIES, Opened, Source};
+use image_release::check::{Entry, EntryKind, MAX_ENTRIES, Opened, Source, version_in_name};
 use object_store::{ObjectMeta, ObjectStoreExt as _, aws::AmazonS3};
 
 use super::{PART, Storage, line};
@@ -42,6 +42,10 @@ impl Stored {
 impl Source for Stored {
     fn name(&self) -> String {
         self.storage.name.clone()
+    }
+
+    fn version(&self) -> Option<String> {
+        version_in_name(self.storage.name.trim_end_matches('/').rsplit('/').next()?)
     }
 
     fn list(&self) -> io::Result<Option<Vec<Entry>>> {
