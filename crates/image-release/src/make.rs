@@ -3,6 +3,9 @@
 //! All that is written is a function of the images, of `release.toml`, of the keys, and of
 //! `SOURCE_DATE_EPOCH`.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use image_factory::{

@@ -1,5 +1,7 @@
 //! A release for tests: an image of each kind that a catalog wants.
 
+pub(crate) mod dist;
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use image_model::{
