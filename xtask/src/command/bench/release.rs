@@ -63,7 +63,7 @@ const VERSION: &str = "26.05.1";
 const BUCKET: &str = "bench";
 
 /// How long a server may take to start.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// What our part says of a release.
 #[derive(Deserialize, Serialize)]
