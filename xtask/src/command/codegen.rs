@@ -3,7 +3,9 @@
 use std::{fs, io::Write as _, path::Path};
 
 use image_host::publish;
-use image_model::{Check, Comparison, ImageSpec, Manifest, VerificationReport};
+use image_model::{
+    Check, Comparison, ImageSpec, Manifest, ReleaseManifest, ReleaseSpec, VerificationReport,
+};
 
 use super::{explain::all_checks, print};
 use crate::{Verdict, failure::Failure};
@@ -32,13 +34,15 @@ pub(super) fn run(check: bool) -> Result<Verdict, Failure> {
     Err(Failure::new(Verdict::Defective, text))
 }
 
-fn files() -> [(&'static str, String); 6] {
+fn files() -> [(&'static str, String); 8] {
     [
         ("docs/checks.md", checks()),
         ("docs/differences.md", differences()),
         ("schemas/comparison.schema.json", schema::<Comparison>()),
         ("schemas/image.schema.json", schema::<ImageSpec>()),
         ("schemas/manifest.schema.json", schema::<Manifest>()),
+        ("schemas/release.schema.json", schema::<ReleaseManifest>()),
+        ("schemas/release-toml.schema.json", schema::<ReleaseSpec>()),
         ("schemas/verification.schema.json", schema::<VerificationReport>()),
     ]
 }
