@@ -57,7 +57,6 @@ packages='
     syslinux-common
     systemd
     tar
-    tidy
     u-boot-qemu
     uidmap
     umoci

@@ -1,7 +1,7 @@
 //! Releases: images of one version in one flat folder, signed, attested, listed in the catalogs of
 //! their clients, and shown on a page; and the check of all that, as a careful user would do it.
 //!
-//! [`make`] writes the folder, [`check`] judges one. Neither speaks to a network: `image-publish`
+//! [`make()`] writes the folder, [`check`] judges one. Neither speaks to a network: `image-publish`
 //! does.
 
 pub mod attest;
