@@ -116,7 +116,7 @@ pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure
     let work = std::path::absolute(work).map_err(fail)?;
     fs::create_dir_all(&work).map_err(fail)?;
     if let Some(part) = args.part {
-        return do_part(part, &work, args);
+        return do_part(context, part, &work, args);
     }
     match args.what {
         Some(BenchWhat::Eval) => return eval::run(context, args, &work),
@@ -126,7 +126,7 @@ pub(super) fn run(context: Context, args: &BenchArgs) -> Result<Verdict, Failure
         #[cfg(feature = "release")]
         Some(BenchWhat::Release) => return release::run(context, args, &work),
         #[cfg(not(feature = "release"))]
-        Some(BenchWhat::Release) => return super::grow::run(),
+        Some(BenchWhat::Release) => return super::grow::run(context),
         None => {}
     }
     let size = prepare(args, &work)?;
@@ -301,7 +301,13 @@ fn table(rows: &[Row], input: &str, size: u64) -> String {
 }
 
 /// Our part, in a process of its own.
-fn do_part(part: BenchPart, work: &Path, args: &BenchArgs) -> Result<Verdict, Failure> {
+fn do_part(
+    #[cfg_attr(feature = "release", expect(unused_variables, reason = "`grow` asks for it"))]
+    context: Context,
+    part: BenchPart,
+    work: &Path,
+    args: &BenchArgs,
+) -> Result<Verdict, Failure> {
     let image = work.join(args.image.as_deref().unwrap_or(Path::new("image")));
     let path = match part {
         BenchPart::Iso => image,
@@ -315,7 +321,9 @@ fn do_part(part: BenchPart, work: &Path, args: &BenchArgs) -> Result<Verdict, Fa
         #[cfg(feature = "release")]
         BenchPart::Publish => return print_json(&release::send(work)?),
         #[cfg(not(feature = "release"))]
-        BenchPart::Release | BenchPart::Read | BenchPart::Publish => return super::grow::run(),
+        BenchPart::Release | BenchPart::Read | BenchPart::Publish => {
+            return super::grow::run(context);
+        }
         BenchPart::FsckFat => return print_json(&fsck::part(&image, image_verify::fat::check)?),
         BenchPart::Finish => finish_input(work)?,
         BenchPart::Verify => work.join("image.tar.gz"),

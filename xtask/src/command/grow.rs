@@ -91,7 +91,7 @@ fn executable(messages: &[u8]) -> Option<PathBuf> {
     let lines = messages.split(|byte| *byte == b'\n');
     let messages = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let of_xtask = messages.filter(|message| message["target"]["name"] == "xtask");
-    of_xtask.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last()
+    of_xtask.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back()
 }
 
 #[cfg(test)]
