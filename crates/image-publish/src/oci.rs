@@ -82,6 +82,10 @@ impl Publishing<'_> {
 
         if !tagged {
             self.describe().await?;
+            // No registry has a condition for that: somebody may have been faster meanwhile.
+            if self.compare(version, objects).await? {
+                return Ok(published);
+            }
             let index = &self.plan.index;
             let put = self.registry.put(version, index, self.work).await;
             put.map_err(|e| self.failed("tag a release in", e))?;
@@ -150,6 +154,9 @@ impl Publishing<'_> {
             let len = u64::try_from(chunk.len()).expect("usize fits in u64");
             size += len;
             self.work.advance(len);
+            if size > object.size {
+                return Err(other(format!("more than {} bytes", object.size)));
+            }
         }
         let found = Sha256(hasher.finalize().into());
         if size == object.size && found == object.sha256 {

@@ -523,3 +523,23 @@ fn what_a_registry_says_is_not_believed() {
     assert_eq!(open("path"), "\"../../x\" is no SHA-256");
     assert!(open("other").contains(": what came has sha256:44136fa"), "{}", open("other"));
 }
+
+#[test]
+fn who_tags_meanwhile_stays() {
+    static HAS: Mutex<Has> = Mutex::new(Has { blobs: BTreeMap::new(), manifests: BTreeMap::new() });
+    static HOST: Mutex<String> = Mutex::new(String::new());
+    const OTHER: &[u8] = br#"{"manifests": []}"#;
+    // It has looked at the tag before it reads blobs back.
+    let storage = Stub::new(|asked| {
+        let digest = asked.path.trim_start_matches('/').trim_end_matches("?signed");
+        let mut has = HAS.lock().unwrap();
+        has.manifests.insert(VERSION.to_owned(), OTHER.to_vec());
+        answer(200, has.blobs[digest].clone())
+    });
+    let registry = modern(&storage, &HAS, &HOST);
+    *HOST.lock().unwrap() = registry.host();
+    let target = format!("oci://{}/nixos/images", registry.host());
+    let error = Release::new().publish(&target).0.unwrap_err();
+    assert!(matches!(error, PublishError::Conflict { .. }), "{error:?}");
+    assert_eq!(HAS.lock().unwrap().manifests[VERSION], OTHER);
+}
