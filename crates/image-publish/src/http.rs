@@ -60,7 +60,7 @@ impl Http {
             .map_err(|cause| AddressError::NoAddress { address: address.to_owned(), cause })?;
         let web = matches!(base.scheme(), "https" | "http");
         if !web || base.query().is_some() || base.fragment().is_some() {
-            return Err(AddressError::NoFolder { address: address.to_owned() });
+            return Err(AddressError::NoFolder { address: client::shown(&base) });
         }
         if !base.path().ends_with('/') {
             let path = format!("{}/", base.path());
@@ -133,5 +133,8 @@ mod tests {
         }
         let secret = Http::new("https://me:secret@example.org/x", Patience::default()).unwrap();
         assert_eq!(secret.name(), "https://example.org/x/");
+        let query = Http::new("https://me:secret@example.org/?sig=abc", Patience::default());
+        let error = query.unwrap_err().to_string();
+        assert!(!error.contains("secret") && !error.contains("abc"), "{error}");
     }
 }
