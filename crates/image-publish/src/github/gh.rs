@@ -1,8 +1,8 @@
 //! What is asked of `gh`, and what it answers.
 //!
-//! Of its commands only `gh api` is used: it is the same in all versions, names a release by its
-//! number (a draft is found by no tag, and there may be two of one tag), and takes care of
-//! credentials, hosts and proxies.
+//! Of its commands `gh api` is used: it is the same in all versions, names a release by its number
+//! (there may be two drafts of one tag), and takes care of credentials, hosts and proxies. Only files
+//! are fetched by another one, which writes them where they do not fill the memory.
 
 use std::{
     env::split_paths,
@@ -193,7 +193,8 @@ impl Gh {
         dir: &Path,
     ) -> Result<PathBuf, Trouble> {
         let mut args = words(&["release", "download", tag, "--repo", &self.repository]);
-        args.extend(words(&["--pattern", name, "--dir"]));
+        // A try before may have left a part of it.
+        args.extend(words(&["--pattern", name, "--clobber", "--dir"]));
         args.push(dir.into());
         self.run(args).await?;
         Ok(dir.join(name))
