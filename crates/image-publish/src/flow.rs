@@ -73,9 +73,17 @@ pub(crate) async fn run<P: Place>(
         Found::Other(how) => Some(how.clone()),
         _ => None,
     }));
-    let refuse = |differences: Vec<String>| match differences.is_empty() {
-        true => Ok(()),
-        false => Err(PublishError::Conflict { place: place.name(), differences }),
+    let has_sums = objects.iter().zip(&found).any(|(o, f)| o.name == SUMS && *f != Found::Absent);
+    let refuse = |mut differences: Vec<String>| {
+        if differences.is_empty() {
+            return Ok(());
+        }
+        if !has_sums {
+            let text = "it was never complete there, having no {SUMS}: remove what an earlier run \
+                        left, and publish again";
+            differences.push(text.replace("{SUMS}", SUMS));
+        }
+        Err(PublishError::Conflict { place: place.name(), differences })
     };
     refuse(differences)?;
     let names = |of: &dyn Fn(&Found) -> bool| {

@@ -28,11 +28,28 @@ const CHUNK: usize = 1 << 20;
 /// Publishes a release there.
 pub(crate) async fn publish(
     folder: &Path,
+    release: &Path,
     manifest: &ReleaseManifest,
     objects: &[Object],
     work: &Work<'_>,
 ) -> Result<Published, PublishError> {
-    flow::run(&Folder::new(folder, &manifest.version), objects, work).await
+    let folder = Folder::new(folder, &manifest.version);
+    // What is written there would be of the release, which is complete.
+    if real(&folder.to).starts_with(real(release)) {
+        let needs = vec![format!("it lies in the release, {}", release.display())];
+        return Err(PublishError::Unmet { place: folder.name(), needs });
+    }
+    flow::run(&folder, objects, work).await
+}
+
+/// Where a path leads, through all links; the end of it need not be there yet.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let resolved = |above: &Path| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(fs::canonicalize(above).ok()?.join(rest))
+    };
+    path.ancestors().find_map(resolved).unwrap_or_else(|| path.clone())
 }
 
 /// A version in a folder.

@@ -93,7 +93,9 @@ async fn dispatch(
     work: &Work<'_>,
 ) -> Result<Published, PublishError> {
     match &options.target {
-        Target::Folder(folder) => folder::publish(folder, manifest, objects, work).await,
+        Target::Folder(folder) => {
+            folder::publish(folder, &options.release, manifest, objects, work).await
+        }
         Target::S3 { bucket, prefix } => {
             s3::publish((bucket, prefix), options, manifest, objects, work).await
         }

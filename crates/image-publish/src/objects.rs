@@ -109,6 +109,8 @@ pub fn objects(folder: &Path) -> Result<(ReleaseManifest, Vec<Object>), ObjectsE
                 SignatureScheme::Openpgp => "application/pgp-signature",
             };
             files.push(of_release(&signature.file, FileRole::Signature, media_type, &bytes));
+        } else {
+            problems.push(format!("{:?} is no name of a file", signature.file));
         }
     }
     on_disk(folder, &files, &mut problems)?;
@@ -233,6 +235,10 @@ fn ordered(folder: &Path, files: Vec<ReleaseFile>, problems: &mut Vec<String>) -
         if !is_flat(&file.file) {
             problems.push(format!("{:?} is no name of a file", file.file));
         }
+        // It becomes a header.
+        if !file.media_type.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            problems.push(format!("{:?} of {} is no media type", file.media_type, file.file));
+        }
         let also = file.also.as_ref().filter(|also| {
             let fine = also.split('/').all(is_flat);
             if !fine {
@@ -253,6 +259,11 @@ fn ordered(folder: &Path, files: Vec<ReleaseFile>, problems: &mut Vec<String>) -
                 sha256: file.sha256,
                 of: file.of.clone(),
             });
+        }
+    }
+    for name in &names {
+        for (at, _) in name.match_indices('/').filter(|(at, _)| names.contains(&name[..*at])) {
+            problems.push(format!("{} is a file, and the folder of {name}", &name[..at]));
         }
     }
     let last = |name: &str| name == SUMS || name == PAGE;

@@ -146,8 +146,46 @@ fn a_folder_that_is_no_release_is_refused() {
     broken("SHA256SUMS", &[0xff; 100], "no checksum");
     assert_eq!(broken("manifest.json", b"{}", "not the folder of a release"), Fault::Usage);
     broken("manifest.json", b"{\"schema\": 99}", "schema 99");
+    let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
+    let named = |from: &str, to: &str, part: &str| {
+        assert!(manifest.contains(from), "{manifest}");
+        broken("manifest.json", manifest.replace(from, to).as_bytes(), part);
+    };
+    named("streams/v1/index.json", "../index.json", "\"../index.json\" is no name below a folder");
+    named("streams/v1/index.json", "/etc/passwd", "\"/etc/passwd\" is no name below a folder");
+    named("streams/v1/index.json", "index.html/x", "index.html is a file, and the folder of");
+    named("\"SHA256SUMS.minisig\"", "\"../minisig\"", "\"../minisig\" is no name of a file");
+    named("text/html; charset", "text/html\\r\\nx: y", "is no media type");
     fs::remove_file(folder.join("index.html")).unwrap();
     fails("index.html is missing");
     fs::create_dir(folder.join("index.html")).unwrap();
     fails("index.html is no regular file");
+}
+
+#[test]
+fn nothing_is_written_into_the_release() {
+    let release = Release::new();
+    let before = tree(&release.folder());
+    let link = release.dir.path().join("link");
+    std::os::unix::fs::symlink(release.folder(), &link).unwrap();
+    let above = release.folder().parent().unwrap().to_owned();
+    for target in [above, release.folder(), link.join("srv/images")] {
+        let error = release.publish(target.to_str().unwrap()).0.unwrap_err();
+        assert!(matches!(error, PublishError::Unmet { .. }), "{error:?}");
+        assert_eq!(tree(&release.folder()), before);
+    }
+}
+
+#[test]
+fn what_was_never_complete_may_be_removed() {
+    let mut release = Release::new();
+    let out = release.dir.path().join("images");
+    release.publish(out.to_str().unwrap()).0.unwrap();
+    release.add("minisign.pub", image_model::FileRole::PublicKey, "text/plain", b"another key\n");
+    release.seal();
+    let complete = release.publish(out.to_str().unwrap()).0.unwrap_err().to_string();
+    assert!(!complete.contains("never complete"), "{complete}");
+    fs::remove_file(out.join(VERSION).join("SHA256SUMS")).unwrap();
+    let half = release.publish(out.to_str().unwrap()).0.unwrap_err().to_string();
+    assert!(half.contains("never complete there, having no SHA256SUMS: remove"), "{half}");
 }
