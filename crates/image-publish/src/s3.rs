@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use image_model::{Digests, ReleaseManifest, Sha256};
 use object_store::{
     Attribute, Attributes, GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _,
@@ -111,7 +111,7 @@ impl Storage {
             prefix: format!("{prefix}{version}/"),
             strict: AtomicBool::new(true),
             journal: Journal::default(),
-            lanes: Semaphore::new(parallel),
+            lanes: Semaphore::new(parallel.min(Semaphore::MAX_PERMITS)),
             memory: Semaphore::new(BUDGET as usize),
         })
     }
@@ -269,10 +269,11 @@ impl Storage {
             let attributes = self.attributes(object);
             let is_strict = self.is_strict();
             async move {
-                let mode = if is_strict { PutMode::Create } else { PutMode::Overwrite };
-                if !is_strict && has(&store, &key).await? {
+                // Some servers take a condition, and do not keep to it.
+                if has(&store, &key).await? {
                     return Ok(Outcome::WasThere);
                 }
+                let mode = if is_strict { PutMode::Create } else { PutMode::Overwrite };
                 let options = PutOptions { mode, attributes, ..PutOptions::default() };
                 store.put_opts(&key, payload, options).await?;
                 Ok(Outcome::Sent)
@@ -307,7 +308,7 @@ impl Storage {
                 let read = async {
                     let result = store.get_opts(&key, options).await?;
                     let meta = result.meta.clone();
-                    Ok((result.bytes().await?, meta))
+                    Ok((no_more_than(len, result.into_stream()).await?, meta))
                 };
                 let late = |_| line::late(patience(len));
                 tokio::time::timeout(patience(len), read).await.map_err(late)?
@@ -315,6 +316,23 @@ impl Storage {
         };
         self.ask(&what, work, get).await
     }
+}
+
+/// All of a body that has no more than `len` bytes, whatever the server sends.
+async fn no_more_than(
+    len: u64,
+    mut body: impl Stream<Item = object_store::Result<Bytes>> + Unpin,
+) -> object_store::Result<Bytes> {
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(len);
+    while let Some(chunk) = body.try_next().await? {
+        if chunk.len() > len - bytes.len() {
+            let source = "the server sends more than it was asked for".into();
+            return Err(object_store::Error::Generic { store: "S3", source });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
 }
 
 /// Whether there is an object of that name.

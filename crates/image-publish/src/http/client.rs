@@ -273,16 +273,19 @@ pub(crate) fn is_transient_status(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// True of a failure that may go away by itself.
-pub(crate) fn is_transient(error: &reqwest::Error) -> bool {
-    if error.is_builder() || error.is_redirect() {
-        return false;
-    }
-    if let Some(status) = error.status() {
-        return is_transient_status(status);
-    }
-    let mut next = error.source();
+/// True of a failure on the way that may go away by itself. What it was caused by tells, however
+/// deep that is.
+pub(crate) fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
     while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<reqwest::Error>() {
+            if error.is_builder() || error.is_redirect() {
+                return false;
+            }
+            if let Some(status) = error.status() {
+                return is_transient_status(status);
+            }
+        }
         // Who is a stranger now is one later.
         if cause.is::<rustls::Error>() {
             return false;

@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File, TryLockError},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -55,6 +55,13 @@ pub(super) struct Begun {
     pub(super) parts: BTreeMap<usize, Part>,
     sha256: Sha256,
     part_size: u64,
+}
+
+impl Begun {
+    /// Whether it is of this object, in parts of this size.
+    pub(super) fn is_of(&self, object: &Object, part_size: u64) -> bool {
+        self.sha256 == object.sha256 && self.part_size == part_size
+    }
 }
 
 #[derive(Default)]
@@ -127,7 +134,9 @@ impl Journal {
         if len > MAX_JOURNAL {
             file.set_len(0)?;
         } else {
-            let text = io::read_to_string(&mut file)?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            let text = String::from_utf8_lossy(&bytes);
             text.lines().filter_map(|l| serde_json::from_str(l).ok()).for_each(|r| known.learn(r));
             if !text.is_empty() && !text.ends_with('\n') {
                 file.write_all(b"\n")?;
@@ -154,12 +163,9 @@ impl Journal {
         known.learn(record);
     }
 
-    /// What there is of an object that is sent in parts of this size.
-    pub(super) fn begun(&self, object: &Object, part_size: u64) -> Option<Begun> {
-        let known = self.known();
-        let begun = known.begun.get(&object.name)?;
-        let is_it = begun.sha256 == object.sha256 && begun.part_size == part_size;
-        is_it.then(|| begun.clone())
+    /// What was begun under the name of an object.
+    pub(super) fn begun(&self, object: &Object) -> Option<Begun> {
+        self.known().begun.get(&object.name).cloned()
     }
 
     /// An object is sent in parts from now on.
@@ -186,11 +192,14 @@ impl Journal {
         self.write(Record::Read { name, sha256, tag: tag.to_owned() });
     }
 
-    /// Whether it was, and did not change since.
+    /// Whether it was, and did not change since. Where there are no tags, nobody can say so.
     pub(super) fn knows(&self, object: &Object, tag: &str) -> bool {
         let known = self.known();
         let read = known.read.get(&object.name);
-        read.is_some_and(|(sha256, known)| *sha256 == object.sha256 && known == tag)
+        let is_same = |(sha256, known): &(Sha256, String)| {
+            *sha256 == object.sha256 && known == tag && !tag.is_empty()
+        };
+        read.is_some_and(is_same)
     }
 }
 
@@ -235,22 +244,25 @@ mod tests {
         journal.sent(&image, 2, part("two"));
         journal.was_read(&image, "tag");
         drop(journal);
-        // Killed in the middle of a line.
+        // Killed in the middle of a line; and a block of the disk that was not written.
         let file = path(&dir.path().join("26.05"), "s3://b/26.05");
         let mut text = fs::read(&file).unwrap();
+        text.extend(b"\xff\0\0\n");
         text.extend(br#"{"what":"part","name":"image","num"#);
         fs::write(&file, text).unwrap();
 
         let journal = open(dir.path());
-        let begun = journal.begun(&image, 8).unwrap();
+        let begun = journal.begun(&image).unwrap();
         assert_eq!(begun.upload, "upload");
         assert_eq!(begun.parts, BTreeMap::from([(0, part("zero")), (2, part("two"))]));
-        assert!(journal.begun(&image, 16).is_none() && journal.begun(&other, 8).is_none());
+        assert!(begun.is_of(&image, 8) && !begun.is_of(&image, 16) && !begun.is_of(&other, 8));
         assert!(journal.knows(&image, "tag") && !journal.knows(&image, "another"));
         assert!(!journal.knows(&other, "tag"));
+        journal.was_read(&other, "");
+        assert!(!journal.knows(&other, ""), "a storage without tags");
         journal.end(&image);
         drop(journal);
-        assert!(open(dir.path()).begun(&image, 8).is_none());
+        assert!(open(dir.path()).begun(&image).is_none());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use object_store::{
     },
 };
 
-use crate::work::Trouble;
+use crate::{http::is_transient, work::Trouble};
 
 /// How long an answer may take, beside the time for the bytes of the question.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -22,6 +22,8 @@ const ASSEMBLY: Duration = Duration::from_secs(600);
 const SLOWEST: u64 = 16 << 10;
 /// No refusal is longer, in bytes.
 const MAX_REFUSAL: usize = 64 << 10;
+/// No other answer is that is no object, in bytes: a thousand names of 1 KiB, escaped, are less.
+const MAX_ANSWER: usize = 16 << 20;
 
 /// How long `bytes` may take.
 pub(super) fn patience(bytes: u64) -> Duration {
@@ -136,10 +138,8 @@ pub(super) fn trouble(error: object_store::Error) -> Trouble {
     if !on_the_way {
         return Trouble::Final(Box::new(error));
     }
-    let text = texts.join(": ");
-    let is_trust = ["certificate", "UnknownIssuer"].iter().any(|word| text.contains(word));
-    let source = Box::new(Broken(text));
-    if is_trust { Trouble::Final(source) } else { Trouble::Transient(source) }
+    let source = Box::new(Broken(texts.join(": ")));
+    if is_transient(&error) { Trouble::Transient(source) } else { Trouble::Final(source) }
 }
 
 /// The refusal in an error of the library.
@@ -201,9 +201,11 @@ impl HttpService for Client {
 
 impl Client {
     async fn ask(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let is_post = request.method().as_str() == "POST";
+        let method = request.method().as_str();
         let query = request.uri().query().unwrap_or_default();
-        let assembles = is_post && query.contains("uploadId=");
+        let assembles = method == "POST" && query.contains("uploadId=");
+        // All answers but the bytes of an object come whole, and soon, or not at all.
+        let is_object = matches!(method, "GET" | "HEAD") && !query.contains("list-type=");
         // The address where machines of AWS ask for credentials.
         let asks_machine = request.uri().host() == Some("169.254.169.254");
         if assembles && self.never_replace {
@@ -222,16 +224,18 @@ impl Client {
             answer => answer?,
         };
         let is_success = response.status().is_success();
-        if is_success && !assembles {
+        if is_success && is_object {
             return Ok(response);
         }
         if asks_machine {
             return Err(HttpError::new(HttpErrorKind::Unknown, NoCredentials));
         }
         let (head, body) = response.into_parts();
-        let body = tokio::time::timeout(limit, beginning(body)).await.map_err(late)??;
+        let most = if is_success { MAX_ANSWER } else { MAX_REFUSAL };
+        let body = tokio::time::timeout(limit, beginning(body, most)).await.map_err(late)??;
         // An assembly that takes long begins its answer before it knows how it ends.
-        let has_failed = !is_success || body.windows(7).any(|window| window == b"<Error>");
+        let has_failed =
+            !is_success || assembles && body.windows(7).any(|window| window == b"<Error>");
         if !has_failed {
             return Ok(HttpResponse::from_parts(head, body.into()));
         }
@@ -241,14 +245,14 @@ impl Client {
     }
 }
 
-/// The first bytes of a body.
-async fn beginning(body: HttpResponseBody) -> Result<Vec<u8>, HttpError> {
+/// The first bytes of a body, `most` of them.
+async fn beginning(body: HttpResponseBody, most: usize) -> Result<Vec<u8>, HttpError> {
     let mut bytes = Vec::new();
     let mut stream = body.bytes_stream();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
-        bytes.extend_from_slice(&chunk[..chunk.len().min(MAX_REFUSAL - bytes.len())]);
-        if bytes.len() == MAX_REFUSAL {
+        bytes.extend_from_slice(&chunk[..chunk.len().min(most - bytes.len())]);
+        if bytes.len() == most {
             break;
         }
     }

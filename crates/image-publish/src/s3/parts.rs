@@ -77,14 +77,22 @@ impl Storage {
         work: &Work<'_>,
     ) -> Result<Outcome, PublishError> {
         let part_size = part_size(object.size);
-        if let Some(begun) = self.journal.begun(object, part_size) {
-            match self.put_into(object, part_size, begun, work).await {
-                // Storage forgets uploads that nobody completes.
-                Err(error) if is_forgotten(&error) => self.journal.end(object),
-                result => return result,
-            }
-        }
         let key = self.key(&object.name);
+        match self.journal.begun(object) {
+            Some(begun) if begun.is_of(object, part_size) => {
+                match self.put_into(object, part_size, begun, work).await {
+                    // Storage forgets uploads that nobody completes.
+                    Err(error) if is_forgotten(&error) => self.journal.end(object),
+                    result => return result,
+                }
+            }
+            // The release was made anew. Nobody else knows of these parts, which are paid for.
+            Some(begun) => {
+                let _ = self.store().abort_multipart(&key, &begun.upload).await;
+                self.journal.end(object);
+            }
+            None => {}
+        }
         let what = format!("cannot begin to send {} to {}", object.name, self.name);
         let create = |store: AmazonS3| {
             let (key, attributes) = (key.clone(), self.attributes(object));
@@ -207,9 +215,8 @@ impl Storage {
         let what = format!("cannot complete {} in {}", object.name, self.name);
         let complete = |store: AmazonS3| {
             let parts = parts();
-            let is_strict = self.is_strict();
             async move {
-                if !is_strict && has(&store, key).await? {
+                if has(&store, key).await? {
                     return Ok(Outcome::WasThere);
                 }
                 store.complete_multipart(key, &upload.to_owned(), parts).await?;

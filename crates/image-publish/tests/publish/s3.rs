@@ -2,11 +2,13 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
 };
 
 use image_factory::{Fault, event::Event};
@@ -17,6 +19,7 @@ use crate::{
     proxy::{Fate, Proxy, Request},
     release::{Release, VERSION, sha256},
     servers::{BUCKET, KEY, Moto, SECRET, Weed, environment, http},
+    stub::{Answer, Stub, answer},
 };
 
 const TARGET: &str = "s3://images/nixos/x86";
@@ -178,8 +181,8 @@ fn other_bytes_of_the_same_version_are_refused_before_anything_is_sent() {
 #[test]
 fn what_appears_meanwhile_is_not_replaced() {
     let weed = Weed::start();
-    for file in ["nixos-26.05.1.wsl", LARGE_NAME] {
-        let release = with_large();
+    // What is under way when a run fails may still arrive: the large one comes last.
+    for (release, file) in [(Release::new(), "nixos-26.05.1.wsl"), (with_large(), LARGE_NAME)] {
         let s3 = weed.s3();
         let environment = weed.environment(s3);
         // Somebody publishes another version under the same name between the question and the answer.
@@ -399,6 +402,100 @@ fn a_server_that_is_not_there_is_told() {
 }
 
 #[test]
+fn who_is_no_server_with_a_certificate_is_asked_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let (_, told) = thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        });
+        let https = ("AWS_ENDPOINT_URL", format!("https://{at}"));
+        let keys = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)];
+        let variables = keys.map(|(name, value)| (name, value.to_owned())).into_iter();
+        let (published, told) = send(&Release::new(), variables.chain([https]).collect());
+        served.join().unwrap();
+        let error = published.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("InvalidContentType"), "{cause}");
+        (error, told)
+    });
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn a_server_that_sends_without_end_fills_no_memory() {
+    use image_publish::s3::Stored;
+    use image_release::check::Source as _;
+
+    let stub = Stub::new(|asked| match &*asked.method {
+        // The length is what the question was about; the body is not.
+        "HEAD" => Answer {
+            headers: vec![
+                ("Content-Length", "5".to_owned()),
+                ("Last-Modified", "Sat, 28 Nov 2026 00:00:00 GMT".to_owned()),
+                ("ETag", "\"x\"".to_owned()),
+            ],
+            ..answer(200, "")
+        },
+        _ if asked.path.contains("list-type=") => answer(200, vec![b' '; 20 << 20]),
+        _ => Answer {
+            headers: vec![
+                ("Content-Range", "bytes 0-4/5".to_owned()),
+                ("Last-Modified", "Sat, 28 Nov 2026 00:00:00 GMT".to_owned()),
+                ("ETag", "\"x\"".to_owned()),
+            ],
+            ..answer(206, vec![b' '; 20 << 20])
+        },
+    });
+    let at = stub.host().parse().unwrap();
+    let stored =
+        Stored::open(BUCKET, VERSION, &environment(at, KEY, SECRET), crate::release::HASTE)
+            .unwrap();
+    let mut opened = stored.open("x").unwrap().unwrap();
+    let error = opened.reader.read_to_end(&mut Vec::new()).unwrap_err();
+    let cause = std::error::Error::source(error.get_ref().unwrap()).unwrap().to_string();
+    assert!(cause.contains("sends more than it was asked for"), "{error}: {cause}");
+    assert!(stored.list().is_err());
+}
+
+#[test]
+fn parts_of_a_release_that_was_made_anew_are_given_up() {
+    let weed = Weed::start();
+    let mut release = with_large();
+    let proxy = Proxy::with(weed.s3(), 0, |request| match request.is_part() {
+        true if request.target.contains("partNumber=3&") => Fate::Answer(403, ""),
+        _ => Fate::Pass,
+    });
+    send(&release, weed.environment(proxy.at)).0.unwrap_err();
+    let old = upload_id(&proxy.requests());
+    release.add_large(LARGE_NAME, LARGE + 1);
+    release.seal();
+    proxy.judge(|_| Fate::Pass);
+    // Of what is whole there, there is nothing of the old release but files that did not change.
+    send(&release, weed.environment(proxy.at)).0.unwrap();
+    is_complete(&release, weed.s3());
+    let requests = proxy.requests();
+    let given_up = |r: &&Request| r.method == "DELETE" && r.target.contains(&old);
+    assert_eq!(requests.iter().filter(given_up).count(), 1, "{requests:?}");
+    assert_ne!(upload_id(&requests), old);
+}
+
+#[test]
+fn a_server_that_ignores_conditions_is_asked_before() {
+    let weed = Weed::start();
+    let release = with_large();
+    let proxy = Proxy::new(weed.s3());
+    send(&release, weed.environment(proxy.at)).0.unwrap();
+    let requests = proxy.requests();
+    for request in requests.iter().filter(|r| r.is_object() && !r.target.contains("uploads")) {
+        let before = requests.iter().take_while(|r| !std::ptr::eq(*r, request));
+        let asks = |r: &Request| r.method == "HEAD" && name(&r.target) == name(&request.target);
+        assert!(before.into_iter().any(asks), "{request:?}");
+    }
+}
+
+#[test]
 fn a_file_that_changed_is_not_completed() {
     let weed = Weed::start();
     let release = with_large();
@@ -449,8 +546,6 @@ fn an_environment_without_anything_is_told() {
 
 #[test]
 fn a_release_is_read_from_where_it_was_put() {
-    use std::io::Read as _;
-
     use image_publish::{look, s3::Stored};
     use image_release::check::Source as _;
 
