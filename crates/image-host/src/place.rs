@@ -7,9 +7,9 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{AtFlags, CWD, ioctl_ficlone, linkat};
+use rustix::fs::{AtFlags, CWD, linkat};
 
-use crate::{interrupt, sparse::SparseFile};
+use crate::{interrupt, publish::share, sparse::SparseFile};
 
 /// Bytes that are copied at a time.
 const PIECE: usize = 1 << 20;
@@ -59,7 +59,7 @@ pub fn copy(from: &File, to: &Path) -> io::Result<()> {
 
 fn reflink(from: &File, to: &Path) -> io::Result<bool> {
     let file = create(to)?;
-    if ioctl_ficlone(&file, from).is_ok() {
+    if share(from, &file).is_ok() {
         return Ok(true);
     }
     drop(file);

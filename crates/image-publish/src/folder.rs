@@ -292,7 +292,8 @@ fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-fn hash(file: &File, stopped: &AtomicBool) -> io::Result<Digests> {
+/// Length and SHA-256 of a file; an error where somebody wants the program, or this, to stop.
+pub(crate) fn hash(file: &File, stopped: &AtomicBool) -> io::Result<Digests> {
     each_chunk(file, stopped, |_| Ok(()))
 }
 

@@ -10,17 +10,19 @@ use std::{
     collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
 };
 
-use image_model::{Digests, ReleaseManifest, Severity, Sha256};
+use image_model::{Digests, ReleaseManifest, Severity};
 use image_release::needs::{self, Audience};
-use sha2::Digest as _;
 use tokio::sync::Mutex;
 
 use self::gh::{Asset, Gh, Release};
 use crate::{
     Environment, Object, PublishError, Published,
+    blocking::blocking,
     flow::{self, Found, Place, Seen},
+    folder,
     work::{Trouble, Work},
 };
 
@@ -302,25 +304,7 @@ fn compare(object: &Object, asset: &Asset) -> Found {
 
 /// Length and SHA-256 of a file.
 async fn digests_of(path: PathBuf) -> std::io::Result<Digests> {
-    let read = move || {
-        let mut file = File::open(path)?;
-        let mut hasher = sha2::Sha256::new();
-        let mut piece = vec![0; 1 << 20];
-        let mut size = 0;
-        loop {
-            image_host::interrupt::check()?;
-            let len = std::io::Read::read(&mut file, &mut piece)?;
-            if len == 0 {
-                return Ok(Digests { size, sha256: Sha256(hasher.finalize().into()) });
-            }
-            hasher.update(&piece[..len]);
-            size += u64::try_from(len).expect("usize fits in u64");
-        }
-    };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(digests) => digests,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-    }
+    blocking(move || folder::hash(&File::open(path)?, &AtomicBool::new(false))).await
 }
 
 #[cfg(test)]

@@ -136,5 +136,9 @@ pub(crate) fn block_on<T>(
     // What blocks, such as copying a file, sees that nobody waits for it, and ends soon. What it
     // writes goes away with it.
     runtime.shutdown_timeout(GRACE);
+    if result.is_err() {
+        // A program that was started hears of it at once, and fails before we look.
+        interrupt::check()?;
+    }
     result
 }

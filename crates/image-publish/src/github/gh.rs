@@ -14,7 +14,7 @@ use image_host::tool::{Tool, ToolCause, ToolError};
 use image_model::Sha256;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{Environment, PublishError, work::Trouble};
+use crate::{Environment, PublishError, blocking::blocking, work::Trouble};
 
 /// Variables that `gh` reads: credentials, hosts, and how networks are reached.
 const PASSED_ON: &[&str] = &[
@@ -202,12 +202,7 @@ impl Gh {
 
     async fn run(&self, args: Vec<OsString>) -> Result<Vec<u8>, Trouble> {
         let tool = self.tool.clone();
-        let ran = tokio::task::spawn_blocking(move || tool.run(args).output()).await;
-        match ran {
-            Ok(Ok(output)) => Ok(output),
-            Ok(Err(error)) => Err(trouble(error)),
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        blocking(move || tool.run(args).output()).await.map_err(trouble)
     }
 }
 

@@ -14,7 +14,7 @@ use futures_util::{Stream, stream};
 use oci_client::errors::OciDistributionError;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Object, PublishError};
+use crate::{Object, PublishError, blocking::blocking};
 
 /// Length of a piece, in bytes. One is being sent while the next one is read.
 const PIECE: usize = 1 << 20;
@@ -37,15 +37,13 @@ pub(super) fn pieces(
 ) -> impl Stream<Item = Result<Bytes, OciDistributionError>> + Send + 'static {
     let reading = Reading { object: object.clone(), file: None, hasher: Sha256::new(), read: 0 };
     stream::try_unfold((reading, sent, fault), |(reading, sent, fault)| async move {
-        let read = tokio::task::spawn_blocking(move || reading.next()).await;
-        let broken = match read {
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Ok(Some((piece, reading)))) => {
+        let broken = match blocking(move || reading.next()).await {
+            Ok(None) => return Ok(None),
+            Ok(Some((piece, reading))) => {
                 sent.store(reading.read, Ordering::Relaxed);
                 return Ok(Some((piece, (reading, sent, fault))));
             }
-            Ok(Err(error)) => error,
-            Err(e) => PublishError::place("a thread that reads ended", e),
+            Err(error) => error,
         };
         let text = broken.to_string();
         *fault.lock().expect("no holder of this lock panics") = Some(broken);

@@ -22,6 +22,8 @@ const ASSEMBLY: Duration = Duration::from_secs(600);
 const SLOWEST: u64 = 16 << 10;
 /// No refusal is longer, in bytes.
 const MAX_REFUSAL: usize = 64 << 10;
+/// What is shown of it, in characters.
+const MAX_SHOWN: usize = 300;
 /// No other answer is that is no object, in bytes: a thousand names of 1 KiB, escaped, are less.
 const MAX_ANSWER: usize = 16 << 20;
 
@@ -68,8 +70,8 @@ impl Refused {
             {
                 inner = inner.replace(escaped, plain);
             }
-            inner.retain(|c| !c.is_control());
-            (!inner.is_empty()).then_some(inner)
+            let shown: String = inner.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
+            (!shown.is_empty()).then_some(shown)
         };
         let region = region.and_then(|value| value.to_str().ok()).map(str::to_owned);
         Self { status, code: element("Code"), message: element("Message"), region }
