@@ -7,6 +7,9 @@ use image_host::interrupt::Interrupted;
 
 use crate::ObjectsError;
 
+/// More differences than these are counted, and not told.
+const MAX_DIFFERENCES: usize = 20;
+
 /// The release was not published, or not all of it: what is there already is found by the next run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,7 +25,8 @@ pub enum PublishError {
         /// What is in the way.
         needs: Vec<String>,
     },
-    /// The version is there with other bytes. Nothing was sent.
+    /// The version is there with other bytes, which stay. Nothing was sent, unless somebody else put
+    /// them there meanwhile.
     #[error(
         "{place} has this version already, and it is another one; a version is never changed: {}",
         differences.join("; ")
@@ -85,10 +89,35 @@ impl PublishError {
         }
     }
 
+    /// What is there is something else. Names in `differences` are those that strangers chose.
+    pub(crate) fn conflict(place: String, differences: Vec<String>) -> Self {
+        let more = differences.len().saturating_sub(MAX_DIFFERENCES);
+        let shown = differences.into_iter().take(MAX_DIFFERENCES);
+        let mut differences: Vec<_> =
+            shown.map(|text| text.replace(char::is_control, "\u{fffd}")).collect();
+        if more > 0 {
+            differences.push(format!("and {more} more"));
+        }
+        Self::Conflict { place, differences }
+    }
+
     pub(crate) fn place(
         what: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
         Self::Place { what: what.into(), hint: None, source: source.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_strangers_move_no_cursor_and_fill_no_screen() {
+        let names = (0..1000).map(|n| format!("\x1b[2J{n} is there")).collect();
+        let error = PublishError::conflict("s3://b".to_owned(), names).to_string();
+        assert!(!error.contains(char::is_control) && error.contains("[2J0 is there"), "{error}");
+        assert!(error.ends_with("; and 980 more"), "{error}");
     }
 }

@@ -79,11 +79,13 @@ pub(crate) async fn run<P: Place>(
             return Ok(());
         }
         if !has_sums {
-            let text = "it was never complete there, having no {SUMS}: remove what an earlier run \
-                        left, and publish again";
-            differences.push(text.replace("{SUMS}", SUMS));
+            let text = format!(
+                "it was never complete there, having no {SUMS}: remove what an earlier run left, \
+                 and publish again"
+            );
+            differences.insert(0, text);
         }
-        Err(PublishError::Conflict { place: place.name(), differences })
+        Err(PublishError::conflict(place.name(), differences))
     };
     refuse(differences)?;
     let names = |of: &dyn Fn(&Found) -> bool| {

@@ -122,7 +122,7 @@ impl Publishing<'_> {
             // The same files, put into artifacts by another version of this program.
             return Ok(true);
         }
-        Err(PublishError::Conflict { place: self.place.clone(), differences })
+        Err(PublishError::conflict(self.place.clone(), differences))
     }
 
     /// What is not there, by digest.

@@ -394,10 +394,8 @@ impl Place for Storage {
         if outcome == Outcome::WasThere {
             work.expect(object.size);
             let digests = self.read_back(object, work).await?;
-            flow::compare(object, digests).map_err(|how| PublishError::Conflict {
-                place: self.name(),
-                differences: vec![how],
-            })?;
+            flow::compare(object, digests)
+                .map_err(|how| PublishError::conflict(self.name(), vec![how]))?;
         }
         Ok(())
     }

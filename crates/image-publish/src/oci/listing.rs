@@ -10,6 +10,9 @@ use super::{
     registry::{Manifest, Registry},
 };
 
+/// No file has a longer name, in bytes.
+const MAX_NAME: usize = 4096;
+
 /// A file of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -48,6 +51,8 @@ pub(crate) enum ListingError {
     Absent { digest: String },
     #[error("there are two files called {name:?}, which are not the same")]
     Twice { name: String },
+    #[error("it has a file whose name is longer than {MAX_NAME} bytes")]
+    Name,
     #[error("it has more than {MAX_ENTRIES} files")]
     Many,
 }
@@ -83,6 +88,9 @@ fn read(manifest: &Manifest) -> Result<Document, ListingError> {
 fn add(listing: &mut Listing, layers: Vec<Descriptor>) -> Result<(), ListingError> {
     for layer in layers {
         let Some(name) = layer.annotations.get(TITLE) else { continue };
+        if name.len() > MAX_NAME {
+            return Err(ListingError::Name);
+        }
         let listed = Listed { digest: checked(&layer.digest)?.to_owned(), size: layer.size };
         match listing.get(name) {
             Some(other) if *other != listed => {
