@@ -153,7 +153,8 @@ fn judge(
     statements::check(&release, out);
     let pairs = catalogs::check(&release, out);
     pages::check(&release, out);
-    let combined = work.payloads(&pairs.prefixes(&release), out)?;
+    let prefixes = pairs.prefixes(&release, out);
+    let combined = work.payloads(&prefixes, out)?;
     pairs.compare(&combined, out);
     Ok(())
 }

@@ -163,6 +163,8 @@ impl Folder {
     /// Puts the folder into its place.
     pub(crate) fn publish(self) -> Result<(), FolderError> {
         interrupt::check()?;
+        // Hashing takes its time, in which somebody may have put something there.
+        check_replaceable(&self.to)?;
         let published = publish::replace_dir(&self.filled, &self.to);
         drop(self.work);
         published.map_err(|cause| FolderError::Write { path: self.to, cause })
@@ -205,6 +207,13 @@ mod tests {
         folder.publish().unwrap();
         assert_eq!(fs::read(to.join("nixos.wsl")).unwrap(), b"bytes");
         assert_eq!(fs::read_dir(dir.path().join(RELEASES_DIR)).unwrap().count(), 1);
+
+        // What somebody puts there meanwhile stays.
+        let folder = fill();
+        fs::write(to.join("thesis.txt"), "years").unwrap();
+        fs::write(to.join(MANIFEST), "{}").unwrap();
+        assert!(folder.publish().unwrap_err().is_usage());
+        assert_eq!(fs::read(to.join("thesis.txt")).unwrap(), b"years");
 
         // An image that somebody writes to after it was hashed.
         fs::write(&path, "other").unwrap();

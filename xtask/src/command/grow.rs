@@ -19,6 +19,9 @@ use crate::{Verdict, failure::Failure, progress::Progress};
 /// build came in between, and it is not tried again and again.
 const GROWN: &str = "IMAGE_FACTORY_GROWN";
 
+/// What the names of our variables begin with.
+const OURS: &str = "IMAGE_FACTORY_";
+
 pub(super) fn run(context: Context) -> Result<Verdict, Failure> {
     if env::var_os(GROWN).is_some() {
         let text = "another build replaced the program while it was started: try again";
@@ -36,8 +39,9 @@ pub(super) fn run(context: Context) -> Result<Verdict, Failure> {
     let cargo = env::var_os("CARGO").map(PathBuf::from).filter(|cargo| cargo.is_file());
     let cargo = cargo.map_or_else(|| Tool::find("cargo"), |cargo| Ok(Tool::at(cargo)));
     let cargo = cargo.map_err(|e| Failure::host("releases need cargo", e))?;
-    // Compilers, proxies and mirrors are told by variables of many names.
-    let cargo = cargo.inherit(|_| true);
+    // Compilers, proxies and mirrors are told by variables of many names. Ours may be signing keys
+    // and their passphrase, which the build scripts of a few hundred crates have no business with.
+    let cargo = cargo.inherit(|name| !name.starts_with(OURS));
 
     let progress = Progress::new(context.progress);
     let show = |event: Event| progress.show(&event);

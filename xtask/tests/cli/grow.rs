@@ -19,6 +19,7 @@ fn with_cargo(grown: &str) -> (Project, Command) {
     );
     let cargo = format!(
         "{shell}echo \"$PWD $*\" >\"$HOME/cargo.args\"\n\
+         echo \"key=$IMAGE_FACTORY_SIGNING_KEY proxy=$http_proxy\" >\"$HOME/cargo.env\"\n\
          echo '   Compiling tls v1.0.0' >&2\necho '{message}'\n"
     );
     let cargo = project.program("cargo", &cargo);
@@ -29,11 +30,13 @@ fn with_cargo(grown: &str) -> (Project, Command) {
 
 #[test]
 fn the_program_becomes_the_one_with_the_feature() {
-    let (project, mut command) =
-        with_cargo("read line; echo \"$line\" \"$@\"; echo \"$SECRET\" >&2; exit 7\n");
+    let (project, mut command) = with_cargo(
+        "read line; echo \"$line\" \"$@\"; echo \"$IMAGE_FACTORY_SIGNING_KEY\" >&2; exit 7\n",
+    );
     let mut run = command
         .args(["release", "--version", "26.05.1", "--unsigned", "wsl"])
-        .env("SECRET", "kept")
+        .env("IMAGE_FACTORY_SIGNING_KEY", "kept")
+        .env("http_proxy", "near")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -50,6 +53,9 @@ fn the_program_becomes_the_one_with_the_feature() {
     let args = std::fs::read_to_string(project.path("cargo.args")).unwrap();
     let args = args.trim_end().split_once(' ').unwrap().1;
     assert!(args.starts_with("build --package xtask --features release --profile "), "{args}");
+    // What compiles does not get the key, which is for the program that it made.
+    let environment = std::fs::read_to_string(project.path("cargo.env")).unwrap();
+    assert_eq!(environment, "key= proxy=near\n");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Catalogs, as their clients read them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use image_model::{FileRole, Sha256};
 use image_verify::release::{CATALOG, CATALOG_ENTRY};
 
-use super::{Known, report::Recorder};
+use super::{Known, files::SMALL_PAYLOAD, report::Recorder};
 use crate::catalog::client::{Facts, read_all, sysupdate::Sum};
 
 /// Digests of two files, one after the other, that catalogs name.
@@ -60,12 +60,25 @@ pub(super) fn check(release: &Known<'_>, out: &mut Recorder) -> Pairs {
 
 impl Pairs {
     /// By the name of the second file, what is hashed before it.
-    pub(super) fn prefixes(&self, release: &Known<'_>) -> BTreeMap<String, Vec<u8>> {
-        let prefix = |pair: &Pair| {
-            let first = release.document(&pair.first)?;
-            Some((pair.second.clone(), first.to_vec()))
-        };
-        self.0.iter().filter_map(prefix).collect()
+    pub(super) fn prefixes(
+        &self,
+        release: &Known<'_>,
+        out: &mut Recorder,
+    ) -> BTreeMap<String, Arc<[u8]>> {
+        // A catalog can name the same first file with every other one.
+        let mut firsts: BTreeMap<&str, Option<Arc<[u8]>>> = BTreeMap::new();
+        let mut prefixes = BTreeMap::new();
+        for Pair { catalog, first, second, .. } in &self.0 {
+            let size = release.files.get(first.as_str()).map_or(0, |file| file.size);
+            let why = || format!("{first} is before {second} in a digest, and has {size} bytes");
+            if !out.expect(&CATALOG_ENTRY, size <= SMALL_PAYLOAD, catalog, why) {
+                continue;
+            }
+            let bytes =
+                firsts.entry(first).or_insert_with(|| release.document(first).map(Arc::from));
+            prefixes.extend(bytes.as_ref().map(|bytes| (second.clone(), Arc::clone(bytes))));
+        }
+        prefixes
     }
 
     /// Compares them with those of the files that were read.

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read as _},
     num::NonZero,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -60,7 +60,7 @@ pub(super) struct Wanted {
     /// Its bytes are kept.
     pub(super) keep: bool,
     /// Bytes that are hashed before those of the file, for a digest of both.
-    pub(super) prefix: Option<Vec<u8>>,
+    pub(super) prefix: Option<Arc<[u8]>>,
 }
 
 /// A file that was read.

@@ -1,6 +1,9 @@
 //! The files of a release: what is there, what should be, and every byte of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use image_model::{FileRole, ReleaseFile, ReleaseManifest, Sha256};
 use image_verify::release::{
@@ -21,7 +24,7 @@ const MAX_FILE: u64 = 1 << 42;
 /// The longest catalog, in bytes: an image takes less than a kilobyte.
 const MAX_CATALOG: u64 = 1 << 20;
 /// Payloads up to this length are kept: small ones may be parts of what a catalog names.
-const SMALL_PAYLOAD: u64 = 1 << 20;
+pub(super) const SMALL_PAYLOAD: u64 = 1 << 20;
 
 /// What is read, and compared with the list of checksums.
 pub(super) struct Work<'a> {
@@ -91,7 +94,7 @@ impl<'a> Work<'a> {
     /// after the bytes that `prefixes` has for them; those digests are returned.
     pub(super) fn payloads(
         &self,
-        prefixes: &BTreeMap<String, Vec<u8>>,
+        prefixes: &BTreeMap<String, Arc<[u8]>>,
         out: &mut Recorder,
     ) -> Result<BTreeMap<String, Sha256>, CheckError> {
         let rest = self

@@ -4,6 +4,7 @@
 //! outside of it is read; and what is no regular file is never opened.
 
 use std::{
+    ffi::CString,
     fs::File,
     io,
     os::fd::OwnedFd,
@@ -36,22 +37,19 @@ impl Folder {
         let root = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Self { path: path.to_owned(), root })
     }
-}
 
-impl Source for Folder {
-    fn name(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    fn version(&self) -> Option<String> {
-        version_in_name(self.path.file_name()?.to_str()?)
-    }
-
-    fn list(&self) -> io::Result<Option<Vec<Entry>>> {
+    /// All that is in it; at most a little more than `most`, and then more than that.
+    fn entries(&self, most: usize) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        let mut waiting = vec![(String::new(), 0, folder_in(&self.root, ".")?)];
-        // Bounded: each round takes a folder that is there, and stops at `MAX_ENTRIES` names.
-        while let Some((path, depth, folder)) = waiting.pop() {
+        let mut waiting = vec![Waiting::default()];
+        // Bounded: each round takes a folder that is there, and stops at so many names.
+        while let Some(Waiting { path, names }) = waiting.pop() {
+            // From the top, as only one of them is open at a time.
+            let folder = match folder_below(&self.root, &names) {
+                // Somebody took it away meanwhile, or put something else there.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !names.is_empty() => continue,
+                folder => folder?,
+            };
             let before = entries.len();
             let mut folders = 0_usize;
             for entry in Dir::read_from(&folder)? {
@@ -61,9 +59,13 @@ impl Source for Folder {
                 if matches!(bytes, b"." | b"..") {
                     continue;
                 }
-                if entries.len() + waiting.len() > MAX_ENTRIES {
+                if entries.len() + waiting.len() > most {
+                    // What was not looked into is there all the same, and makes it too much.
+                    let folder = |waiting: Waiting| (waiting.path, EntryKind::Folder);
+                    let rest = waiting.into_iter().map(folder);
+                    entries.extend(rest.map(|(name, kind)| Entry { name, kind }));
                     entries.sort_unstable();
-                    return Ok(Some(entries));
+                    return Ok(entries);
                 }
                 let stat = match statat(&folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
                     // Somebody took it away meanwhile.
@@ -76,10 +78,11 @@ impl Source for Folder {
                 let kind = match FileType::from_raw_mode(stat.st_mode) {
                     FileType::RegularFile => EntryKind::File,
                     FileType::Symlink => EntryKind::Link,
-                    FileType::Directory if depth < MAX_DEPTH => {
+                    FileType::Directory if names.len() < MAX_DEPTH => {
                         folders += 1;
-                        let below = folder_in(&folder, entry.file_name())?;
-                        waiting.push((name, depth + 1, below));
+                        let mut names = names.clone();
+                        names.push(entry.file_name().to_owned());
+                        waiting.push(Waiting { path: name, names });
                         continue;
                     }
                     FileType::Directory => EntryKind::Folder,
@@ -87,12 +90,35 @@ impl Source for Folder {
                 };
                 entries.push(Entry { name, kind });
             }
-            if depth > 0 && entries.len() == before && folders == 0 {
+            if !names.is_empty() && entries.len() == before && folders == 0 {
                 entries.push(Entry { name: path, kind: EntryKind::Folder });
             }
         }
         entries.sort_unstable();
-        Ok(Some(entries))
+        Ok(entries)
+    }
+}
+
+/// A folder that was seen, and not looked into yet.
+#[derive(Default)]
+struct Waiting {
+    /// What it is called in an [`Entry`].
+    path: String,
+    /// The names on the way to it.
+    names: Vec<CString>,
+}
+
+impl Source for Folder {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn version(&self) -> Option<String> {
+        version_in_name(self.path.file_name()?.to_str()?)
+    }
+
+    fn list(&self) -> io::Result<Option<Vec<Entry>>> {
+        self.entries(MAX_ENTRIES).map(Some)
     }
 
     fn open(&self, name: &str) -> io::Result<Option<Opened>> {
@@ -103,6 +129,10 @@ impl Source for Folder {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn folder_below(root: &OwnedFd, names: &[CString]) -> Result<OwnedFd, Errno> {
+    names.iter().try_fold(folder_in(root, ".")?, |folder, name| folder_in(&folder, name))
 }
 
 fn folder_in(folder: &OwnedFd, name: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
@@ -198,6 +228,20 @@ mod tests {
             &long,
         ] {
             assert!(folder.open(name).unwrap().is_none(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn more_folders_than_are_looked_into_are_too_many() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..=20 {
+            fs::create_dir(dir.path().join(number.to_string())).unwrap();
+        }
+        let folder = Folder::open(dir.path()).unwrap();
+        for most in [10, 19, 20, 21, 30] {
+            let list = folder.entries(most).unwrap();
+            assert!(list.len() == 21 || list.len() > most, "{most}: {}", list.len());
+            assert!(list.iter().all(|entry| entry.kind == EntryKind::Folder));
         }
     }
 }

@@ -120,6 +120,22 @@ fn documents_that_make_no_sense_are_findings() {
 }
 
 #[test]
+fn what_is_hashed_before_a_disk_is_short() {
+    let name = "incus.tar.xz";
+    let stage = Stage {
+        documents: Some(Box::new(move |all| {
+            let found = all.iter_mut().find(|document| document.file.ends_with(name));
+            found.unwrap().bytes.resize((1 << 20) + 1, 0);
+        })),
+        ..Stage::default()
+    };
+    let report = check_with_keys(&stage.make());
+    assert_eq!(failed(&report), ["release-catalog-entry"]);
+    let told = |finding: &ReleaseFinding| finding.message.ends_with("and has 1048577 bytes");
+    assert!(report.findings.iter().any(told), "{:#?}", report.findings);
+}
+
+#[test]
 fn a_place_that_fails_is_an_error_and_no_finding() {
     struct Broken(Memory, &'static str);
     impl Source for Broken {
