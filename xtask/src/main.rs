@@ -34,5 +34,7 @@ fn main() -> ExitCode {
         failure.print();
         failure.verdict()
     });
+    // Where one of several things failed, nobody waits for the others.
+    image_host::interrupt::end_groups();
     ExitCode::from(verdict as u8)
 }

@@ -77,6 +77,12 @@ pub fn check() -> Result<(), Interrupted> {
     if REQUESTED.load(Ordering::SeqCst) { Err(Interrupted) } else { Ok(()) }
 }
 
+/// Kills every process group that still runs. To be called by the program at its end: threads that
+/// wait for a group end with the program, and the group would go on.
+pub fn end_groups() {
+    signal_groups(Signal::KILL);
+}
+
 fn signal_groups(signal: Signal) {
     for group in GROUPS.lock().expect("no holder of this lock panics").iter() {
         // The group may have ended already.

@@ -29,7 +29,7 @@ use self::{
     release::{Release, VERSION, tree},
     servers::{BUCKET, KEY, SECRET, Weed, http},
 };
-use crate::common::{Project, Ran, list};
+use crate::common::{Project, Ran, list, which};
 
 const TARGET: &str = "s3://images/nixos";
 
@@ -204,6 +204,38 @@ fn a_full_disk_leaves_nothing_visible() {
     assert!(ran.err.contains("make room"), "{}", ran.err);
     assert_eq!(project.list("out"), Vec::<String>::new());
     project.run(&["publish", "--to", "out"]).exits(0);
+}
+
+#[test]
+fn nothing_that_was_started_outlives_a_failure() {
+    let project = project(&Release::new());
+    // A model of `gh`: one upload fails, and another one takes a long time.
+    let draft = r#"{"id":1,"tag_name":"26.05.1","draft":true,"html_url":"x","upload_url":"http://x/{?name}"}"#;
+    let gh = format!(
+        "#!{}\ncase \"$*\" in\n\
+         *'--method POST repos/'*) echo '{draft}';;\n\
+         *name=empty*) while ! test -s \"$HOME/pid\"; do sleep 0.1; done\n\
+           echo 'gh: no (HTTP 422)' >&2; exit 1;;\n\
+         *--input*) echo $$ >\"$HOME/pid\"; exec sleep 600;;\n\
+         esac\n",
+        which("sh", "dash").display()
+    );
+    let gh = project.program("gh", &gh);
+    let path = std::env::var("PATH").unwrap();
+    let mut command = project.command();
+    command.args(["publish", "--to", "github:me/x"]);
+    command.env("PATH", format!("{}:{path}", gh.parent().unwrap().display()));
+    let ran = Ran::of(&mut command).exits(3);
+    assert!(ran.err.contains("cannot send empty-26.05.1.img to github:me/x"), "{}", ran.err);
+    assert!(ran.err.contains("because: gh: no (HTTP 422)"), "{}", ran.err);
+    let pid = fs::read_to_string(project.path("pid")).unwrap();
+    let process = Path::new("/proc").join(pid.trim()).join("cmdline");
+    let runs = || fs::read(&process).is_ok_and(|words| words.starts_with(b"sleep"));
+    let ended = Instant::now();
+    while runs() {
+        assert!(ended.elapsed() < Duration::from_secs(10), "{pid} goes on");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

@@ -252,7 +252,10 @@ fn trouble(error: ToolError) -> Trouble {
     }
     match is_transient(&words) {
         true => Trouble::Transient(error.into()),
-        false => Trouble::Final(format!("gh: {words}").into()),
+        false => {
+            let words = words.strip_prefix("gh: ").unwrap_or(&words);
+            Trouble::Final(format!("gh: {words}").into())
+        }
     }
 }
 
