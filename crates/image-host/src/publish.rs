@@ -51,7 +51,11 @@ pub fn replace_dir(from: &Path, to: &Path) -> io::Result<()> {
             if renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE).is_err() {
                 let aside = aside(from);
                 std::fs::rename(to, &aside)?;
-                std::fs::rename(from, to)?;
+                if let Err(error) = std::fs::rename(from, to) {
+                    // What was there is better than nothing.
+                    let _ = std::fs::rename(&aside, to);
+                    return Err(error);
+                }
                 std::fs::rename(&aside, from)?;
             }
             // `from` is the old folder now. The new one is there, whatever becomes of it.

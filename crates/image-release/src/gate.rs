@@ -22,7 +22,8 @@ use image_factory::{
     sizes,
 };
 use image_model::{
-    Artifact, Digests, Driver, Manifest, REPORT_SCHEMA, Severity, Sha256, VerificationReport,
+    Artifact, Digests, Driver, ImageKind, Manifest, REPORT_SCHEMA, Severity, Sha256,
+    VerificationReport,
 };
 use sha2::Digest as _;
 
@@ -260,7 +261,7 @@ impl Judge<'_> {
                 ),
             });
         }
-        let unverified = unverified(&manifest, &report);
+        let unverified = unverified(manifest.kind, VERSION, &report);
         if let Some(why) = unverified.as_ref().filter(|_| !self.allowed.unverified) {
             self.refusals.push(Refusal {
                 image: self.name.to_owned(),
@@ -440,12 +441,16 @@ fn contradiction(manifest: &Manifest, report: &VerificationReport) -> Option<Str
     (report.totals != manifest.verification.totals).then(|| "their totals differ".to_owned())
 }
 
-/// Why an image counts as not verified.
-fn unverified(manifest: &Manifest, report: &VerificationReport) -> Option<String> {
+/// Why an image of this kind counts as not verified by the version `version` of the factory.
+pub(crate) fn unverified(
+    kind: ImageKind,
+    version: &str,
+    report: &VerificationReport,
+) -> Option<String> {
     let verifier = &report.verifier;
-    if verifier.name != VERIFIER || verifier.version != VERSION {
+    if verifier.name != VERIFIER || verifier.version != version {
         return Some(format!(
-            "it was verified by {} {}, and this is {VERIFIER} {VERSION}",
+            "it was verified by {} {}, and this is {VERIFIER} {version}",
             verifier.name, verifier.version
         ));
     }
@@ -461,8 +466,8 @@ fn unverified(manifest: &Manifest, report: &VerificationReport) -> Option<String
         return Some(format!("its report has {errors}{first}"));
     }
     match report.kind {
-        Some(kind) if kind == manifest.kind => None,
-        Some(kind) => Some(format!("it was judged as {kind}, and is to be {}", manifest.kind)),
-        None => Some(format!("only its format was judged, and not that it is {}", manifest.kind)),
+        Some(judged) if judged == kind => None,
+        Some(judged) => Some(format!("it was judged as {judged}, and is to be {kind}")),
+        None => Some(format!("only its format was judged, and not that it is {kind}")),
     }
 }

@@ -157,9 +157,10 @@ checks! {
     spec "schemas/verification.schema.json";
 
     /// An image whose report has an error does not work, or lies. It is in a release only if that says
-    /// so.
+    /// so; and so is one that another version of the factory judged than made the release, or as
+    /// something else than it is.
     REPORT_PASSED = "release-report-passed", Error;
-    reads "`totals` and `outcomes` of FILE.verification.json";
+    reads "`verifier`, `kind`, `totals` and `findings` of FILE.verification.json";
     spec "schemas/verification.schema.json";
 
     /// Somebody released an image that no passing report of their version of the factory speaks of. The
@@ -190,8 +191,8 @@ checks! {
     reads "`subject` of each statement in FILE.intoto.jsonl";
     spec "in-toto attestation 1.0, statement";
 
-    /// Whoever signed the release with an Ed25519 key of minisign or OpenSSH signed each attestation with
-    /// the same key.
+    /// Whoever signed the release with a key of minisign signed each attestation with the same key. With
+    /// an Ed25519 key of OpenSSH one can, unless an agent has it. Nobody else signed them.
     ATTESTATION_SIGNATURE = "release-attestation-signature", Error;
     reads "the signatures in FILE.intoto.jsonl, and the keys";
     spec "DSSE 1.0.2; RFC 8032";

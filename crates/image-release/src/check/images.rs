@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use image_factory::sbom;
 use image_model::{
-    Artifact, FileRole, MANIFEST_SCHEMA, Manifest, REPORT_SCHEMA, ReleasedImage, Severity, Sha256,
+    Artifact, FileRole, MANIFEST_SCHEMA, Manifest, REPORT_SCHEMA, ReleasedImage, Sha256,
     VerificationReport,
 };
 use image_verify::release::{
@@ -14,7 +14,7 @@ use image_verify::release::{
 use serde_json::Value;
 
 use super::{Known, report::CheckedImage, report::Recorder};
-use crate::{MANIFEST, attest};
+use crate::{MANIFEST, attest, gate};
 
 /// What is beside every image.
 const BESIDE: &[&str] =
@@ -151,11 +151,8 @@ fn report(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &
     out.expect(&REPORT_SUBJECT, report.subject.raw == Some(payload.raw), name, || {
         "what it says of the bytes inside the compression is not what the manifest says".to_owned()
     });
-    let error = report.findings.iter().find(|f| f.severity == Severity::Error && !f.waived);
-    out.expect(&REPORT_PASSED, report.passed() && error.is_none(), name, || match error {
-        Some(finding) => format!("{}: {}", finding.check, finding.message),
-        None => format!("{} errors", report.totals.errors),
-    });
+    let why = gate::unverified(image.kind, &release.manifest.generator.version, &report);
+    out.expect(&REPORT_PASSED, why.is_none(), name, || why.unwrap_or_default());
 }
 
 /// Bills of materials are of this image.

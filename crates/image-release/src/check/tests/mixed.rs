@@ -1,5 +1,7 @@
 //! Releases that are made of two, each of which is good.
 
+use image_model::{ImageKind, VerificationReport};
+
 use super::*;
 
 /// The same images, one version later.
@@ -76,4 +78,18 @@ fn a_signature_that_was_taken_away_is_missed() {
     let report = check(&memory, &[], &|_| ()).unwrap();
     let ids = ["release-attestation-signature", "release-signatures-declared", "release-unsigned"];
     assert_eq!(failed(&report), ids);
+}
+
+#[test]
+fn a_report_that_judged_something_else_is_no_passing_one() {
+    let edits: [fn(&mut VerificationReport); 4] = [
+        |report| report.verifier.version = "0.0.1".into(),
+        |report| report.verifier.name = "somebody".into(),
+        |report| report.kind = None,
+        |report| report.kind = Some(ImageKind::Vm),
+    ];
+    for edit in edits {
+        let stage = Stage { report: Some(Box::new(edit)), ..Stage::default() };
+        assert_eq!(failed(&check_with_keys(&stage.make())), ["release-report-passed"]);
+    }
 }
