@@ -167,7 +167,7 @@ fn manifest(
     out: &mut Recorder,
 ) -> Result<Option<ReleaseManifest>, CheckError> {
     let Some(fetched) = bounded(source, MANIFEST, meter, out)? else {
-        out.fail(&MANIFEST_CHECK, MANIFEST, "there is none".to_owned());
+        out.fail(&MANIFEST_CHECK, MANIFEST, "there is none, or it is no manifest".to_owned());
         return Ok(None);
     };
     let listed = sums.get(MANIFEST);

@@ -114,7 +114,11 @@ impl Source for Folder {
     }
 
     fn version(&self) -> Option<String> {
-        version_in_name(self.path.file_name()?.to_str()?)
+        if let Some(name) = self.path.file_name() {
+            return version_in_name(name.to_str()?);
+        }
+        // Such as the current folder.
+        version_in_name(self.path.canonicalize().ok()?.file_name()?.to_str()?)
     }
 
     fn list(&self) -> io::Result<Option<Vec<Entry>>> {
@@ -242,6 +246,26 @@ mod tests {
             let list = folder.entries(most).unwrap();
             assert!(list.len() == 21 || list.len() > most, "{most}: {}", list.len());
             assert!(list.iter().all(|entry| entry.kind == EntryKind::Folder));
+        }
+    }
+
+    #[test]
+    fn a_folder_is_called_by_its_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("26.05.1");
+        fs::create_dir_all(path.join("below")).unwrap();
+        fs::create_dir(dir.path().join("latest")).unwrap();
+        symlink(&path, dir.path().join("26.05.2")).unwrap();
+        let version = |path: &str| Folder::open(&dir.path().join(path)).unwrap().version();
+        for (path, expected) in [
+            ("26.05.1", Some("26.05.1")),
+            ("26.05.1/", Some("26.05.1")),
+            ("26.05.1/below/..", Some("26.05.1")),
+            // What whoever asks calls it.
+            ("26.05.2", Some("26.05.2")),
+            ("latest", None),
+        ] {
+            assert_eq!(version(path).as_deref(), expected, "{path}");
         }
     }
 }

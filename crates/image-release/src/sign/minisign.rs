@@ -167,6 +167,10 @@ impl Public {
         let global = base64(next()).filter(|bytes| bytes.len() == 64);
         let global =
             global.ok_or_else(|| malformed("its fourth line is not the base64 of 64 bytes"))?;
+        // Nobody signed what comes after it.
+        if lines.any(|line| !line.trim().is_empty()) {
+            return Err(malformed("it has more than four lines"));
+        }
 
         match array(&signature[..2]) {
             PREHASHED => {}

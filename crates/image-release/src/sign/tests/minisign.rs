@@ -54,6 +54,18 @@ fn another_name_is_refused() {
 }
 
 #[test]
+fn what_follows_a_signature_is_signed_by_nobody() {
+    let bench = Bench::new();
+    let signer = generated(&bench, "key");
+    let mut signature = signer.sign(NAME, SUMS, None).unwrap().bytes;
+    signature.extend(b"\n");
+    signer.public_key().verify(NAME, SUMS, &signature).unwrap();
+    signature.extend(b"and so on\n");
+    let found = signer.public_key().verify(NAME, SUMS, &signature).unwrap_err();
+    assert!(found.to_string().ends_with("it has more than four lines"), "{found}");
+}
+
+#[test]
 fn keys_of_minisign_sign() {
     let bench = Bench::new();
     bench.run("minisign", &["-GW", "-p", "plain.pub", "-s", "plain"]);
