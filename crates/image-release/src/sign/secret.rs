@@ -27,7 +27,7 @@ pub fn key_variables() -> impl Iterator<Item = String> {
 
 /// Whoever signs with the keys in `files`. What each file is, is seen from its contents: a secret
 /// key of minisign, of OpenSSH or of OpenPGP; or a public key of OpenSSH, whose secret half the
-/// agent has.
+/// agent has. They are sorted by their scheme.
 pub fn load(
     files: &[PathBuf],
     passphrase: &mut PassphraseSource,
@@ -73,6 +73,8 @@ fn signers(
         }
         signers.push((key, signer));
     }
+    // The same keys make the same release, in whatever order they were named.
+    signers.sort_by_key(|(_, signer)| signer.scheme());
     Ok(signers.into_iter().map(|(_, signer)| signer).collect())
 }
 
