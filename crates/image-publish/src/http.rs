@@ -4,7 +4,7 @@ mod body;
 mod client;
 mod reader;
 
-use std::io;
+use std::{fmt, io};
 
 use image_release::check::{Entry, Opened, Source, version_in_name};
 use url::Url;
@@ -19,11 +19,17 @@ pub(crate) use reader::{Reader, wait};
 use crate::work::Patience;
 
 /// A release below an address. Nobody can list what is there.
-#[derive(Debug)]
 pub struct Http {
     base: Url,
     client: Client,
     patience: Patience,
+}
+
+impl fmt::Debug for Http {
+    /// An address may have a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Http").field(&client::shown(&self.base)).finish()
+    }
 }
 
 /// No release is read from there.
@@ -55,9 +61,10 @@ pub enum AddressError {
 impl Http {
     /// The release below `address`, with or without a slash at its end.
     pub fn new(address: &str, patience: Patience) -> Result<Self, AddressError> {
-        let mut base: Url = address
-            .parse()
-            .map_err(|cause| AddressError::NoAddress { address: address.to_owned(), cause })?;
+        let mut base: Url = address.parse().map_err(|cause| AddressError::NoAddress {
+            address: without_password(address),
+            cause,
+        })?;
         let web = matches!(base.scheme(), "https" | "http");
         if !web || base.query().is_some() || base.fragment().is_some() {
             return Err(AddressError::NoFolder { address: client::shown(&base) });
@@ -81,6 +88,11 @@ impl Http {
         url.path_segments_mut().ok()?.pop_if_empty().extend(parts());
         url.as_str().starts_with(self.base.as_str()).then_some(url)
     }
+}
+
+/// What is no address may have a password all the same.
+pub(crate) fn without_password(address: &str) -> String {
+    address.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
 impl Source for Http {
@@ -133,6 +145,9 @@ mod tests {
         }
         let secret = Http::new("https://me:secret@example.org/x", Patience::default()).unwrap();
         assert_eq!(secret.name(), "https://example.org/x/");
+        assert_eq!(format!("{secret:?}"), "Http(\"https://example.org/x/\")");
+        let port = Http::new("https://me:secret@example.org:x/", Patience::default()).unwrap_err();
+        assert!(!format!("{port:?} {port}").contains("secret"), "{port}");
         let query = Http::new("https://me:secret@example.org/?sig=abc", Patience::default());
         let error = query.unwrap_err().to_string();
         assert!(!error.contains("secret") && !error.contains("abc"), "{error}");

@@ -12,7 +12,6 @@ use super::client::{Client, HttpError, Request, is_transient, told};
 use crate::work::{Patience, Trouble};
 
 /// The body of an answer. No more than what came at once is in memory.
-#[derive(Debug)]
 pub(crate) struct Body {
     client: Client,
     patience: Patience,

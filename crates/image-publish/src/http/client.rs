@@ -55,7 +55,7 @@ pub(crate) struct Request {
 }
 
 /// A request failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{}: {what}", shown(.url))]
 pub(crate) struct HttpError {
     pub(crate) url: Url,
@@ -84,6 +84,13 @@ pub(crate) enum HttpCause {
 /// `: text`, where there is a text.
 fn after_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+impl fmt::Debug for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may have secrets.
+        write!(f, "{self}")
+    }
 }
 
 impl HttpError {

@@ -47,7 +47,6 @@ fn runtime() -> io::Result<&'static Runtime> {
 }
 
 /// Reads the body of an answer.
-#[derive(Debug)]
 pub(crate) struct Reader {
     body: Body,
     /// What came and is not read yet.

@@ -13,7 +13,7 @@ use object_store::{
 };
 
 use super::line::Line;
-use crate::{Environment, PublishError};
+use crate::{Environment, PublishError, http::without_password};
 
 /// The library does not try again: we do, and say so.
 const ONCE: RetryConfig = RetryConfig {
@@ -51,7 +51,7 @@ pub(super) fn open(bucket: &str, environment: &Environment) -> Result<Bucket, Pu
         url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
     };
     if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| !is_address(endpoint)) {
-        let error = ProfileError::Endpoint { endpoint: endpoint.clone() };
+        let error = ProfileError::Endpoint { endpoint: without_password(endpoint) };
         return Err(PublishError::place(what(), error));
     }
     let build = |strict: bool| {
