@@ -11,6 +11,7 @@ mod release;
 pub(crate) mod servers;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Read as _,
     net::SocketAddr,
@@ -309,7 +310,10 @@ fn goes_on_after(signal: &str, end: impl Fn(&mut Child)) {
     Ran::of(&mut command(&project, proxy.at, &["--to", TARGET])).exits(0);
     let second = arrived(&proxy);
     assert!(second.iter().all(|part| !first.contains(part)), "{second:?} after {first:?}");
-    assert_eq!(first.len() + second.len(), 9, "{second:?} after {first:?}");
+    // One that the killed program had sent already may pass the proxy only now.
+    let distinct: BTreeSet<_> = second.iter().collect();
+    assert_eq!(first.len() + distinct.len(), 9, "{second:?} after {first:?}");
+    assert!(second.len() <= distinct.len() + 4, "{second:?} after {first:?}");
 }
 
 #[test]
