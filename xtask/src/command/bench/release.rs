@@ -437,10 +437,13 @@ impl Server {
         let fail = |e| Failure::host("cannot start a server of S3", e);
         let at = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
         let at = at.map_err(fail)?;
-        // In a session of its own: what the shell starts would end with the shell.
+        // In a session of its own: what the shell starts ends with the shell, so that waits until the
+        // session is there.
         let (program, port) = (program.display(), at.port());
         let start = format!(
-            "setsid '{program}' -H 127.0.0.1 -p {port} >server.log 2>&1 & echo $! >server.pid"
+            "rm -f server.pid; setsid sh -c 'echo $$ >server.pid; exec \"$0\" \"$@\"' \
+             '{program}' -H 127.0.0.1 -p {port} >server.log 2>&1 & \
+             while ! [ -s server.pid ]; do sleep 0.05; done"
         );
         shell(work, &start)?;
         let pid = fs::read_to_string(work.join("server.pid")).map_err(fail)?;
