@@ -1,10 +1,7 @@
 //! Room on file systems.
 
 use std::{
-    fmt,
-    fs::File,
-    io,
-    num::NonZero,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -13,17 +10,6 @@ pub fn available(path: &Path) -> io::Result<u64> {
     let fs = rustix::fs::statvfs(path)?;
     Ok(fs.f_bavail.saturating_mul(fs.f_frsize))
 }
-
-/// Tells the kernel that `len` bytes at `offset` will be read soon, so that the disk is at work while
-/// the bytes before them are. A hint: where it is not taken, nothing is lost.
-#[cfg(target_os = "linux")]
-pub fn read_ahead(file: &File, offset: u64, len: NonZero<u64>) {
-    let _ = rustix::fs::fadvise(file, offset, Some(len), rustix::fs::Advice::WillNeed);
-}
-
-/// Nothing: other systems have no such call.
-#[cfg(not(target_os = "linux"))]
-pub fn read_ahead(_file: &File, _offset: u64, _len: NonZero<u64>) {}
 
 /// True if no program can be started from the file system that holds `path`: it is mounted
 /// `noexec`.

@@ -14,17 +14,13 @@ use std::{
 
 use image_factory::event::{Event, Events, Step};
 use image_formats::zstd::Frames;
-use image_host::{disk, interrupt};
+use image_host::interrupt;
 use image_model::{Digests, Sha256};
 use sha2::Digest as _;
 
 /// Bytes that are read at a time: few enough to be hashed out of the cache that they were read
 /// into.
 const PIECE: usize = 256 << 10;
-
-/// The disk is asked for so many bytes at once, and is so many ahead of what is hashed: else it would
-/// wait while bytes are hashed.
-const AHEAD: NonZero<u64> = NonZero::new(8 << 20).expect("it is not zero");
 
 /// Progress is told when so many more bytes were hashed.
 const STRIDE: u64 = 16 << 20;
@@ -110,13 +106,9 @@ fn hash(opened: &Opened, tell: &impl Fn(u64)) -> io::Result<Hashed> {
     let mut combined = opened.prefix.as_deref().map(sha2::Sha256::new_with_prefix);
     let mut content_size = None;
     let mut piece = vec![0; PIECE];
-    let (mut at, mut asked) = (0, 0);
+    let mut at = 0;
     loop {
         interrupt::check()?;
-        while asked < opened.size.min(at + AHEAD.get()) {
-            disk::read_ahead(&opened.file, asked, AHEAD);
-            asked += AHEAD.get();
-        }
         let len = match opened.file.read_at(&mut piece, at) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             len => len?,
