@@ -106,9 +106,9 @@ if ! installed qemu-system-arm || ! installed qemu-system-x86 || ! installed qem
     # shellcheck disable=SC1091 # a file of the machine
     suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
     [ "$suite" != bookworm ] || suite=bookworm-backports
-    apt=$(mktemp -d)
-    trap 'rm -rf "$apt"' EXIT
-    config=$(tests/tools/apt-conf.sh "$apt")
+    sources=$(mktemp -d)
+    trap 'rm -rf "$sources"' EXIT
+    config=$(tests/tools/apt-conf.sh "$sources")
     APT_CONFIG=$config $apt install -y --no-install-recommends -t "$suite" \
         qemu-system-arm qemu-system-x86 qemu-utils
 fi

@@ -230,7 +230,9 @@ fn a_server_that_dies_in_the_middle_leaves_nothing_visible_and_the_next_run_goes
     let (published, told) = send(&release, weed.environment(proxy.at));
     let error = published.unwrap_err();
     assert_eq!(error.fault(), Fault::Host);
-    assert!(error.to_string().starts_with("cannot send"), "{error}");
+    // Which one gives up first is chance: a part, a small file, or one that is being read back.
+    let text = error.to_string();
+    assert!(text.starts_with("cannot send") || text.starts_with("cannot read"), "{text}");
     assert!(told.iter().any(|text| text.contains("try 1 of 6")), "{told:?}");
     let arrived = arrived(&proxy.requests());
     assert!(!arrived.is_empty() && arrived.len() < 6, "{arrived:?}");
