@@ -29,7 +29,8 @@ const STEPS: &[&[&str]] = &[
     &["clippy", "--package", "xtask", "--all-targets", "--locked", "--", "--deny", "warnings"],
     &["test", "--package", "xtask", "--test", "cli", "--locked", "grow::"],
     &["doc", "--workspace", "--all-features", "--no-deps", "--locked", "--document-private-items"],
-    &["test", "--workspace", "--all-features", "--locked"],
+    // What takes longest tells all that it found.
+    &["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"],
     // A workspace of its own: see docs/architecture.md.
     &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"],
     &[
