@@ -4,6 +4,9 @@
 //! this program again, as the user that it is about: root starts it as a user that exists only in
 //! the mount namespace of that process, and an ordinary user starts it as root of a namespace.
 
+#[path = "../../image-nix/tests/support/program.rs"]
+mod program;
+
 use std::{
     collections::BTreeMap,
     env,
@@ -51,11 +54,9 @@ fn am_root() -> bool {
 
 /// This test in a process of its own, as `user`.
 fn again(test: &str, user: User, folder: &Path) -> Command {
-    // Where the user of the test may read it. `cp` and not `fs::copy`: a process that another
-    // thread starts meanwhile would hold the file open, and the kernel would not run it.
+    // Where the user of the test may read it.
     let program = folder.join("test");
-    let copy = Command::new("cp").arg(env::current_exe().unwrap()).arg(&program).status();
-    assert!(copy.unwrap().success());
+    program::copy(&env::current_exe().unwrap(), &program);
     let mut command = match (am_root(), user) {
         (true, User::Root) | (false, User::Ordinary) => Command::new(&program),
         (true, User::Ordinary | User::Poor) => {
@@ -117,19 +118,13 @@ fn left_in(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn write_program(path: &Path, script: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, script).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 fn build(
     folder: &Path,
     script: &str,
     sudo: bool,
 ) -> (Result<BuildOutput, NixosWslError>, Vec<Event>) {
     let program = folder.join("nixos-wsl-tarball-builder");
-    write_program(&program, script);
+    program::write(&program, script);
     let work = folder.join("work");
     fs::create_dir(&work).unwrap();
     let source = Source {
@@ -268,7 +263,7 @@ fn sudo_gets_the_environment_as_arguments() {
     if let Some(folder) = env::var_os(FOLDER) {
         let folder = Path::new(&folder);
         let sudo = "#!/bin/sh\nfirst=$1\nshift 3\nexec env -i ARGUMENTS=\"$first\" \"$@\"\n";
-        write_program(&folder.join("bin/sudo"), sudo);
+        program::write(&folder.join("bin/sudo"), sudo);
         let script = "#!/bin/sh\n{ echo \"$ARGUMENTS\"; env; } > \"$1\"\n";
         let output = build(folder, script, true).0.unwrap_or_else(|e| panic!("{}", told(&e)));
         assert_eq!(output.source.route, "tarball-builder, sudo");

@@ -1,5 +1,8 @@
 //! Archives and registrations by real Nix, of three releases: ours are theirs, byte for byte.
 
+#[expect(dead_code, reason = "this test needs only a part of it")]
+#[path = "support/program.rs"]
+mod program;
 #[path = "support/rig.rs"]
 mod rig;
 
@@ -217,8 +220,7 @@ fn sibling(rig: &Rig, name: &str) -> PathBuf {
     };
     assert_eq!(script.matches("/usr/bin/nix\"").count(), 1, "{script}");
     let path = rig.path(name);
-    fs::write(&path, script.replace("/usr/bin/nix\"", &format!("/usr/bin/{name}\""))).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    program::write(&path, &script.replace("/usr/bin/nix\"", &format!("/usr/bin/{name}\"")));
     path
 }
 

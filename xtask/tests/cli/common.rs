@@ -1,8 +1,11 @@
 //! A project folder, a machine without Nix, and the program under test.
 
+#[path = "../../../crates/image-nix/tests/support/program.rs"]
+pub(crate) mod program;
+
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -38,8 +41,7 @@ impl Project {
     /// A program that behaves as `script` says, in `PATH`.
     pub(crate) fn program(&self, name: &str, script: &str) -> PathBuf {
         let path = self.path("bin").join(name);
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        program::write(&path, script);
         path
     }
 

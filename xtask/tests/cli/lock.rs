@@ -10,7 +10,7 @@ use std::{
 use image_model::Source;
 
 use crate::{
-    common::{Project, Ran, which},
+    common::{Project, Ran, program, which},
     nix::{Rig, tests_dir},
 };
 
@@ -453,7 +453,7 @@ fn a_bad_lock_is_a_matter_of_its_image() {
     project.run(&["doctor"]).exits(3).says("    $ cargo xtask lock update wsl\n");
     // By the name that it was started by.
     let program = project.path("image-factory");
-    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    program::copy(env!("CARGO_BIN_EXE_xtask").as_ref(), &program);
     let command = project.command();
     let mut installed = Command::new(program);
     installed.arg("doctor").current_dir(project.dir.path()).env_clear();
@@ -502,7 +502,7 @@ fn a_read_only_folder_leaves_the_old_lock() {
     let project = Project::new();
     quick_nix(&project);
     let program = project.path("xtask");
-    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    program::copy(env!("CARGO_BIN_EXE_xtask").as_ref(), &program);
     let locks = project.path("locks");
     fs::set_permissions(&locks, fs::Permissions::from_mode(0o555)).unwrap();
     let mut command = if image_host::user::is_root() {

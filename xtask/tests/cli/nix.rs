@@ -9,7 +9,7 @@ use std::{
 
 use image_model::Manifest;
 
-use crate::common::{Project, Ran, has_proven_store, has_treemap, which};
+use crate::common::{Project, Ran, has_proven_store, has_treemap, program, which};
 
 /// A project beside a copy of a fixture flake and a Nix that builds it without network.
 pub(crate) struct Rig {
@@ -89,13 +89,13 @@ fn an_ordinary_user_makes_the_same_image() {
     rig.image(&["--flake", "path:flake"]).exits(0);
     let as_root = rig.file();
     let program = rig.project.path("xtask");
-    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    program::copy(env!("CARGO_BIN_EXE_xtask").as_ref(), &program);
     let args = ["image", "wsl", "--flake", "path:flake"];
     // Whoever runs the tests without root is that user.
     let ran = if image_host::user::is_root() {
         let user = Rig::new();
         let program = user.project.path("xtask");
-        fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+        program::copy(env!("CARGO_BIN_EXE_xtask").as_ref(), &program);
         let etc = user.project.path("etc");
         fs::create_dir(&etc).unwrap();
         let mut give = Command::new("chown");
