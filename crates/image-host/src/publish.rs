@@ -69,11 +69,16 @@ pub fn replace_dir(from: &Path, to: &Path) -> io::Result<()> {
 /// by that name yet: [`io::ErrorKind::AlreadyExists`] otherwise. All folders of it are on the disk
 /// then; its files have to be.
 pub fn new_dir(from: &Path, to: &Path) -> io::Result<()> {
+    sync_dirs(from)?;
+    rename_new(from, to)
+}
+
+/// The same for whatever is complete and on the disk, such as a file.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::{
         fs::{CWD, RenameFlags, renameat_with},
         io::Errno,
     };
-    sync_dirs(from)?;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // File systems that cannot. A folder takes the place of an empty one, and of nothing else.
         Err(Errno::INVAL | Errno::NOSYS) if std::fs::symlink_metadata(to).is_err() => {

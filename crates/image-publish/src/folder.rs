@@ -11,7 +11,11 @@ use std::{
     },
 };
 
-use image_host::{interrupt, publish, sparse::SparseFile, workdir::WorkDir};
+use image_host::{
+    interrupt, publish,
+    sparse::SparseFile,
+    workdir::{WorkDir, WorkDirError},
+};
 use image_model::{Digests, ReleaseManifest, Sha256};
 use sha2::Digest as _;
 
@@ -58,10 +62,19 @@ pub(crate) struct Folder {
     folder: PathBuf,
     /// That of the version.
     to: PathBuf,
-    /// Where it is built, and the lock on that: taken with the first object.
-    beside: tokio::sync::Mutex<Option<Arc<WorkDir>>>,
+    /// Where files are written: taken with the first one.
+    beside: tokio::sync::Mutex<Option<Beside>>,
     /// Nobody waits for the copies any more.
     stopped: Arc<AtomicBool>,
+}
+
+/// A folder beside the version, and the lock on it.
+#[derive(Clone)]
+struct Beside {
+    dir: Arc<WorkDir>,
+    /// The version is there, begun by other programs: each file gets its name in it when it is
+    /// complete. Otherwise all of them appear at once.
+    completes: bool,
 }
 
 impl Folder {
@@ -76,29 +89,28 @@ impl Folder {
 
     /// Where an object is now: in the version, or where that is built.
     async fn path(&self, name: &str) -> PathBuf {
-        let beside = self.beside.lock().await;
-        beside.as_ref().map_or(self.to.as_path(), |beside| beside.path()).join(name)
+        match &*self.beside.lock().await {
+            Some(Beside { dir, completes: false }) => dir.path().join(name),
+            _ => self.to.join(name),
+        }
     }
 
-    /// Where an object is to be written.
-    async fn prepare(&self, name: &str) -> Result<(PathBuf, Option<Arc<WorkDir>>), PublishError> {
-        let fail = |source: io::Error| self.failure("cannot write into", source);
+    /// Where files are to be written. What a killed run left there is gone.
+    async fn beside(&self) -> Result<Beside, PublishError> {
         let mut beside = self.beside.lock().await;
-        // What was begun by other programs in the folder of the version is completed there.
-        if beside.is_none() && !self.to.exists() {
-            fs::create_dir_all(&self.folder).map_err(fail)?;
-            let version = self.to.file_name().unwrap_or_default().to_string_lossy();
-            let path = self.folder.join(format!(".{version}.publish"));
-            let taken = WorkDir::take(&path).map_err(|error| {
-                PublishError::place(format!("cannot write into {}", self.folder.display()), error)
-            })?;
-            *beside = Some(Arc::new(taken));
+        if let Some(beside) = &*beside {
+            return Ok(beside.clone());
         }
-        let path = beside.as_ref().map_or(self.to.as_path(), |beside| beside.path()).join(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(fail)?;
-        }
-        Ok((path, beside.clone()))
+        let version = self.to.file_name().unwrap_or_default().to_string_lossy();
+        let dir = WorkDir::take(&self.folder.join(format!(".{version}.publish")));
+        let dir = dir.map_err(|error| match error {
+            WorkDirError::Io { cause, .. } => self.failure("cannot write into", cause),
+            busy => {
+                PublishError::place(format!("cannot write into {}", self.folder.display()), busy)
+            }
+        })?;
+        let taken = Beside { dir: Arc::new(dir), completes: self.to.exists() };
+        Ok(beside.insert(taken).clone())
     }
 
     fn failure(&self, what: &str, source: io::Error) -> PublishError {
@@ -161,11 +173,22 @@ impl Place for Folder {
     }
 
     async fn send(&self, object: &Object, work: &Work<'_>) -> Result<(), PublishError> {
-        let (to, beside) = self.prepare(&object.name).await?;
+        let beside = self.beside().await?;
         let (from, stopped) = (object.path.clone(), self.stopped.clone());
+        let (name, version) = (object.name.clone(), self.to.clone());
+        let expected = Digests { size: object.size, sha256: object.sha256 };
         // With the last copy that still goes on, the folder that it writes into goes away.
-        let copied = blocking(move || copy(&from, &to, beside.is_some(), &stopped)).await;
-        let digests = match copied {
+        let copied = blocking(move || {
+            let to = beside.dir.path().join(&name);
+            let digests = copy(&from, &to, &stopped)?;
+            if beside.completes && digests == expected {
+                let name = version.join(&name);
+                let appears = make_way(&name).and_then(|()| publish::rename_new(&to, &name));
+                appears.map_err(Side::To)?;
+            }
+            Ok(digests)
+        });
+        let digests = match copied.await {
             Ok(digests) => digests,
             Err(Side::From(source)) => {
                 return Err(match source.get_ref().and_then(|e| e.downcast_ref()) {
@@ -178,10 +201,10 @@ impl Place for Folder {
             }
         };
         work.advance(object.size);
-        if digests != (Digests { size: object.size, sha256: object.sha256 }) {
-            return Err(PublishError::Changed { path: object.path.clone() });
+        match digests == expected {
+            true => Ok(()),
+            false => Err(PublishError::Changed { path: object.path.clone() }),
         }
-        Ok(())
     }
 
     async fn read_back(&self, object: &Object, work: &Work<'_>) -> Result<Digests, PublishError> {
@@ -199,9 +222,11 @@ impl Place for Folder {
     }
 
     async fn finish(&self, _work: &Work<'_>) -> Result<(), PublishError> {
-        let Some(beside) = self.beside.lock().await.take() else { return Ok(()) };
-        publish::new_dir(beside.path(), &self.to)
-            .map_err(|source| self.failure("cannot put the version into", source))
+        match self.beside.lock().await.take() {
+            Some(Beside { dir, completes: false }) => publish::new_dir(dir.path(), &self.to)
+                .map_err(|source| self.failure("cannot put the version into", source)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -243,31 +268,15 @@ enum Side {
     To(io::Error),
 }
 
-/// Copies a file, or shares its bytes, and hashes them. Beside the version it appears under its
-/// name at once, elsewhere when it is complete.
-fn copy(from: &Path, to: &Path, is_beside: bool, stopped: &AtomicBool) -> Result<Digests, Side> {
-    let from = File::open(from).map_err(Side::From)?;
-    if is_beside {
-        return File::create_new(to).map_err(Side::To).and_then(|to| fill(&from, to, stopped));
-    }
-    // The closure of `publish_new` knows errors of one kind.
-    let mut result = None;
-    let published = publish::publish_new(to, |file| {
-        let filled = file.try_clone().map_err(Side::To).and_then(|to| fill(&from, to, stopped));
-        match result.insert(filled) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(io::Error::other("unfinished")),
-        }
-    });
-    match (result, published) {
-        (Some(Err(side)), _) => Err(side),
-        (_, Err(error)) => Err(Side::To(error)),
-        (Some(Ok(digests)), Ok(())) => Ok(digests),
-        (None, Ok(())) => Err(Side::To(io::Error::other("nothing was written"))),
-    }
+/// Makes the folder that `path` is in.
+fn make_way(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
-fn fill(from: &File, to: File, stopped: &AtomicBool) -> Result<Digests, Side> {
+/// Copies a file, or shares its bytes, and hashes them.
+fn copy(from: &Path, to: &Path, stopped: &AtomicBool) -> Result<Digests, Side> {
+    let from = &File::open(from).map_err(Side::From)?;
+    let to = make_way(to).and_then(|()| File::create_new(to)).map_err(Side::To)?;
     publish::make_world_readable(&to).map_err(Side::To)?;
     if publish::share(from, &to).is_ok() {
         let digests = hash(from, stopped).map_err(Side::From)?;

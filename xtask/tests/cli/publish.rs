@@ -15,6 +15,7 @@ use std::{
     fs,
     io::Read as _,
     net::SocketAddr,
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -205,6 +206,16 @@ fn a_full_disk_leaves_nothing_visible() {
     assert!(ran.err.contains("make room"), "{}", ran.err);
     assert_eq!(project.list("out"), Vec::<String>::new());
     project.run(&["publish", "--to", "out"]).exits(0);
+
+    // Killed there, where it completes a version that others read already.
+    fs::remove_file(project.path("out").join(VERSION).join("nixos-large-26.05.1.img")).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -c 0; ulimit -f 2048; exec \"$@\"", "sh"]);
+    shell.arg(env!("CARGO_BIN_EXE_xtask")).args(["publish", "--to", "out"]);
+    let killed = shell.current_dir(project.dir.path()).output().unwrap();
+    assert!(killed.status.signal().is_some(), "{killed:?}");
+    project.run(&["publish", "--to", "out"]).exits(0);
+    assert_eq!(project.list("out"), [VERSION]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Folders of this machine.
 
 use std::{
-    fs,
+    fs::{self, File},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
 };
 
@@ -110,14 +110,59 @@ fn what_others_began_is_completed() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_in_nobodys_way() {
+    let release = Release::new();
+    let out = release.dir.path().join("images");
+    release.publish(out.to_str().unwrap()).0.unwrap();
+    let before = tree(&out);
+    // It completed a version, which a reader sees, and was in the middle of a file.
+    fs::remove_file(out.join(VERSION).join("SHA256SUMS")).unwrap();
+    fs::create_dir(out.join(".26.05.1.publish")).unwrap();
+    fs::write(out.join(".26.05.1.publish/SHA256SUMS"), "half").unwrap();
+    fs::write(out.join(".26.05.1.publish.lock"), "4194305\n").unwrap();
+    let published = release.publish(out.to_str().unwrap()).0.unwrap();
+    assert_eq!(published.sent, ["SHA256SUMS"]);
+    assert_eq!(tree(&out), before);
+}
+
+#[test]
+fn two_runs_do_not_complete_the_same_version() {
+    let release = Release::new();
+    let out = release.dir.path().join("images");
+    release.publish(out.to_str().unwrap()).0.unwrap();
+    fs::remove_file(out.join(VERSION).join("SHA256SUMS")).unwrap();
+    let lock = File::create(out.join(".26.05.1.publish.lock")).unwrap();
+    lock.lock().unwrap();
+    let error = release.publish(out.to_str().unwrap()).0.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("is in use by another run"), "{cause}");
+    drop(lock);
+    assert_eq!(release.publish(out.to_str().unwrap()).0.unwrap().sent, ["SHA256SUMS"]);
+}
+
+#[test]
 fn a_file_that_changed_after_the_release_is_not_published() {
     let release = Release::new();
     let out = release.dir.path().join("images");
-    let file = release.folder().join("nixos-26.05.1.wsl.cdx.json");
+    let name = "nixos-26.05.1.wsl.cdx.json";
+    let file = release.folder().join(name);
     fs::write(&file, "cdx.jsoN").unwrap();
-    let error = release.publish(out.to_str().unwrap()).0.unwrap_err();
-    assert!(matches!(&error, PublishError::Changed { path } if *path == file), "{error:?}");
+    let changes = || {
+        let error = release.publish(out.to_str().unwrap()).0.unwrap_err();
+        assert!(matches!(&error, PublishError::Changed { path } if *path == file), "{error:?}");
+    };
+    changes();
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+
+    // Neither where the rest of the version is there.
+    fs::write(&file, "cdx.json").unwrap();
+    release.publish(out.to_str().unwrap()).0.unwrap();
+    let there = out.join(VERSION).join(name);
+    fs::remove_file(&there).unwrap();
+    fs::write(&file, "cdx.jsoN").unwrap();
+    changes();
+    assert!(!there.exists());
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
 }
 
 #[test]
