@@ -206,6 +206,13 @@ impl Storage {
     fn failure(&self, what: &str, source: Box<dyn Error + Send + Sync>) -> PublishError {
         let refused = source.downcast_ref::<Refused>();
         let hint = match refused {
+            Some(refused) if refused.is_full() => Some(
+                "there is no room left, or none for this user: the version does not appear there; \
+                 make room, and publish again",
+            ),
+            Some(refused) if refused.is("RequestTimeTooSkewed") => {
+                Some("the clock of this machine is not right")
+            }
             Some(refused) if refused.is("NoSuchBucket") => {
                 Some("a bucket is not made here: whoever owns the storage makes it")
             }

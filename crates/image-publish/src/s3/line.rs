@@ -81,6 +81,18 @@ impl Refused {
         self.code.as_deref() == Some(code)
     }
 
+    /// There is no room, or no more of it for us.
+    pub(super) fn is_full(&self) -> bool {
+        // Words of Ceph, MinIO and others.
+        const FULL: [&str; 4] = [
+            "InsufficientStorage",
+            "QuotaExceeded",
+            "XMinioStorageFull",
+            "XMinioAdminBucketQuotaExceeded",
+        ];
+        self.status == 507 || self.code.as_deref().is_some_and(|code| FULL.contains(&code))
+    }
+
     /// The same question may be answered in another way a moment later.
     fn is_transient(&self) -> bool {
         const MOMENTARY: [&str; 6] = [
@@ -92,7 +104,7 @@ impl Refused {
             "ConditionalRequestConflict",
         ];
         let named = self.code.as_deref().is_some_and(|code| MOMENTARY.contains(&code));
-        named || matches!(self.status, 408 | 429 | 500 | 502..=504)
+        named || matches!(self.status, 408 | 429 | 500 | 502..=504) && !self.is_full()
     }
 
     /// The server does not know conditions or checksums, and not even that it may ignore them.
@@ -299,6 +311,9 @@ mod tests {
             (404, "NoSuchBucket"),
             (412, "PreconditionFailed"),
             (501, "NotImplemented"),
+            (507, ""),
+            (500, "XMinioStorageFull"),
+            (503, "InsufficientStorage"),
         ] {
             assert!(!refused(status, code, "").is_transient(), "{status} {code}");
         }
