@@ -2,7 +2,7 @@
 
 use std::{
     io::Read as _,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     sync::{Mutex, mpsc},
     thread,
@@ -14,6 +14,7 @@ use image_release::check::Source as _;
 
 use crate::{
     release::{HASTE, pattern},
+    servers::{START, free_ports},
     stub::{Answer, Stub, answer},
 };
 
@@ -150,19 +151,24 @@ fn redirects_are_followed_as_far_as_they_are_safe() {
 
 #[test]
 fn nobody_there_is_said_in_words() {
-    let stub = Stub::new(|_| answer(200, ""));
-    let host = stub.host();
-    drop(stub);
-    thread::sleep(Duration::from_millis(50));
-    let release = Http::new(&format!("http://{host}/"), HASTE).unwrap();
+    let release = Http::new("http://127.0.0.1:1/", HASTE).unwrap();
     let error = release.open("SHA256SUMS").unwrap_err().to_string();
     assert!(error.contains("Connection refused"), "{error}");
-    assert!(error.starts_with(&format!("http://{host}/SHA256SUMS: ")), "{error}");
+    assert!(error.starts_with("http://127.0.0.1:1/SHA256SUMS: "), "{error}");
 
-    // A name that nobody has is not asked for again and again.
-    let release = Http::new("http://no-such-host.invalid/", HASTE).unwrap();
-    let error = release.open("SHA256SUMS").unwrap_err().to_string();
+    // A name that nobody can have, whatever server of names there is, is asked for once.
+    let error = refused_at_once(&format!("http://{}.invalid/", "x".repeat(64)));
     assert!(error.contains("lookup address"), "{error}");
+}
+
+/// Why nothing is read from there; who tries again does so after hours.
+fn refused_at_once(address: &str) -> String {
+    let hours = Duration::from_secs(3600);
+    let patience = Patience { tries: 9, first: hours, longest: hours };
+    let release = Http::new(address, patience).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(release.open("x").unwrap_err().to_string()));
+    receiver.recv_timeout(START).expect("it waits for another try")
 }
 
 /// A server that speaks TLS, with a certificate that nobody knows.
@@ -180,6 +186,7 @@ impl Drop for Stranger {
 fn a_certificate_that_nobody_knows_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
+    let [port] = free_ports();
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
         .args(["-nodes", "-days", "36500", "-subj", "/CN=localhost"])
@@ -191,7 +198,6 @@ fn a_certificate_that_nobody_knows_is_refused() {
         .output()
         .expect("openssl does not start: tests/setup.sh installs it");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = Command::new("openssl")
         .args(["s_server", "-quiet", "-WWW", "-accept", &format!("127.0.0.1:{port}")])
         .arg("-key")
@@ -207,15 +213,10 @@ fn a_certificate_that_nobody_knows_is_refused() {
     let _server = Stranger(server);
     let begun = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "openssl does not listen");
+        assert!(begun.elapsed() < START, "openssl does not listen");
         thread::sleep(Duration::from_millis(20));
     }
-    // Who is a stranger now is one later. A wait would end the test.
-    let hours = Duration::from_secs(3600);
-    let patience = Patience { tries: 9, first: hours, longest: hours };
-    let release = Http::new(&format!("https://localhost:{port}/"), patience).unwrap();
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(release.open("certificate.pem").unwrap_err().to_string()));
-    let error = receiver.recv_timeout(Duration::from_secs(30)).expect("it waits for another try");
+    // Who is a stranger now is one later.
+    let error = refused_at_once(&format!("https://localhost:{port}/"));
     assert!(error.contains("certificate"), "{error}");
 }

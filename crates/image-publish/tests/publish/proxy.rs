@@ -63,7 +63,7 @@ struct Shared {
     /// Requests with a body that are under way, and the most there were.
     under_way: Mutex<(usize, usize)>,
     changed: Condvar,
-    /// Parts wait until so many are under way, for some seconds.
+    /// Parts wait until so many are under way, for a minute.
     gather: usize,
     is_closed: AtomicBool,
 }
@@ -154,6 +154,8 @@ fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
         }
         if let Fate::Answer(status, text) = fate {
             note(Some(status));
+            // What follows the head of an answer to HEAD is taken for the next answer.
+            let text = if request.method == "HEAD" { "" } else { text };
             let len = text.len();
             write!(to_client, "HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n\r\n{text}")?;
             continue;
@@ -185,7 +187,7 @@ fn enter(shared: &Shared, is_part: bool) {
     under_way.1 = under_way.1.max(under_way.0);
     shared.changed.notify_all();
     if is_part && under_way.1 < shared.gather {
-        let wait = Duration::from_secs(5);
+        let wait = Duration::from_secs(60);
         let (gather, changed) = (shared.gather, &shared.changed);
         drop(
             changed.wait_timeout_while(under_way, wait, |under_way| under_way.1 < gather).unwrap(),

@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -13,8 +14,8 @@ use std::{
 use image_publish::Environment;
 use tempfile::TempDir;
 
-/// How long a server may take until it answers.
-const START: Duration = Duration::from_secs(60);
+/// How long a server may take until it answers: both are large programs, and the disk may be cold.
+pub(crate) const START: Duration = Duration::from_secs(300);
 
 /// SeaweedFS: checks signatures, conditions and checksums. Objects can be read by everybody.
 pub(crate) struct Weed {
@@ -84,8 +85,10 @@ impl Weed {
             .unwrap();
         self.process = Some(child);
         self.wait(|weed| {
-            let listed = try_http("GET", weed.filer(), "/buckets/", &[]).is_some();
-            listed && try_http("GET", weed.s3(), "/", &[]).is_some()
+            // It listens before it has found a volume to write into.
+            let written = try_http("PUT", weed.filer(), "/ready", b"x");
+            let writes = written.is_some_and(|answer| answer.status == 201);
+            writes && try_http("GET", weed.s3(), "/", &[]).is_some()
         });
     }
 
@@ -194,10 +197,20 @@ fn program(name: &str) -> PathBuf {
     path.canonicalize().unwrap()
 }
 
-/// Ports that nobody listens on at this time.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+/// Ports for servers that choose none themselves. Nobody else gets one of them before its server takes
+/// it: they are below those that the kernel gives away, and each is handed out once.
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes that run at the same time begin elsewhere.
+    let first = (std::process::id() % 40) as u16 * 500;
+    [(); N].map(|()| {
+        loop {
+            let port = 10_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                break port;
+            }
+        }
+    })
 }
 
 /// An answer.
