@@ -290,7 +290,7 @@ fn goes_on_after(signal: &str, end: impl Fn(&mut Child)) {
     let of_proxy = parts.clone();
     let proxy = Proxy::with(weed.s3(), 0, move |request| {
         if request.is_part() && of_proxy.fetch_add(1, Ordering::SeqCst) >= 5 {
-            thread::sleep(Duration::from_secs(3));
+            thread::sleep(Duration::from_secs(300));
             return Fate::Break;
         }
         Fate::Pass
@@ -304,7 +304,7 @@ fn goes_on_after(signal: &str, end: impl Fn(&mut Child)) {
     let begun = Instant::now();
     while noted(&project) < 5 {
         assert!(process.try_wait().unwrap().is_none(), "it ended too early");
-        assert!(begun.elapsed() < Duration::from_secs(60), "{} parts are noted", noted(&project));
+        assert!(begun.elapsed() < Duration::from_secs(300), "{} parts are noted", noted(&project));
         thread::sleep(Duration::from_millis(10));
     }
     let pid = process.id().to_string();
