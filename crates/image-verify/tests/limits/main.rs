@@ -10,6 +10,8 @@ mod archives;
 mod contents;
 mod disk;
 mod iso9660;
+#[path = "../support/limit.rs"]
+mod limit;
 mod made;
 mod squashfs;
 mod store;
@@ -18,7 +20,7 @@ mod vm_disks;
 use std::{
     alloc::System,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use cap::Cap;
@@ -27,6 +29,7 @@ use image_model::{Finding, VerificationReport};
 use image_verify::{Recorded, ext4};
 
 use disk::{Disk, EXTENTS, INDEX, directory, inode, node};
+use limit::LIMIT;
 
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
@@ -87,7 +90,7 @@ fn limited<R: Judged>(limit: usize, judge: impl FnOnce() -> R) -> R {
     let found: std::collections::BTreeSet<_> =
         report.findings().iter().map(|f| &*f.check).collect();
     println!("    {found:?}");
-    assert!(start.elapsed() < Duration::from_secs(60), "{seconds} s");
+    assert!(start.elapsed() < LIMIT, "{seconds} s");
     report
 }
 

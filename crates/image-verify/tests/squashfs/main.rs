@@ -12,6 +12,8 @@ mod findings;
 mod folder;
 mod hostile;
 mod image;
+#[path = "../support/limit.rs"]
+mod limit;
 mod matrix;
 mod mutation;
 mod samples;
