@@ -210,13 +210,11 @@ impl Builder<'_> {
             about.push((REPORT.to_owned(), reports));
         }
         for (artifact_type, layers) in about {
-            // What comes after a semicolon is no part of the type of an artifact.
-            let artifact_type = artifact_type.split(';').next().unwrap_or_default().trim();
             let mut annotations = self.common();
             annotations.insert(OF_FILE.to_owned(), file.to_owned());
             let spoken_of = BTreeMap::from([(OF_FILE.to_owned(), file.to_owned())]);
             self.artifact(
-                artifact_type,
+                bare(&artifact_type),
                 &layers,
                 Some(subject.clone()),
                 None,
@@ -248,7 +246,7 @@ impl Builder<'_> {
         choose: BTreeMap<String, String>,
     ) -> OciDescriptor {
         let layer = |object: &&Object| OciDescriptor {
-            media_type: object.media_type.clone(),
+            media_type: bare(&object.media_type).to_owned(),
             digest: digest(object.sha256),
             size: length(object.size),
             annotations: Some(BTreeMap::from([(TITLE.to_owned(), object.name.clone())])),
@@ -287,6 +285,12 @@ impl Builder<'_> {
         self.artifacts.push(Artifact { entry, subject, annotations, text });
         descriptor
     }
+}
+
+/// A media type without parameters, for which manifests have no place: some registries refuse them.
+/// OCI Image Specification, "Content Descriptors"; RFC 6838 §4.2.
+fn bare(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// A system of Nix in the words of Go, where there are such. OCI Image Specification, "Image
@@ -417,6 +421,7 @@ mod tests {
         );
         let sbom = parse(&made.artifacts[1].text);
         assert_eq!(sbom["artifactType"], "application/vnd.cyclonedx+json");
+        assert_eq!(sbom["layers"][0]["mediaType"], "application/vnd.cyclonedx+json");
         assert_eq!(sbom["subject"]["digest"], made.artifacts[0].text.digest);
         assert_eq!(sbom["layers"][0]["size"], 5_u64 << 30);
         assert_eq!(sbom["annotations"][CREATED], "2026-11-21T00:00:00Z");

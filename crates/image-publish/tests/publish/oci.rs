@@ -79,7 +79,9 @@ fn files(host: &str, reference: &str) -> BTreeMap<String, Vec<u8>> {
         assert_eq!(entry["size"], manifest.len());
         let manifest = json(&manifest);
         assert_eq!(manifest["artifactType"], entry["artifactType"]);
+        assert!(is_media_type(text(entry, "/artifactType")), "{entry}");
         for layer in manifest["layers"].as_array().unwrap() {
+            assert!(is_media_type(text(layer, "/mediaType")), "{layer}");
             let blob = plain(host, &format!("blobs/{}", text(layer, "/digest")));
             assert_eq!(digest(&blob), text(layer, "/digest"));
             assert_eq!(layer["size"], blob.len());
@@ -88,6 +90,16 @@ fn files(host: &str, reference: &str) -> BTreeMap<String, Vec<u8>> {
         }
     }
     files
+}
+
+/// RFC 6838 §4.2, as the JSON Schemas of the OCI Image Specification have it. Some registries take
+/// nothing else.
+fn is_media_type(text: &str) -> bool {
+    let first = |c: char| c.is_ascii_alphanumeric();
+    let other = |c: char| first(c) || "!#$&^_.+-".contains(c);
+    let is_name =
+        |name: &str| name.starts_with(first) && name.chars().all(other) && name.len() <= 127;
+    text.split_once('/').is_some_and(|(name, sub)| is_name(name) && is_name(sub))
 }
 
 /// What a release has, by the names that clients look for.
