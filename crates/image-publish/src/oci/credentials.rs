@@ -115,8 +115,11 @@ fn look(
                      asked; \
                      `skopeo login` writes them into a file"
                 ));
-            } else if entry.is_some_and(|auth| auth.identitytoken.is_some()) {
-                origin = Some(format!("no credentials: {shown} has only a token of identity"));
+            } else if entry.is_some_and(Auth::has_identity_token) {
+                origin = Some(format!(
+                    "no credentials: {shown} has only a token of identity, which is not used here; \
+                     `skopeo login` with a password writes that there"
+                ));
             }
         }
     }
@@ -172,9 +175,17 @@ fn plain(name: &str) -> String {
 }
 
 impl Auth {
+    fn has_identity_token(&self) -> bool {
+        self.identitytoken.as_ref().is_some_and(|token| !token.is_empty())
+    }
+
     fn registry(&self) -> Option<RegistryAuth> {
         if let Some(token) = self.registrytoken.as_ref().filter(|token| !token.is_empty()) {
             return Some(RegistryAuth::Bearer(token.clone()));
+        }
+        // What is beside a token of identity is no password.
+        if self.has_identity_token() {
+            return None;
         }
         if let (Some(username), Some(password)) = (&self.username, &self.password) {
             return Some(RegistryAuth::Basic(username.clone(), password.clone()));
@@ -222,6 +233,15 @@ mod tests {
         let found = found(text, "registry.example");
         assert!(found.auth == RegistryAuth::Anonymous);
         assert!(found.origin.contains("docker-credential-secretservice"), "{}", found.origin);
+    }
+
+    #[test]
+    fn a_token_of_identity_is_no_password() {
+        // As `az acr login` leaves it.
+        let text = r#"{"auths": {"registry.example": {"auth": "MDAwMDo=", "identitytoken": "t"}}}"#;
+        let found = found(text, "registry.example");
+        assert!(found.auth == RegistryAuth::Anonymous);
+        assert!(found.origin.contains(" has only a token of identity, "), "{}", found.origin);
     }
 
     #[test]
