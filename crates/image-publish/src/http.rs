@@ -12,7 +12,7 @@ use url::Url;
 pub(crate) use body::Body;
 pub(crate) use client::{
     AGENT, Authorization, CONNECT, Client, HttpCause, HttpError, IDLE, Request, explained,
-    is_transient, is_transient_status, told, trouble,
+    is_loopback, is_transient, is_transient_status, told, trouble,
 };
 pub(crate) use reader::{Reader, wait};
 
@@ -73,7 +73,7 @@ impl Http {
             let path = format!("{}/", base.path());
             base.set_path(&path);
         }
-        let client = Client::new().map_err(AddressError::Client)?;
+        let client = Client::new(&base).map_err(AddressError::Client)?;
         Ok(Self { base, client, patience })
     }
 

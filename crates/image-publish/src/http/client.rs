@@ -10,7 +10,7 @@ use reqwest::{
     header::{self, HeaderMap, HeaderValue},
     redirect,
 };
-use url::Url;
+use url::{Host, Url};
 
 use crate::work::Trouble;
 
@@ -146,18 +146,20 @@ impl fmt::Debug for Request {
 }
 
 impl Client {
-    /// A client. Proxies are those of the environment.
-    pub(crate) fn new() -> io::Result<Self> {
+    /// A client for `server`. Proxies are those of the environment; none is asked for what is on
+    /// this machine, of which it has another idea.
+    pub(crate) fn new(server: &Url) -> io::Result<Self> {
         // Somebody else may have chosen before; it is the same one for all of the program.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .user_agent(AGENT)
             .connect_timeout(CONNECT)
             .read_timeout(IDLE)
-            .redirect(redirect::Policy::custom(follow))
-            .build()
-            .map(Self)
-            .map_err(|e| io::Error::other(told(&e)))
+            .redirect(redirect::Policy::custom(follow));
+        if is_loopback(server) {
+            builder = builder.no_proxy();
+        }
+        builder.build().map(Self).map_err(|e| io::Error::other(told(&e)))
     }
 
     /// An answer that tells of success.
@@ -206,6 +208,16 @@ async fn judge(request: &Request, response: Response) -> Result<Response, Troubl
         tokio::time::sleep(wait.min(MAX_PAUSE)).await;
     }
     Err(trouble(again, HttpError { url: request.url.clone(), what }))
+}
+
+/// True of addresses of this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 /// A failure, and whether it may go away by itself.
@@ -346,6 +358,17 @@ mod tests {
         assert!(judge(&["http://a/", "https://a/"], "http://a/").is_err());
         assert!(judge(&["https://a/"], "ftp://a/").is_err());
         assert!(judge(&["https://a/"; 11], "https://a/").is_err());
+    }
+
+    #[test]
+    fn this_machine_is_known() {
+        let is_here = |host: &str| is_loopback(&format!("https://{host}/").parse().unwrap());
+        for host in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.1.2.3", "[::1]:5000"] {
+            assert!(is_here(host), "{host}");
+        }
+        for host in ["ghcr.io", "localhost.example", "10.0.0.1:5000", "[fe80::1]:80", "127.evil"] {
+            assert!(!is_here(host), "{host}");
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    net::IpAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -36,7 +35,7 @@ use crate::{
     Environment, Object, Patience,
     http::{
         AGENT, Authorization, Body, CONNECT, Client, HttpCause, HttpError, IDLE, Request,
-        is_transient, is_transient_status, told, trouble,
+        is_loopback, is_transient, is_transient_status, told, trouble,
     },
     work::{Trouble, Work},
 };
@@ -47,6 +46,9 @@ const MAX_MANIFEST: usize = 4 << 20;
 
 /// How long a registry may think about a blob that it has all bytes of: some copy it then.
 const COMMIT: Duration = Duration::from_secs(15 * 60);
+
+/// All names and addresses, as variables such as `NO_PROXY` have them.
+const EVERYWHERE: &str = "*,0.0.0.0/0,::/0";
 
 /// How often it is looked how far a blob is.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -95,15 +97,22 @@ impl Registry {
         let reference =
             Reference::with_tag(registry.to_owned(), repository.to_owned(), "none".to_owned());
         let host = reference.resolve_registry();
-        let scheme = if is_loopback(host) { "http" } else { "https" };
-        let base = Url::parse(&format!("{scheme}://{host}/v2/{repository}/"))
-            .map_err(|_| OpenError::Host(host.to_owned()))?;
-        let client = Client::new().map_err(|e| OpenError::Client(e.into()))?;
+        let address = |scheme: &str| {
+            Url::parse(&format!("{scheme}://{host}/v2/{repository}/"))
+                .map_err(|_| OpenError::Host(host.to_owned()))
+        };
+        let mut base = address("https")?;
+        let is_here = is_loopback(&base);
+        // What is said to others is encrypted.
+        if is_here {
+            base = address("http")?;
+        }
+        let client = Client::new(&base).map_err(|e| OpenError::Client(e.into()))?;
         let config = ClientConfig {
-            protocol: match scheme {
-                "http" => ClientProtocol::Http,
-                _ => ClientProtocol::Https,
-            },
+            protocol: if is_here { ClientProtocol::Http } else { ClientProtocol::Https },
+            // It takes those of the environment unless it is given one; this one is for nobody.
+            http_proxy: is_here.then(|| base.to_string()),
+            no_proxy: is_here.then(|| EVERYWHERE.to_owned()),
             // One request with a length: chunks are refused by some registries, and are slow where
             // the way is long.
             use_monolithic_push: true,
@@ -381,31 +390,5 @@ fn some(answer: Got<Response>) -> Got<Option<Response>> {
             Some(StatusCode::NOT_FOUND) => Ok(None),
             _ => Err(e),
         },
-    }
-}
-
-/// True of names of this machine. What is said to others is encrypted.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next(),
-        None => host.split(':').next(),
-    };
-    name.is_some_and(|name| {
-        name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_is_spoken_to_in_the_clear() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.1.2.3", "[::1]:5000"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["ghcr.io", "localhost.example", "10.0.0.1:5000", "[fe80::1]:80", "127.evil"] {
-            assert!(!is_loopback(host), "{host}");
-        }
     }
 }
