@@ -106,7 +106,9 @@ fn is_right(folder: &Path, is_signed: &dyn Fn(&Path)) {
 fn pull(host: &str, to: &Path) {
     let index = format!("docker://{host}/nixos/images:{VERSION}");
     let mut skopeo = Command::new(which("skopeo", "skopeo"));
-    let index = Ran::of(skopeo.args(["inspect", "--raw", "--tls-verify=false", &index])).exits(0);
+    let index =
+        Ran::of(skopeo.args(["inspect", "--raw", "--tls-verify=false", "--no-creds", &index]))
+            .exits(0);
     let index = index.json();
     let entries = index["manifests"].as_array().unwrap().iter();
     let names = entries.map(|e| format!("{host}/nixos/images@{}", e["digest"].as_str().unwrap()));
@@ -115,6 +117,8 @@ fn pull(host: &str, to: &Path) {
     assert!(parts.is_dir(), "{} is not there: run tests/setup.sh", parts.display());
     let mut oras = Command::new(which("python3", "python3"));
     oras.arg(tests_dir().join("tools/oras-pull.py")).arg(to).args(names);
-    oras.env("PYTHONPATH", parts).env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "*");
+    oras.env("PYTHONPATH", parts).env("PYTHONDONTWRITEBYTECODE", "1");
+    // Without what somebody may have set up for such clients on this machine.
+    oras.env("NO_PROXY", "*").env("HOME", to);
     Ran::of(&mut oras).exits(0);
 }

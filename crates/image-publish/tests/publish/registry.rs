@@ -2,12 +2,14 @@
 
 use std::{
     fs::{self, File},
-    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+/// How long it may take until it listens.
+const START: Duration = Duration::from_secs(120);
 
 /// A registry that keeps what it has in a folder, and ends with this value.
 pub(crate) struct Registry {
@@ -33,43 +35,46 @@ impl Registry {
     }
 
     fn with(dir: &Path, more: &str) -> Self {
-        // Free now; who takes it before the registry does makes the test fail, which is rare.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let dir = dir.join("registry");
         fs::create_dir_all(&dir).unwrap();
         let config = format!(
             "version: 0.1\n\
-             log: {{ level: error, accesslog: {{ disabled: false }} }}\n\
+             log: {{ level: info, accesslog: {{ disabled: false }} }}\n\
              storage: {{ filesystem: {{ rootdirectory: {data} }}, delete: {{ enabled: true }} }}\n\
-             http: {{ addr: '127.0.0.1:{port}', secret: not-a-secret }}\n\
+             http: {{ addr: '127.0.0.1:0', secret: not-a-secret }}\n\
              {more}",
             data = dir.join("data").display(),
         );
         fs::write(dir.join("config.yml"), config).unwrap();
-        let mut registry = Self { dir, port, child: None };
+        let mut registry = Self { dir, port: 0, child: None };
         registry.start();
         registry
     }
 
-    /// Starts it again, where it was.
+    /// Starts it again, with what it has, on another port: one that was chosen for it might be
+    /// somebody else's by now.
     pub(crate) fn start(&mut self) {
-        let log =
-            |name| File::options().create(true).append(true).open(self.dir.join(name)).unwrap();
-        let child = Command::new("docker-registry")
+        let access = File::options().create(true).append(true).open(self.dir.join("access.log"));
+        let log = self.dir.join("log");
+        let mut child = Command::new("docker-registry")
             .arg("serve")
             .arg(self.dir.join("config.yml"))
             .stdin(Stdio::null())
-            .stdout(log("access.log"))
-            .stderr(log("error.log"))
+            .stdout(access.unwrap())
+            .stderr(File::create(&log).unwrap())
             .spawn()
             .expect("docker-registry does not start: tests/setup.sh installs it");
-        self.child = Some(child);
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let log = || fs::read_to_string(self.dir.join("error.log")).unwrap_or_default();
-            assert!(begun.elapsed() < Duration::from_secs(30), "no registry: {}", log());
+        self.port = loop {
+            let said = fs::read_to_string(&log).unwrap();
+            if let Some(port) = port(&said) {
+                break port;
+            }
+            let ended = child.try_wait().unwrap();
+            assert!(begun.elapsed() < START && ended.is_none(), "no registry, {ended:?}: {said}");
             thread::sleep(Duration::from_millis(20));
-        }
+        };
+        self.child = Some(child);
     }
 
     /// Kills it.
@@ -111,4 +116,10 @@ impl Drop for Registry {
             let _ = child.wait();
         }
     }
+}
+
+/// Where it listens, as it says itself: `msg="listening on 127.0.0.1:45777"`.
+fn port(log: &str) -> Option<u16> {
+    let (_, rest) = log.split_once("listening on 127.0.0.1:")?;
+    rest.split_once('"')?.0.parse().ok()
 }
