@@ -394,8 +394,7 @@ pub(super) fn send(work: &Path) -> Result<Published, Failure> {
 }
 
 fn publish(work: &Path) -> Result<Sent, Failure> {
-    let server = Server::start(work)?;
-    let relay = Relay::start(server.at).map_err(|e| Failure::host("no relay", e))?;
+    let relay = Relay::start(server(work)?).map_err(|e| Failure::host("no relay", e))?;
     let this = std::env::current_exe().map_err(|e| Failure::host("cannot run our part", e))?;
     let this = Tool::at(this)
         .env("AWS_ENDPOINT_URL", format!("http://{}", relay.at))
@@ -420,54 +419,38 @@ fn publish(work: &Path) -> Result<Sent, Failure> {
     })
 }
 
-/// A server of S3, which ends with this value.
-struct Server {
-    at: SocketAddr,
-    pid: String,
-}
-
-impl Server {
-    fn start(work: &Path) -> Result<Self, Failure> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in there");
-        let program = root.join("target/release-parts/s3/bin/moto_server");
-        if !program.exists() {
-            let text = format!("bench needs {}: run tests/setup.sh", program.display());
-            return Err(Failure::new(Verdict::Failed, text));
-        }
-        let fail = |e| Failure::host("cannot start a server of S3", e);
-        let at = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let at = at.map_err(fail)?;
-        // In a session of its own: what the shell starts ends with the shell, so that waits until the
-        // session is there.
-        let (program, port) = (program.display(), at.port());
-        let start = format!(
-            "rm -f server.pid; setsid sh -c 'echo $$ >server.pid; exec \"$0\" \"$@\"' \
-             '{program}' -H 127.0.0.1 -p {port} >server.log 2>&1 & \
-             while ! [ -s server.pid ]; do sleep 0.05; done"
-        );
-        shell(work, &start)?;
-        let pid = fs::read_to_string(work.join("server.pid")).map_err(fail)?;
-        let server = Self { at, pid: pid.trim().to_owned() };
-        let began = Instant::now();
-        // The bucket is there when it answers.
-        while !create_bucket(at).unwrap_or(false) {
-            interrupt::check().map_err(|e| Failure::host("stopped", e))?;
-            if began.elapsed() > START {
-                let log = fs::read_to_string(work.join("server.log")).unwrap_or_default();
-                let text = format!("the server of S3 does not start: {log}");
-                return Err(Failure::new(Verdict::Failed, text));
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        Ok(server)
+/// Starts a server of S3, which ends with the program, whatever ends that: so does every tool that
+/// still runs then.
+fn server(work: &Path) -> Result<SocketAddr, Failure> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
+    let program = root.join("target/release-parts/s3/bin/moto_server");
+    if !program.exists() {
+        let text = format!("bench needs {}: run tests/setup.sh", program.display());
+        return Err(Failure::new(Verdict::Failed, text));
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = shell(Path::new("."), &format!("kill {}", self.pid));
+    let fail = |e| Failure::host("cannot start a server of S3", e);
+    let at = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(fail)?;
+    let (tool, work, port) = (Tool::at(program), work.to_owned(), at.port().to_string());
+    let serving = thread::spawn(move || {
+        tool.run(["-H", "127.0.0.1", "-p", &port]).dir(work).output().map(drop)
+    });
+    let began = Instant::now();
+    // The bucket is there when it answers.
+    while !create_bucket(at).unwrap_or(false) {
+        interrupt::check().map_err(|e| Failure::host("stopped", e))?;
+        if began.elapsed() > START {
+            return Err(Failure::new(Verdict::Failed, "the server of S3 does not answer"));
+        }
+        if serving.is_finished() {
+            let ended = serving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            return match ended {
+                Ok(()) => Err(Failure::new(Verdict::Failed, "the server of S3 ended by itself")),
+                Err(error) => Err(Failure::host("the server of S3 failed", error)),
+            };
+        }
+        thread::sleep(Duration::from_millis(100));
     }
+    Ok(at)
 }
 
 fn create_bucket(at: SocketAddr) -> io::Result<bool> {
