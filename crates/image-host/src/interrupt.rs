@@ -6,7 +6,7 @@
 //! returns an error, and cleans up on the way out as after any other error.
 
 use std::{
-    io,
+    fs, io,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +23,9 @@ use signal_hook::{
 
 /// How long a process group may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How often those who wait for something else [`check`].
+pub const GLANCE: Duration = Duration::from_millis(100);
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -55,7 +58,10 @@ pub fn caused(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Starts listening for SIGINT, SIGTERM and SIGHUP. To be called once, by the program.
 pub fn listen() -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    // `nohup` starts what is to go on when the terminal goes away.
+    let goes_on = fs::read_to_string("/proc/self/status").is_ok_and(|s| is_ignored(&s, SIGHUP));
+    let hang_up = (!goes_on).then_some(SIGHUP);
+    let mut signals = Signals::new(hang_up.into_iter().chain([SIGINT, SIGTERM]))?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _ in signals.forever() {
             if REQUESTED.swap(true, Ordering::SeqCst) {
@@ -70,6 +76,13 @@ pub fn listen() -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// True if a process ignores `signal`, as its `status` says. proc_pid_status(5).
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 /// An error once somebody asked the program to stop. Long loops call it between steps.
@@ -117,6 +130,13 @@ impl Drop for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_ignored_is_known() {
+        let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, SIGHUP));
+        assert!(!is_ignored(status, SIGINT) && !is_ignored("", SIGHUP));
+    }
 
     #[test]
     fn an_interrupt_is_seen_through_wrappers() {

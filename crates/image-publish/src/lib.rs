@@ -35,9 +35,6 @@ pub use work::Patience;
 
 use crate::work::Work;
 
-/// How often it is asked whether somebody wants the program to stop.
-const GLANCE: Duration = Duration::from_millis(100);
-
 /// How long what goes on in other threads may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -123,7 +120,7 @@ pub(crate) fn block_on<T>(
     let stop = async {
         loop {
             interrupt::check()?;
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(interrupt::GLANCE).await;
         }
     };
     let result = runtime.block_on(async {

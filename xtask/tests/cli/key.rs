@@ -100,6 +100,46 @@ fn without_a_passphrase_or_a_terminal_there_is_no_key() {
     assert!(!project.path("key").exists() && !project.path("key.pub").exists());
 }
 
+/// Bits of a line of what the kernel says of a process: those of signals.
+fn signals(pid: u32, line: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap()
+}
+
+#[test]
+fn a_passphrase_that_does_not_come_is_not_waited_for() {
+    const HUP: u64 = 1 << 0;
+    const TERM: u64 = 1 << 14;
+    let project = Project::new();
+    for (signal, starts) in [("-INT", ""), ("-TERM", ""), ("-INT", "trap '' HUP; ")] {
+        let mut command = Command::new(which("sh", "dash"));
+        command.args(["-c", &format!("{starts}exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_xtask")]);
+        command.args(["key", "generate", "key", "--passphrase-fd", "0"]).env_clear();
+        command.current_dir(project.dir.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Kept open: nobody writes, and nobody ends it.
+        let _stdin = child.stdin.take();
+        let pid = child.id();
+        // The last that it begins to hear.
+        while signals(pid, "SigCgt:") & TERM == 0 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        // As `nohup` starts a program, which may be this one as well, it does not hear that the
+        // terminal goes away.
+        let ignores = signals(pid, "SigIgn:") & HUP != 0;
+        assert!(ignores || starts.is_empty());
+        assert_eq!(signals(pid, "SigCgt:") & HUP == 0, ignores);
+        let kill = format!("kill {signal} {pid}");
+        Ran::of(Command::new("sh").args(["-c", &kill])).exits(0);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        assert_eq!(output.stderr, b"interrupted\n");
+        assert!(!project.path("key").exists());
+    }
+}
+
 #[test]
 fn a_passphrase_is_typed_twice() {
     let project = Project::new();
@@ -108,9 +148,9 @@ fn a_passphrase_is_typed_twice() {
         let program = env!("CARGO_BIN_EXE_xtask");
         let command = format!("tty > terminal; exec {program} key generate {name}");
         let mut script = Command::new(which("timeout", "coreutils"));
-        script.args(["60", utf8(&which("script", "bsdutils")), "-qec", &command, "/dev/null"]);
+        script.args(["600", utf8(&which("script", "bsdutils")), "-qec", &command, "/dev/null"]);
         script.current_dir(project.dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        script.env_remove("IMAGE_FACTORY_PASSPHRASE");
+        script.env_remove("IMAGE_FACTORY_PASSPHRASE").env("SHELL", which("sh", "dash"));
         let mut child = script.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let mut stdout = child.stdout.take().unwrap();

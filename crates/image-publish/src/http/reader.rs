@@ -5,7 +5,6 @@ use std::{
     io::{self, Read},
     pin::pin,
     sync::OnceLock,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,9 +12,6 @@ use image_host::interrupt;
 use tokio::runtime::Runtime;
 
 use super::Body;
-
-/// How often it is asked whether somebody wants the program to stop.
-const GLANCE: Duration = Duration::from_millis(100);
 
 /// Waits for `future`, or until somebody asks the program to stop.
 pub(crate) fn wait<T>(
@@ -25,7 +21,7 @@ pub(crate) fn wait<T>(
         let mut future = pin!(future);
         loop {
             interrupt::check()?;
-            if let Ok(done) = tokio::time::timeout(GLANCE, &mut future).await {
+            if let Ok(done) = tokio::time::timeout(interrupt::GLANCE, &mut future).await {
                 return done.map_err(io::Error::other);
             }
         }

@@ -4,6 +4,8 @@ use std::{
     env, fmt,
     fs::File,
     io::{self, Read as _},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
 };
 
 use image_host::interrupt;
@@ -128,8 +130,23 @@ impl PassphraseSource {
     }
 }
 
-/// The first line of an open file descriptor, without its end.
+/// The first line of an open file descriptor, or what ends the wait for it: whoever holds the other
+/// end may never write one.
 fn read_fd(fd: u32) -> Result<Zeroizing<String>, PassphraseError> {
+    let (send, line) = mpsc::channel();
+    // Nobody receives it where somebody asked the program to stop.
+    thread::spawn(move || send.send(first_line(fd)));
+    loop {
+        interrupt::check().map_err(|stop| PassphraseError::Fd { fd, cause: stop.into() })?;
+        match line.recv_timeout(interrupt::GLANCE) {
+            Err(RecvTimeoutError::Timeout) => {}
+            line => return line.expect("it sends one, and does not panic"),
+        }
+    }
+}
+
+/// The first line of an open file descriptor, without its end.
+fn first_line(fd: u32) -> Result<Zeroizing<String>, PassphraseError> {
     let fail = |cause| PassphraseError::Fd { fd, cause };
     // Opened by its name: taking over a descriptor by its number is an unsafe thing.
     let mut file = File::open(format!("/dev/fd/{fd}")).map_err(fail)?;
