@@ -35,7 +35,7 @@ use std::{
 };
 
 use clap::Command as Clap;
-use image_factory::{Definition, definition, verify::ScratchError};
+use image_factory::{Definition, definition, json_file, verify::ScratchError};
 use image_host::{interrupt, user};
 
 use crate::{
@@ -108,8 +108,7 @@ fn print(text: &str) -> Result<Verdict, Failure> {
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<Verdict, Failure> {
-    let json = serde_json::to_string_pretty(value).expect("plain data has no keys but strings");
-    print(&(json + "\n"))
+    print_bytes(&json_file(value))
 }
 
 /// Opens an image: a file, or a disk or partition of this machine.

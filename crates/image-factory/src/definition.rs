@@ -91,19 +91,24 @@ pub enum DefinitionError {
         cause: io::Error,
     },
     /// The file says something that a definition cannot say.
-    #[error("{}:{line}:{column}: {message}{}", path.display(), did_you_mean(nearest))]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Column in characters, from 1.
-        column: usize,
-        /// What is wrong.
-        message: String,
-        /// The known name that looks most like the unknown one.
-        nearest: Option<String>,
-    },
+    #[error(transparent)]
+    Invalid(#[from] InvalidFile),
+}
+
+/// Something that a file of TOML cannot say, and where it does: one line, that editors understand.
+#[derive(Debug, thiserror::Error)]
+#[error("{}:{line}:{column}: {message}{}", path.display(), did_you_mean(nearest))]
+pub struct InvalidFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// The known name that looks most like the unknown one.
+    pub nearest: Option<String>,
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {
@@ -152,36 +157,34 @@ pub fn load<'a>(
     let text = fs::read_to_string(&path)
         .map_err(|cause| DefinitionError::Read { path: path.clone(), cause })?;
     let differences = image_verify::compare::differences().map(|kind| kind.id);
-    let spec = parse(&text, checks, differences).map_err(|fault| fault.in_file(&path, &text))?;
+    let spec =
+        parse(&text, checks, differences).map_err(|mistake| mistake.in_file(&path, &text))?;
     Ok(Definition { name: name.to_owned(), spec, root: root.to_owned() })
 }
 
-/// What is wrong with the text of a definition, and where in it.
+/// What is wrong with a text of TOML, and where in it.
 #[derive(Debug)]
-struct Fault {
+pub struct Mistake {
     span: Option<Range<usize>>,
     message: String,
     nearest: Option<String>,
 }
 
-impl Fault {
-    fn at<T>(value: &Spanned<T>, message: impl Into<String>) -> Self {
+impl Mistake {
+    /// Something is wrong with a value.
+    pub fn at<T>(value: &Spanned<T>, message: impl Into<String>) -> Self {
         Self { span: Some(value.span()), message: message.into(), nearest: None }
     }
 
-    fn in_file(self, path: &Path, text: &str) -> DefinitionError {
-        let (line, column) = place(text, self.span.map_or(0, |span| span.start));
-        DefinitionError::Invalid {
-            path: path.to_owned(),
-            line,
-            column,
-            message: self.message,
-            nearest: self.nearest,
-        }
+    /// The same of the file that has the text.
+    pub fn in_file(self, path: &Path, text: &str) -> InvalidFile {
+        let Self { span, message, nearest } = self;
+        let (line, column) = place(text, span.map_or(0, |span| span.start));
+        InvalidFile { path: path.to_owned(), line, column, message, nearest }
     }
 }
 
-impl From<toml::de::Error> for Fault {
+impl From<toml::de::Error> for Mistake {
     fn from(error: toml::de::Error) -> Self {
         let nearest = nearest_in(error.message());
         Self { span: error.span(), message: error.message().to_owned(), nearest }
@@ -243,38 +246,38 @@ fn parse<'a>(
     text: &str,
     checks: impl IntoIterator<Item = &'a str>,
     differences: impl IntoIterator<Item = &'a str>,
-) -> Result<ImageSpec, Fault> {
+) -> Result<ImageSpec, Mistake> {
     let spec: ImageSpec = toml::from_str(text)?;
     let places: Places = toml::from_str(text)?;
 
     if !SYSTEMS.contains(&spec.system.as_str()) {
         let message = format!("the system {:?} is not one of {}", spec.system, SYSTEMS.join(", "));
         let nearest = nearest(&spec.system, SYSTEMS.iter().copied());
-        return Err(Fault { nearest, ..Fault::at(&places.system, message) });
+        return Err(Mistake { nearest, ..Mistake::at(&places.system, message) });
     }
     if let Some(variant) = &places.build.variant {
         if let Err(unknown) = formats::find(variant.get_ref(), &spec.system) {
             // The message says the nearest name itself.
-            return Err(Fault::at(variant, unknown.to_string()));
+            return Err(Mistake::at(variant, unknown.to_string()));
         }
         if !is_host(&spec.build.attribute) {
             let message = "a variant goes with an attribute that is a NixOS configuration, \
                            \"nixosConfigurations.NAME\"";
-            return Err(Fault::at(variant, message));
+            return Err(Mistake::at(variant, message));
         }
     }
     if let Some(name) = &places.build.lock {
-        lock::check_name(name.get_ref()).map_err(|message| Fault::at(name, message))?;
+        lock::check_name(name.get_ref()).map_err(|message| Mistake::at(name, message))?;
         if matches!(spec.build.driver, Driver::Mini | Driver::Prebuilt) {
             let message = format!(
                 "the driver {} builds no flake, which a lock file is for",
                 spec.build.driver
             );
-            return Err(Fault::at(name, message));
+            return Err(Mistake::at(name, message));
         }
     }
     if let Some(file_name) = &places.finish.file_name {
-        Template::parse(file_name.get_ref()).map_err(|e| Fault::at(file_name, e.to_string()))?;
+        Template::parse(file_name.get_ref()).map_err(|e| Mistake::at(file_name, e.to_string()))?;
     }
     if let (Some(compression), Some(place)) = (spec.finish.compression, places.finish.compression) {
         let format = compression.format().as_str();
@@ -287,7 +290,7 @@ fn parse<'a>(
         if !levels.contains(&level) {
             let (first, last) = levels.into_inner();
             let message = format!("the {format} level {level} is not one of {first} to {last}");
-            return Err(Fault::at(&place, message));
+            return Err(Mistake::at(&place, message));
         }
     }
     let checks: Vec<&str> = checks.into_iter().collect();
@@ -300,7 +303,7 @@ fn parse<'a>(
         known_with_reason("difference", &expectation.difference, &differences, reason)?;
         let relative = expectation.path.as_ref().filter(|path| !path.get_ref().starts_with('/'));
         if let Some(path) = relative {
-            return Err(Fault::at(path, "a path in an image begins with a slash"));
+            return Err(Mistake::at(path, "a path in an image begins with a slash"));
         }
     }
     Ok(spec)
@@ -313,28 +316,28 @@ fn known_with_reason(
     id: &Spanned<String>,
     known: &[&str],
     (whose, reason): (&str, &Spanned<String>),
-) -> Result<(), Fault> {
+) -> Result<(), Mistake> {
     let name = id.get_ref().as_str();
     if !known.contains(&name) {
         let nearest = nearest(name, known.iter().copied());
         let message = format!("no {what} is called {name:?}");
-        return Err(Fault { nearest, ..Fault::at(id, message) });
+        return Err(Mistake { nearest, ..Mistake::at(id, message) });
     }
     if reason.get_ref().trim().is_empty() {
-        return Err(Fault::at(reason, format!("{whose} needs a reason")));
+        return Err(Mistake::at(reason, format!("{whose} needs a reason")));
     }
     Ok(())
 }
 
 /// Line, and column in characters, of the byte at `offset`; both from 1.
-pub fn place(text: &str, offset: usize) -> (usize, usize) {
+fn place(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 /// The known name that looks most like the unknown one that a message of the TOML reader speaks of.
-pub fn nearest_in(message: &str) -> Option<String> {
+fn nearest_in(message: &str) -> Option<String> {
     // serde says: unknown field `flak`, expected one of `driver`, `flake`, `attribute`.
     let mut quoted = message.split('`').skip(1).step_by(2);
     quoted.next().and_then(|unknown| nearest(unknown, quoted))
@@ -380,8 +383,9 @@ reason = "nobody looks at it"
     fn complaint(from: &str, to: &str) -> String {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD);
-        let fault = parse(&text, ["wsl-icon", "tar-order"], DIFFERENCES).expect_err("it is wrong");
-        fault.in_file(Path::new("images/wsl.toml"), &text).to_string()
+        let mistake =
+            parse(&text, ["wsl-icon", "tar-order"], DIFFERENCES).expect_err("it is wrong");
+        mistake.in_file(Path::new("images/wsl.toml"), &text).to_string()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 
 use image_host::publish;
 use image_model::{Artifact, Manifest, ReportSummary, Sha256, VerificationReport};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use sha2::Digest as _;
 
 use crate::{sbom, sizes};
@@ -34,50 +34,57 @@ pub struct DistError {
     pub cause: io::Error,
 }
 
-/// What stands where an image is to be published was not published by the factory.
+/// What stands where something is to be published was not published by the factory.
 #[derive(Debug, thiserror::Error)]
-#[error("{} {what}: it is not an earlier image, and will not be replaced", path.display())]
+#[error("{} {what}: it is not an earlier {kind}, and will not be replaced", path.display())]
 pub struct NotReplaceable {
     /// The folder.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// What is to be published: an image, or a release.
+    pub kind: &'static str,
+    /// What is wrong with the folder.
     pub what: String,
 }
 
-/// Looks whether `folder` may be replaced: if it is not there, is empty, or holds the files that
-/// its manifest names and no others. Somebody else's files are never removed.
-pub(crate) fn check_replaceable(folder: &Path) -> Result<(), NotReplaceable> {
-    let refuse = |what: String| Err(NotReplaceable { path: folder.to_owned(), what });
-    let metadata = match fs::symlink_metadata(folder) {
+/// Looks whether `folder` may be replaced by another `kind` of the same name: if it is not there, is
+/// empty, or holds files that its manifest speaks of, which are `files`, and nothing else. Somebody
+/// else's files are never removed.
+pub fn check_replaceable<M: DeserializeOwned>(
+    folder: &Path,
+    kind: &'static str,
+    files: impl FnOnce(M) -> Vec<String>,
+) -> Result<(), NotReplaceable> {
+    let refuse = |what: String| NotReplaceable { path: folder.to_owned(), kind, what };
+    let unreadable = |error: io::Error| refuse(format!("cannot be read ({error})"));
+    match fs::symlink_metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return refuse(format!("cannot be read ({error})")),
-        Ok(metadata) => metadata,
-    };
-    if !metadata.is_dir() {
-        return refuse("is no folder".to_owned());
+        Err(error) => return Err(unreadable(error)),
+        Ok(metadata) if !metadata.is_dir() => return Err(refuse("is no folder".to_owned())),
+        Ok(_) => {}
     }
-    let ours = ours(folder);
-    let entries = match fs::read_dir(folder) {
-        Err(error) => return refuse(format!("cannot be read ({error})")),
-        Ok(entries) => entries,
-    };
-    for entry in entries.flatten() {
+    let ours = manifest(folder).map(files).unwrap_or_default();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
-        if !ours.iter().any(|ours| name == ours.as_str()) {
-            return refuse(format!("has {} in it", name.display()));
+        let is_ours = ours.iter().any(|ours| name == ours.as_str());
+        // What has the name of a file and is a folder has files in it that nobody speaks of.
+        if !is_ours || !entry.file_type().is_ok_and(|found| found.is_file()) {
+            return Err(refuse(format!("has {} in it", name.display())));
         }
     }
     Ok(())
 }
 
-/// Names of the files that the manifest in `folder` speaks of; none where there is no manifest.
-fn ours(folder: &Path) -> Vec<String> {
-    let Some(manifest) = fs::read(folder.join(MANIFEST))
-        .ok()
-        .and_then(|json| serde_json::from_slice::<Manifest>(&json).ok())
-    else {
-        return Vec::new();
-    };
+/// The manifest in `folder`, if there is one that can be read.
+fn manifest<M: DeserializeOwned>(folder: &Path) -> Option<M> {
+    let path = folder.join(MANIFEST);
+    // A pipe would wait for somebody at its other end.
+    fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
+    serde_json::from_slice(&fs::read(&path).ok()?).ok()
+}
+
+/// Names of the files that are there with a manifest of an image.
+pub(crate) fn files(manifest: Manifest) -> Vec<String> {
     let files = manifest.artifacts.into_iter().flat_map(|artifact| {
         let beside = ["sha256", sbom::CYCLONEDX, sbom::SPDX, sizes::SVG];
         let beside = beside.map(|suffix| format!("{}.{suffix}", artifact.file));
@@ -107,7 +114,7 @@ impl<'a> Dist<'a> {
 
     /// Writes the report, and tells its digest.
     pub(crate) fn report(&self, report: &VerificationReport) -> Result<ReportSummary, DistError> {
-        let json = json(report);
+        let json = json_file(report);
         self.write(REPORT, &json)?;
         let sha256 = Sha256(sha2::Sha256::digest(&json).into());
         Ok(ReportSummary { file: REPORT.to_owned(), sha256, totals: report.totals })
@@ -146,13 +153,12 @@ impl<'a> Dist<'a> {
     ) -> Result<(), DistError> {
         let mut lines = Vec::new();
         for artifact in artifacts {
-            let line = sums_line(&artifact.digests.sha256, &artifact.file);
+            let line = artifact.digests.sha256.line(&artifact.file);
             self.write(&format!("{}.sha256", artifact.file), line.as_bytes())?;
             lines.push((artifact.file.as_str(), line));
         }
-        lines.push((&report.file, sums_line(&report.sha256, &report.file)));
-        let records = records.iter().map(|Record { file, sha256 }| (file, sha256));
-        lines.extend(records.map(|(file, sha256)| (file.as_str(), sums_line(sha256, file))));
+        lines.push((&report.file, report.sha256.line(&report.file)));
+        lines.extend(records.iter().map(|Record { file, sha256 }| (&**file, sha256.line(file))));
         lines.sort();
         let text: String = lines.into_iter().map(|(_, line)| line).collect();
         self.write(SUMS, text.as_bytes())
@@ -160,7 +166,7 @@ impl<'a> Dist<'a> {
 
     /// Writes the manifest and puts the folder in the place of `to`.
     pub(crate) fn publish(self, manifest: &Manifest, to: &Path) -> Result<(), DistError> {
-        self.write(MANIFEST, &json(manifest))?;
+        self.write(MANIFEST, &json_file(manifest))?;
         let fail = |cause| DistError { path: to.to_owned(), cause };
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent).map_err(fail)?;
@@ -175,14 +181,44 @@ impl<'a> Dist<'a> {
     }
 }
 
-/// A line that `sha256sum -c` accepts, in the format of GNU coreutils. Names of artifacts have no
-/// character that it would escape.
-fn sums_line(sha256: &Sha256, file: &str) -> String {
-    format!("{sha256}  {file}\n")
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
+/// A document as all that the factory writes are: for people as well, and with an end to its last
+/// line.
+pub fn json_file(value: &impl Serialize) -> Vec<u8> {
     let mut json = serde_json::to_vec_pretty(value).expect("plain data has no keys but strings");
     json.push(b'\n');
     json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_elses_files_are_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("wsl");
+        let what = || {
+            let files = |names: Vec<String>| names;
+            check_replaceable(&folder, "image", files).map_err(|error| error.what)
+        };
+        assert_eq!(what(), Ok(()));
+        fs::create_dir(&folder).unwrap();
+        assert_eq!(what(), Ok(()));
+        fs::write(folder.join("nixos.wsl"), "bytes").unwrap();
+        assert_eq!(what(), Err("has nixos.wsl in it".to_owned()));
+        fs::write(folder.join(MANIFEST), r#"["manifest.json", "nixos.wsl"]"#).unwrap();
+        assert_eq!(what(), Ok(()));
+        // A folder of that name has somebody's files in it.
+        fs::remove_file(folder.join("nixos.wsl")).unwrap();
+        fs::create_dir(folder.join("nixos.wsl")).unwrap();
+        assert_eq!(what(), Err("has nixos.wsl in it".to_owned()));
+        fs::remove_dir(folder.join("nixos.wsl")).unwrap();
+        // A manifest that is a link may be anybody's.
+        fs::rename(folder.join(MANIFEST), dir.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), folder.join(MANIFEST)).unwrap();
+        assert_eq!(what(), Err("has manifest.json in it".to_owned()));
+        fs::remove_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink(dir.path(), &folder).unwrap();
+        assert_eq!(what(), Err("is no folder".to_owned()));
+    }
 }

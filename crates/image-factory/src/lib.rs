@@ -38,7 +38,7 @@ pub mod trust;
 pub mod verify;
 
 pub use definition::{Definition, DefinitionError};
-pub use dist::{DistError, MANIFEST, NotReplaceable, REPORT, SUMS};
+pub use dist::{DistError, MANIFEST, NotReplaceable, REPORT, SUMS, check_replaceable, json_file};
 pub use driver::Fault;
 pub use event::{Event, Step};
 pub use image_model::{Driver, Route};

@@ -147,7 +147,7 @@ impl MakeError {
 pub fn make(plan: &Plan, events: Events<'_>) -> Result<Made, MakeError> {
     begin(plan, events)?;
     let epoch = epoch::source_date_epoch()?;
-    dist::check_replaceable(&plan.dist)?;
+    dist::check_replaceable(&plan.dist, "image", dist::files)?;
     let work = take(&plan.work)?;
     let out = create_dir(&work.path().join("out"))?;
 

@@ -121,10 +121,3 @@ impl<I: Iterator<Item = Value> + Clone> Serialize for Array<I> {
         serializer.collect_seq(self.0.clone())
     }
 }
-
-/// A document as a file.
-fn file(document: &impl Serialize) -> Vec<u8> {
-    let mut json = serde_json::to_vec_pretty(document).expect("all keys are strings");
-    json.push(b'\n');
-    json
-}

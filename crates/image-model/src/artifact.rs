@@ -11,6 +11,14 @@ use serde::{Deserialize, Serialize};
 #[schemars(with = "String", extend("pattern" = "^[0-9a-f]{64}$"))]
 pub struct Sha256(pub [u8; 32]);
 
+impl Sha256 {
+    /// The line of `file` in a list that `sha256sum -c` reads, in the format of GNU coreutils. The
+    /// name has no character that it would escape.
+    pub fn line(&self, file: &str) -> String {
+        format!("{self}  {file}\n")
+    }
+}
+
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -1,12 +1,12 @@
 //! The folder of a release: built beside, and renamed.
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
+use image_factory::NotReplaceable;
 use image_host::{
     interrupt::{self, Interrupted},
     place, publish,
@@ -46,14 +46,9 @@ pub enum FolderError {
         #[source]
         cause: io::Error,
     },
-    /// What stands where the release belongs was not made by the factory.
-    #[error("{} {what}: it is not an earlier release, and will not be replaced", path.display())]
-    NotReplaceable {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
+    /// What stands where the release belongs is not ours to replace.
+    #[error(transparent)]
+    NotReplaceable(#[from] NotReplaceable),
     /// Somebody asked to stop.
     #[error("stopped")]
     Interrupted(#[from] Interrupted),
@@ -62,7 +57,7 @@ pub enum FolderError {
 impl FolderError {
     /// True if the machine is not to blame.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NotReplaceable { .. })
+        matches!(self, Self::NotReplaceable(_))
     }
 }
 
@@ -71,47 +66,13 @@ pub(crate) fn of_version(dist: &Path, version: &str) -> PathBuf {
     dist.join(RELEASES_DIR).join(version)
 }
 
-/// Looks whether `folder` may be replaced: if it is not there, is empty, or holds files that the
-/// manifest of a release in it names, and no others. Somebody else's files are never removed.
-pub(crate) fn check_replaceable(folder: &Path) -> Result<(), FolderError> {
-    let refuse = |what: String| Err(FolderError::NotReplaceable { path: folder.to_owned(), what });
-    match fs::symlink_metadata(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return refuse(format!("cannot be read ({error})")),
-        Ok(metadata) if !metadata.is_dir() => return refuse("is no folder".to_owned()),
-        Ok(_) => {}
-    }
-    let ours = ours(folder);
-    let entries = match fs::read_dir(folder) {
-        Err(error) => return refuse(format!("cannot be read ({error})")),
-        Ok(entries) => entries,
-    };
-    for entry in entries {
-        let entry = match entry {
-            Err(error) => return refuse(format!("cannot be read ({error})")),
-            Ok(entry) => entry,
-        };
-        let name = entry.file_name();
-        let is_ours = name.to_str().is_some_and(|name| ours.contains(name));
-        // What has the name of a file and is a folder has files in it that nobody speaks of.
-        if !is_ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            return refuse(format!("has {} in it", name.display()));
-        }
-    }
-    Ok(())
-}
-
-/// Names of the files that the manifest in `folder` speaks of; none where there is no manifest.
-fn ours(folder: &Path) -> BTreeSet<String> {
-    let path = folder.join(MANIFEST);
-    // A pipe would wait for somebody at its other end.
-    let text = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
-    let text = text.and_then(|_| fs::read(&path).ok());
-    let manifest = text.and_then(|json| serde_json::from_slice::<ReleaseManifest>(&json).ok());
-    let Some(manifest) = manifest else { return BTreeSet::new() };
-    let files = manifest.files.into_iter().map(|file| file.file);
-    let signatures = manifest.signatures.into_iter().map(|signature| signature.file);
-    files.chain(signatures).chain([MANIFEST, SUMS].map(str::to_owned)).collect()
+/// Looks whether `folder` may be replaced by another release of the same version.
+pub(crate) fn check_replaceable(folder: &Path) -> Result<(), NotReplaceable> {
+    image_factory::check_replaceable(folder, "release", |manifest: ReleaseManifest| {
+        let files = manifest.files.into_iter().map(|file| file.file);
+        let signatures = manifest.signatures.into_iter().map(|signature| signature.file);
+        files.chain(signatures).chain([MANIFEST, SUMS].map(str::to_owned)).collect()
+    })
 }
 
 /// A folder that is being filled. It is gone if it is not [published](Self::publish).

@@ -11,14 +11,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 use image_factory::{
     Fault,
     event::{Event, Events, Step},
-    sbom,
+    json_file, sbom,
 };
 use image_host::epoch::{self, EpochError};
 use image_model::{
     Digests, FileRole, Generator, Manifest, OmittedCatalog, RELEASE_SCHEMA, ReleaseFile,
     ReleaseManifest, ReleaseSignature, ReleaseSpec, ReleasedImage, ReportSummary, Severity,
 };
-use serde::Serialize;
 
 use crate::{
     Document, Image, MANIFEST, Release, SUMS, attest, catalog,
@@ -106,7 +105,7 @@ pub fn make(options: &Options, events: Events<'_>) -> Result<Made, MakeError> {
     let epoch = epoch::source_date_epoch()?;
     let spec::Resolved { spec, base_url, latest_url } = spec::resolve(&options.spec, version)?;
     let to = folder::of_version(dist, version);
-    folder::check_replaceable(&to)?;
+    folder::check_replaceable(&to).map_err(FolderError::from)?;
 
     events(Event::Started(Step::Hash));
     let prefix = |manifest: &Manifest| catalog::prefix(version, &spec, epoch, manifest);
@@ -154,7 +153,7 @@ fn image(passed: &Passed, version: &str, epoch: Option<u64>) -> Image {
     let file = verification.file.clone();
     documents.push(document(file, FileRole::Report, media_type::JSON, text));
     let file = beside(MANIFEST);
-    documents.push(document(file, FileRole::ImageManifest, media_type::JSON, json(&manifest)));
+    documents.push(document(file, FileRole::ImageManifest, media_type::JSON, json_file(&manifest)));
     Image {
         report: passed.report.clone(),
         verification,
@@ -203,9 +202,8 @@ impl Contents {
         others.into_iter().try_for_each(|document| files.add(document, None))?;
 
         let manifest = manifest(&release, files.listed(), signatures, catalogs.omitted);
-        let text =
-            document(MANIFEST.to_owned(), FileRole::Manifest, media_type::JSON, json(&manifest));
-        files.add(text, None)?;
+        let (name, text) = (MANIFEST.to_owned(), json_file(&manifest));
+        files.add(document(name, FileRole::Manifest, media_type::JSON, text), None)?;
         let sums = document(SUMS.to_owned(), FileRole::Sums, media_type::TEXT, files.sums());
         for (signer, expected) in signers.iter().zip(&manifest.signatures) {
             let signed = signer.sign(SUMS, &sums.bytes, release.epoch)?;
@@ -256,7 +254,7 @@ impl Files {
             let role = FileRole::Payload;
             let listed = ReleaseFile { file, also: None, role, media_type, size, sha256, of };
             self.listed.insert(artifact.file.clone(), listed);
-            let line = format!("{sha256}  {}\n", artifact.file).into_bytes();
+            let line = sha256.line(&artifact.file).into_bytes();
             let name = format!("{}.sha256", artifact.file);
             self.add(document(name, FileRole::Sums, media_type::TEXT, line), Some(image))?;
         }
@@ -288,10 +286,9 @@ impl Files {
         self.listed.values().cloned().collect()
     }
 
-    /// What `sha256sum -c` reads, in the format of GNU coreutils. No name has a character that it
-    /// would escape.
+    /// What `sha256sum -c` reads.
     fn sums(&self) -> Vec<u8> {
-        let line = |file: &ReleaseFile| format!("{}  {}\n", file.sha256, file.file);
+        let line = |file: &ReleaseFile| file.sha256.line(&file.file);
         self.listed.values().map(line).collect::<String>().into_bytes()
     }
 }
@@ -353,10 +350,4 @@ fn notes(release: &Release) -> Vec<String> {
     let loud = needs.iter().filter(|need| need.severity != Severity::Info);
     notes.extend(loud.map(ToString::to_string));
     notes
-}
-
-pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
-    let mut json = serde_json::to_vec_pretty(value).expect("plain data has no keys but strings");
-    json.push(b'\n');
-    json
 }

@@ -1,13 +1,13 @@
 //! Reads `release.toml`, and fills in the version.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use image_factory::definition::{nearest_in, place};
+use image_factory::definition::{InvalidFile, Mistake};
 use image_model::ReleaseSpec;
-use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
@@ -36,19 +36,8 @@ pub enum SpecError {
         cause: io::Error,
     },
     /// The file says something that it cannot say.
-    #[error("{}:{line}:{column}: {message}{}", path.display(), did_you_mean(nearest))]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Column in characters, from 1.
-        column: usize,
-        /// What is wrong.
-        message: String,
-        /// The known name that looks most like the unknown one.
-        nearest: Option<String>,
-    },
+    #[error(transparent)]
+    Invalid(#[from] InvalidFile),
     /// A value that is not from the file cannot be used.
     #[error("{key}: {message}")]
     Value {
@@ -57,10 +46,6 @@ pub enum SpecError {
         /// What is wrong with it.
         message: String,
     },
-}
-
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
 impl SpecError {
@@ -74,58 +59,19 @@ impl SpecError {
 pub fn load(root: &Path) -> Result<ReleaseSpec, SpecError> {
     let path = root.join(RELEASE_TOML);
     match fs::read_to_string(&path) {
-        Ok(text) => parse(&path, &text),
+        Ok(text) => Ok(parse(&text).map_err(|mistake| mistake.in_file(&path, &text))?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ReleaseSpec::default()),
         Err(cause) => Err(SpecError::Read { path, cause }),
     }
 }
 
-/// The values of `release.toml` with their places.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Places {
-    title: Option<Spanned<String>>,
-    name: Option<Spanned<String>>,
-    stream: Option<Spanned<String>>,
-    base_url: Option<Spanned<String>>,
-    latest_url: Option<Spanned<String>>,
-    website: Option<Spanned<String>>,
-    icon: Option<Spanned<String>>,
-}
-
-impl Places {
-    fn of(&self, key: &str) -> Option<&Spanned<String>> {
-        match key {
-            "title" => self.title.as_ref(),
-            "name" => self.name.as_ref(),
-            "stream" => self.stream.as_ref(),
-            "base-url" => self.base_url.as_ref(),
-            "latest-url" => self.latest_url.as_ref(),
-            "website" => self.website.as_ref(),
-            "icon" => self.icon.as_ref(),
-            _ => None,
-        }
-    }
-}
-
-fn parse(path: &Path, text: &str) -> Result<ReleaseSpec, SpecError> {
-    let invalid = |offset: usize, message: String, nearest: Option<String>| {
-        let (line, column) = place(text, offset);
-        SpecError::Invalid { path: path.to_owned(), line, column, message, nearest }
-    };
-    let reject = |error: toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start);
-        invalid(start, error.message().to_owned(), nearest_in(error.message()))
-    };
-    let spec: ReleaseSpec = toml::from_str(text).map_err(reject)?;
-    let places: Places = toml::from_str(text).map_err(reject)?;
-    match check(&spec) {
-        Ok(()) => Ok(spec),
-        Err((key, message)) => {
-            let start = places.of(key).map_or(0, |value| value.span().start);
-            Err(invalid(start, message, None))
-        }
-    }
+fn parse(text: &str) -> Result<ReleaseSpec, Mistake> {
+    let spec: ReleaseSpec = toml::from_str(text)?;
+    // All values are text.
+    let places: BTreeMap<String, Spanned<String>> = toml::from_str(text)?;
+    // Nothing is wrong with those that are not there: they have good defaults, or none.
+    check(&spec).map_err(|(key, message)| Mistake::at(&places[key], message))?;
+    Ok(spec)
 }
 
 /// What a release is released as.
@@ -157,9 +103,9 @@ pub fn resolve(spec: &ReleaseSpec, version: &str) -> Result<Resolved, SpecError>
 }
 
 /// A key of `release.toml`, and what is wrong with its value.
-type Fault = (&'static str, String);
+type Wrong = (&'static str, String);
 
-fn check(spec: &ReleaseSpec) -> Result<(), Fault> {
+fn check(spec: &ReleaseSpec) -> Result<(), Wrong> {
     let ReleaseSpec { title, name, stream, base_url, latest_url, website, icon } = spec;
     if title.trim().is_empty() || title.chars().any(char::is_control) {
         return Err(("title", "a title is a line of text".to_owned()));
@@ -192,13 +138,13 @@ fn check(spec: &ReleaseSpec) -> Result<(), Fault> {
 }
 
 /// Where the files of a version are.
-fn base(text: &str, version: &str) -> Result<Url, Fault> {
+fn base(text: &str, version: &str) -> Result<Url, Wrong> {
     // As in names of files: some take a plus for a space.
     folder("base-url", &text.replace(VERSION, &version.replace('+', "%2B")))
 }
 
 /// The address of a folder: ends with a slash.
-fn folder(key: &'static str, text: &str) -> Result<Url, Fault> {
+fn folder(key: &'static str, text: &str) -> Result<Url, Wrong> {
     let mut url = address(key, text)?;
     if url.query().is_some() || url.fragment().is_some() {
         let message = format!("{text:?} has a query or a fragment, and names of files follow it");
@@ -210,7 +156,7 @@ fn folder(key: &'static str, text: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
-fn address(key: &'static str, text: &str) -> Result<Url, Fault> {
+fn address(key: &'static str, text: &str) -> Result<Url, Wrong> {
     let fail = |why: &str| Err((key, format!("{text:?} {why}")));
     if text.contains(['{', '}']) {
         return fail(if key == "base-url" {
@@ -249,7 +195,8 @@ icon = "http://example.org/icon.svg"
 "#;
 
     fn read(text: &str) -> Result<ReleaseSpec, String> {
-        parse(Path::new("release.toml"), text).map_err(|error| error.to_string())
+        let shown = |mistake: Mistake| mistake.in_file(Path::new("release.toml"), text).to_string();
+        parse(text).map_err(shown)
     }
 
     #[test]

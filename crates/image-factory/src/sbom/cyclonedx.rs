@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Array, Image,
     component::{Component, Components},
-    document, file,
+    document,
 };
+use crate::dist::json_file;
 
 /// What the image itself is called in the document.
 const IMAGE: &str = "image";
@@ -37,7 +38,7 @@ pub fn cyclonedx(image: &Image<'_>) -> Vec<u8> {
         let needs: Vec<_> = part.needs.iter().map(|need| &parts.all[*need].reference).collect();
         json!({ "ref": part.reference, "dependsOn": needs })
     });
-    file(&Bom {
+    json_file(&Bom {
         bom_format: "CycloneDX",
         spec_version: "1.6",
         serial_number: format!("urn:uuid:{}", document(image.digests.sha256, "cyclonedx")),

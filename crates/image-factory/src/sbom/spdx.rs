@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Array, Image,
     component::{Component, Components},
-    document, file,
+    document,
 };
+use crate::dist::json_file;
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const IMAGE: &str = "SPDXRef-Image";
@@ -44,7 +45,7 @@ pub fn spdx(image: &Image<'_>) -> Vec<u8> {
         part.needs.iter().map(|need| relation(id, "DEPENDS_ON", &ids[*need]))
     });
     let describes = std::iter::once(relation(DOCUMENT, "DESCRIBES", IMAGE));
-    file(&Document {
+    json_file(&Document {
         spdx_version: "SPDX-2.3",
         data_license: "CC0-1.0",
         id: DOCUMENT,

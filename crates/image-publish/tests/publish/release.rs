@@ -112,12 +112,11 @@ impl Release {
             }],
             omitted: Vec::new(),
         };
-        let text = serde_json::to_string_pretty(&manifest).unwrap() + "\n";
+        let text = String::from_utf8(image_factory::json_file(&manifest)).unwrap();
         let mut sums: Vec<_> = self.files.iter().map(|f| (f.file.as_str(), f.sha256)).collect();
         sums.push(("manifest.json", sha256(text.as_bytes())));
         sums.sort();
-        let sums: String =
-            sums.iter().map(|(file, sha256)| format!("{sha256}  {file}\n")).collect();
+        let sums: String = sums.iter().map(|(file, sha256)| sha256.line(file)).collect();
         let write = |file: &str, text: &str| fs::write(self.folder().join(file), text).unwrap();
         write("manifest.json", &text);
         write("SHA256SUMS", &sums);

@@ -218,7 +218,7 @@ pub(super) fn agree(release: &Known<'_>, out: &mut Recorder) {
         });
         let line = name.strip_suffix(".sha256").zip(release.document(name));
         let Some((of, line)) = line.filter(|_| file.role != FileRole::Payload) else { continue };
-        let wanted = sums.get(of).map(|sha256| format!("{sha256}  {of}\n"));
+        let wanted = sums.get(of).map(|sha256| sha256.line(of));
         let same = wanted.is_some_and(|wanted| wanted.as_bytes() == line);
         out.expect(&CHECKSUM_FILE, same, name, || {
             format!("it is not the line of {of} in the list of checksums")

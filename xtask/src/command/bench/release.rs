@@ -19,7 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use image_factory::event::{Event, Step};
+use image_factory::{
+    event::{Event, Step},
+    json_file,
+};
 use image_host::{interrupt, tool::Tool};
 use image_model::{
     Artifact, Compression, Digests, Driver, Generator, ImageKind, MANIFEST_SCHEMA, Manifest,
@@ -164,7 +167,7 @@ fn prepare(work: &Path, bytes: u64) -> Result<(), Failure> {
         content.write(File::create(&path).map_err(fail)?, size).map_err(fail)?;
         let sha256 = hash_file(&path).map_err(fail)?;
         let digests = Digests { size, sha256 };
-        let report = json(&report(kind, format, digests));
+        let report = json_file(&report(kind, format, digests));
         fs::write(folder.join(image_factory::REPORT), &report).map_err(fail)?;
         let summary = ReportSummary {
             file: image_factory::REPORT.to_owned(),
@@ -172,7 +175,7 @@ fn prepare(work: &Path, bytes: u64) -> Result<(), Failure> {
             totals: Totals::default(),
         };
         let manifest = manifest((name, file, kind, format), digests, summary);
-        fs::write(folder.join(image_factory::MANIFEST), json(&manifest)).map_err(fail)?;
+        fs::write(folder.join(image_factory::MANIFEST), json_file(&manifest)).map_err(fail)?;
     }
     // What is not on the disk yet cannot be dropped from memory.
     shell(work, "sync").map(drop)
@@ -196,10 +199,6 @@ fn each_piece(path: &Path, mut piece: impl FnMut(&[u8])) -> io::Result<u64> {
             }
         }
     }
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec_pretty(value).expect("plain data has no keys but strings")
 }
 
 fn report(kind: ImageKind, format: &'static str, digests: Digests) -> VerificationReport {

@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-use image_factory::sbom;
+use image_factory::{json_file, sbom};
 use image_model::{
     Digests, FileRole, PathVerdict, ReleaseManifest, Sha256, SignatureScheme, StorePath,
     StoreReport, Trust, VerificationReport,
@@ -16,7 +16,7 @@ use sha2::Digest as _;
 use crate::{
     Document, MANIFEST, Release, SUMS,
     check::{Entry, EntryKind, Opened, Source},
-    make::{Contents, json},
+    make::Contents,
     media_type,
     sign::{self, PassphraseSource, PublicKey, Signer},
     testing,
@@ -134,7 +134,7 @@ impl Stage {
             edit(&mut release);
         }
         for image in &mut release.images {
-            let manifest = json(&image.manifest);
+            let manifest = json_file(&image.manifest);
             let name = image.beside(MANIFEST);
             image.documents.push(document(name, FileRole::ImageManifest, manifest));
         }
@@ -166,11 +166,10 @@ impl Stage {
         if let Some(edit) = manifest {
             edit(&mut listed);
         }
-        let manifest = document(MANIFEST.to_owned(), FileRole::Manifest, json(&listed));
-        let line = |sha256: Sha256, file: &str| format!("{sha256}  {file}\n");
+        let manifest = document(MANIFEST.to_owned(), FileRole::Manifest, json_file(&listed));
         list.sort_by(|a, b| a.file.cmp(&b.file));
-        let mut text: String = list.iter().map(|file| line(file.sha256, &file.file)).collect();
-        text += &line(manifest.sha256(), MANIFEST);
+        let mut text: String = list.iter().map(|file| file.sha256.line(&file.file)).collect();
+        text += &manifest.sha256().line(MANIFEST);
         if let Some(edit) = sums {
             edit(&mut text);
         }
@@ -217,7 +216,7 @@ fn release(mut edit: Edit<VerificationReport>) -> (Release, BTreeMap<String, Vec
         if let Some(edit) = edit.take() {
             edit(report);
         }
-        let text = json(&image.report);
+        let text = json_file(&image.report);
         let bill = sbom::Image::of(&artifact.file, None, &image.report, epoch).unwrap();
         let bills = [(sbom::CYCLONEDX, sbom::cyclonedx(&bill)), (sbom::SPDX, sbom::spdx(&bill))];
         for (suffix, bytes) in bills {
