@@ -1,7 +1,6 @@
 //! Makes a release: gate, names, sums, statements, catalogs, page, signatures; then one rename.
 //!
-//! All that is written is a function of the images, of `release.toml`, of the keys, and of
-//! `SOURCE_DATE_EPOCH`.
+//! All that is written is a function of the images and of [`Options`].
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +12,7 @@ use image_factory::{
     event::{Event, Events, Step},
     json_file, sbom,
 };
-use image_host::epoch::{self, EpochError};
+use image_host::epoch;
 use image_model::{
     Digests, FileRole, Generator, Manifest, OmittedCatalog, RELEASE_SCHEMA, ReleaseFile,
     ReleaseManifest, ReleaseSignature, ReleaseSpec, ReleasedImage, ReportSummary, Severity,
@@ -42,6 +41,8 @@ pub struct Options {
     pub spec: ReleaseSpec,
     /// What may pass the gate all the same.
     pub allowed: Allowed,
+    /// `SOURCE_DATE_EPOCH`: seconds since 1970, where somebody set it.
+    pub epoch: Option<u64>,
     /// Who signs. Empty only where somebody insisted on a release without signatures.
     pub signers: Vec<Box<dyn Signer>>,
 }
@@ -61,9 +62,6 @@ pub struct Made {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MakeError {
-    /// The time of what is made cannot be told.
-    #[error(transparent)]
-    Epoch(#[from] EpochError),
     /// What it is released as makes no sense.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -85,7 +83,7 @@ impl MakeError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Epoch(_) | Self::Name(_) => Fault::Usage,
+            Self::Name(_) => Fault::Usage,
             Self::Spec(error) if error.is_usage() => Fault::Usage,
             Self::Sign(error) if error.is_usage() => Fault::Usage,
             Self::Folder(error) if error.is_usage() => Fault::Usage,
@@ -100,16 +98,16 @@ impl MakeError {
 /// Makes a release in `<dist>/release/<version>/`. Nothing is there before all of it is; an earlier
 /// release of the same version stays until then.
 pub fn make(options: &Options, events: Events<'_>) -> Result<Made, MakeError> {
-    let Options { version, images, dist, allowed, signers, .. } = options;
+    let Options { version, images, dist, signers, .. } = options;
+    let (allowed, epoch) = (options.allowed, options.epoch);
     names::check_version(version)?;
-    let epoch = epoch::source_date_epoch()?;
     let spec::Resolved { spec, base_url, latest_url } = spec::resolve(&options.spec, version)?;
     let to = folder::of_version(dist, version);
     folder::check_replaceable(&to).map_err(FolderError::from)?;
 
     events(Event::Started(Step::Hash));
     let prefix = |manifest: &Manifest| catalog::prefix(version, &spec, epoch, manifest);
-    let passed = gate::judge(dist, images, *allowed, &prefix, events)?;
+    let passed = gate::judge(dist, images, allowed, &prefix, events)?;
     events(Event::Finished(Step::Hash));
 
     events(Event::Started(Step::Release));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use image_factory::{DIST_DIR, DefinitionError, definition};
+use image_host::epoch;
 use image_model::{ReleaseManifest, ReleaseSpec};
 use image_release::{
     Allowed, Made, MakeError, Options,
@@ -25,6 +26,7 @@ use crate::{
 pub(super) fn run(context: Context, args: ReleaseArgs) -> Result<Verdict, Failure> {
     // Before somebody is asked for a passphrase.
     check_version(&args.version).map_err(MakeError::from)?;
+    let epoch = epoch::source_date_epoch().map_err(|e| Failure::usage(e.to_string()))?;
     let (spec, dist) = project(&args)?;
     let options = Options {
         signers: signers(&args)?,
@@ -33,6 +35,7 @@ pub(super) fn run(context: Context, args: ReleaseArgs) -> Result<Verdict, Failur
         dist,
         spec,
         allowed: Allowed { unverified: args.allow_unverified, mini: args.allow_mini },
+        epoch,
     };
     let progress = Progress::new(context.progress);
     let made = image_release::make(&options, &|event| progress.show(&event));

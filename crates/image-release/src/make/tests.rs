@@ -18,6 +18,7 @@ fn options(dist: &Dist) -> Options {
         dist: dist.dir.path().to_owned(),
         spec: ReleaseSpec { base_url, ..testing::release().spec },
         allowed: Allowed::default(),
+        epoch: None,
         signers: Vec::new(),
     }
 }
@@ -67,6 +68,15 @@ fn the_same_input_gives_the_same_bytes_wherever_it_lies() {
         assert!(first == again);
         assert_eq!(fs::read_dir(dist.dir.path().join("release")).unwrap().count(), 1);
     }
+}
+
+#[test]
+fn the_time_is_the_one_that_was_given() {
+    let dist = Dist::new();
+    let created = |epoch| made(&Options { epoch, ..options(&dist) }).manifest.created;
+    // Whatever the environment of the tests says.
+    assert_eq!(created(None), None);
+    assert_eq!(created(Some(1_787_204_541)).as_deref(), Some("2026-08-20T05:42:21Z"));
 }
 
 #[test]

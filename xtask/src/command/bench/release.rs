@@ -324,6 +324,7 @@ pub(super) fn release(work: &Path) -> Result<Release, Failure> {
         dist: work.join("dist"),
         spec: ReleaseSpec::default(),
         allowed: Allowed::default(),
+        epoch: None,
         signers: Vec::new(),
     };
     let began = Instant::now();
