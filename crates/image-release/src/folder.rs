@@ -134,6 +134,8 @@ impl Folder {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use image_model::FileRole;
 
     use super::*;
@@ -176,8 +178,11 @@ mod tests {
         assert!(folder.publish().unwrap_err().is_usage());
         assert_eq!(fs::read(to.join("thesis.txt")).unwrap(), b"years");
 
-        // An image that somebody writes to after it was hashed.
+        // An image that somebody writes to after it was hashed. The clock of the file system has steps
+        // that all of this may fit into.
         fs::write(&path, "other").unwrap();
+        let later = File::options().write(true).open(&path).unwrap();
+        later.set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
         let error = Folder::new(&to).unwrap().place(&image, "nixos.wsl").unwrap_err();
         assert!(error.to_string().ends_with("26.05/nixos.wsl"), "{error}");
         assert_eq!(fs::read_dir(dir.path().join(RELEASES_DIR)).unwrap().count(), 1);

@@ -56,7 +56,7 @@ impl Bench {
         path
     }
 
-    /// A program that has a minute, in the folder, in an environment of its own.
+    /// A program that has two minutes, in the folder, in an environment of its own.
     fn tool(&self, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(which("timeout", "coreutils"));
         command.args(["--kill-after=5", "120"]).arg(which(name, package(name))).args(args);

@@ -1,6 +1,11 @@
 //! With `ssh-keygen` and `ssh-agent`.
 
-use std::process::Child;
+use std::{
+    os::unix::net::UnixStream,
+    process::Child,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::*;
 use crate::sign::ssh::Agent;
@@ -113,11 +118,11 @@ fn the_agent_signs() {
     let mut command = Command::new(which("ssh-agent", "openssh-client"));
     command.args(["-D", "-a", utf8(&socket)]).stdin(Stdio::null()).stdout(Stdio::null());
     let agent = AgentProcess(command.spawn().unwrap());
-    for _ in 0..500 {
-        if socket.exists() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+    // The socket is there before anybody listens at it.
+    let until = Instant::now() + Duration::from_secs(60);
+    while let Err(error) = UnixStream::connect(&socket) {
+        assert!(Instant::now() < until, "{error}");
+        thread::sleep(Duration::from_millis(10));
     }
     let text = |name: &str| String::from_utf8(bench.read(name)).unwrap();
     let load = |name: &str| Agent::load(name, text(name).trim(), Some(socket.clone().into()));
