@@ -20,10 +20,12 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image_factory::event::{Event, Events, Step};
-use image_model::{Check, RELEASE_SCHEMA, ReleaseFile, ReleaseManifest, Sha256, Totals};
+use image_model::{
+    Artifact, Check, RELEASE_SCHEMA, ReleaseFile, ReleaseManifest, ReleasedImage, Sha256, Totals,
+};
 use image_verify::release::{FILE_EXTRA, LIMITS, MANIFEST as MANIFEST_CHECK, SUMS as SUMS_CHECK};
 
 pub use fetch::CheckError;
@@ -36,15 +38,19 @@ pub use source::{Entry, EntryKind, Opened, Source, version_in_name};
 use crate::{MANIFEST, SUMS, sign::PublicKey};
 use fetch::Meter;
 use files::Work;
-use report::Recorder;
-use signatures::Signatures;
+use report::{Recorder, printable};
+use signatures::{SCHEMES, Signatures};
 
 /// The most files of a release. There are a dozen for each image.
 pub const MAX_ENTRIES: usize = 1 << 14;
 /// The most images of a release.
 const MAX_IMAGES: usize = 1 << 10;
+/// The longest list of checksums, in bytes: that of so many files with the longest names.
+const MAX_SUMS: u64 = MAX_ENTRIES as u64 * (64 + 2 + 255 + 1);
+/// The longest manifest of a release, in bytes: a file takes less than a kilobyte.
+const MAX_MANIFEST: u64 = (MAX_ENTRIES as u64) << 10;
 /// The longest document, in bytes.
-const MAX_DOCUMENT: u64 = 64 << 20;
+pub(crate) const MAX_DOCUMENT: u64 = 64 << 20;
 /// The most bytes of documents that are kept in memory.
 const MAX_DOCUMENTS: u64 = 256 << 20;
 
@@ -61,6 +67,14 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// The images, each with its file. One without a file, or with that of another, was told.
+    fn images(&self) -> impl Iterator<Item = (&ReleasedImage, &Artifact)> {
+        let mut seen = BTreeSet::new();
+        let images = self.manifest.images.iter();
+        let images = images.filter_map(|image| Some((image, image.artifacts.first()?)));
+        images.filter(move |(_, payload)| seen.insert(payload.file.as_str()))
+    }
+
     fn document(&self, file: &str) -> Option<&[u8]> {
         self.documents.get(file).map(Vec::as_slice)
     }
@@ -118,7 +132,7 @@ fn judge(
 ) -> Result<(), CheckError> {
     let entries =
         source.list().map_err(|cause| CheckError::List { place: source.name(), cause })?;
-    let Some(list) = bounded(source, SUMS, meter, out)? else {
+    let Some(list) = bounded(source, SUMS, MAX_SUMS, meter, out)? else {
         out.fail(&SUMS_CHECK, SUMS, "there is none, or it is no list".to_owned());
         return Ok(());
     };
@@ -140,7 +154,7 @@ fn judge(
         work.payloads(&BTreeMap::new(), out)?;
         return Ok(());
     };
-    report.version = Some(manifest.version.clone());
+    report.version = Some(printable(&manifest.version));
     report.images = manifest.images.iter().filter_map(images::summary).collect();
 
     let files = manifest.files.iter().map(|file| (file.file.as_str(), file)).collect();
@@ -166,7 +180,7 @@ fn manifest(
     meter: &Meter<'_>,
     out: &mut Recorder,
 ) -> Result<Option<ReleaseManifest>, CheckError> {
-    let Some(fetched) = bounded(source, MANIFEST, meter, out)? else {
+    let Some(fetched) = bounded(source, MANIFEST, MAX_MANIFEST, meter, out)? else {
         out.fail(&MANIFEST_CHECK, MANIFEST, "there is none, or it is no manifest".to_owned());
         return Ok(None);
     };
@@ -186,10 +200,13 @@ fn manifest(
     let why = parsed.as_ref().err().cloned();
     out.expect(&MANIFEST_CHECK, why.is_none(), MANIFEST, || why.unwrap_or_default());
     Ok(parsed.ok().filter(|manifest| {
-        let files = manifest.files.len() <= MAX_ENTRIES;
-        let few = files && manifest.images.len().max(manifest.signatures.len()) <= MAX_IMAGES;
+        let few = manifest.files.len() <= MAX_ENTRIES
+            && manifest.images.len() <= MAX_IMAGES
+            && manifest.signatures.len() <= SCHEMES.len();
         out.expect(&LIMITS, few, MANIFEST, || {
-            format!("more than {MAX_ENTRIES} files, or more than {MAX_IMAGES} images")
+            format!(
+                "more than {MAX_ENTRIES} files, {MAX_IMAGES} images, or a signature of each kind"
+            )
         })
     }))
 }
@@ -198,13 +215,14 @@ fn manifest(
 fn bounded(
     source: &dyn Source,
     name: &str,
+    limit: u64,
     meter: &Meter<'_>,
     out: &mut Recorder,
 ) -> Result<Option<fetch::Fetched>, CheckError> {
-    let fetched = fetch::document(source, name, MAX_DOCUMENT, meter)?;
+    let fetched = fetch::document(source, name, limit, meter)?;
     Ok(fetched.filter(|fetched| {
         out.expect(&LIMITS, !fetched.longer, name, || {
-            format!("longer than the {MAX_DOCUMENT} bytes of a document")
+            format!("longer than the {limit} bytes of the longest one")
         })
     }))
 }

@@ -28,6 +28,7 @@ use image_model::{
 use sha2::Digest as _;
 
 use crate::{
+    check::MAX_DOCUMENT,
     hash::{Opened, hash_all},
     names::check_file,
 };
@@ -37,9 +38,6 @@ const VERIFIER: &str = "image-verify";
 
 /// The version of it. All crates of the factory have the same one.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Longer reports and treemaps were not written by the factory.
-const MAX_DOCUMENT: u64 = 256 << 20;
 
 /// What may pass all the same. It is recorded in the manifest and shown on the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

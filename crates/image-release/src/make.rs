@@ -8,7 +8,7 @@ mod tests;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use image_factory::{
-    Fault,
+    Fault, REPORT,
     event::{Event, Events, Step},
     json_file, sbom,
 };
@@ -136,7 +136,7 @@ fn image(passed: &Passed, version: &str, epoch: Option<u64>) -> Image {
     }
     let payload = manifest.artifacts[0].file.clone();
     let beside = |suffix: &str| format!("{payload}.{suffix}");
-    manifest.verification.file = beside("verification.json");
+    manifest.verification.file = beside(REPORT);
     let verification = manifest.verification.clone();
     let mut documents = Vec::new();
     let title = Some(manifest.title.as_str());

@@ -15,7 +15,7 @@ use super::{
     Entry, EntryKind, Known, MAX_DOCUMENT, MAX_DOCUMENTS, Source,
     fetch::{self, CheckError, Fetched, Meter, Wanted},
     report::Recorder,
-    signatures,
+    signatures, sums,
 };
 use crate::{MANIFEST, SUMS, names::check_version};
 
@@ -147,6 +147,10 @@ impl<'a> Work<'a> {
     pub(super) fn second_names(&self, out: &mut Recorder) -> Result<(), CheckError> {
         for file in self.declared() {
             let Some(also) = &file.also else { continue };
+            if let Some(why) = also.split('/').find_map(|name| sums::plain(name).err()) {
+                out.fail(&SECOND_NAME, also, format!("it is no second name: {why}"));
+                continue;
+            }
             let wanted = Wanted { name: also.clone(), limit: file.size, keep: false, prefix: None };
             let [Some(fetched)] = &fetch::all(self.source, &[wanted], self.meter)?[..] else {
                 // It is written when the release is published.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use image_factory::sbom;
+use image_factory::{REPORT, sbom};
 use image_model::{
     Artifact, FileRole, MANIFEST_SCHEMA, Manifest, REPORT_SCHEMA, ReleasedImage, Sha256,
     VerificationReport,
@@ -11,14 +11,16 @@ use image_verify::release::{
     IMAGE_FILES, IMAGE_MANIFEST, NOT_NIXOS, REPORT_PASSED, REPORT_SUBJECT, REPORT_SUMMARY,
     SBOM_SUBJECT, UNVERIFIED,
 };
-use serde_json::Value;
+use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Known, report::CheckedImage, report::Recorder};
+use super::{
+    Known,
+    report::{CheckedImage, Recorder, printable},
+};
 use crate::{MANIFEST, attest, gate};
 
 /// What is beside every image.
-const BESIDE: &[&str] =
-    &["sha256", "manifest.json", "verification.json", attest::SUFFIX, "report.html"];
+const BESIDE: &[&str] = &["sha256", MANIFEST, REPORT, attest::SUFFIX, "report.html"];
 
 /// What the driver `mini` makes.
 const MINI: &str = "mini";
@@ -27,18 +29,17 @@ const MINI: &str = "mini";
 pub(super) fn summary(image: &ReleasedImage) -> Option<CheckedImage> {
     let payload = image.artifacts.first()?;
     Some(CheckedImage {
-        image: image.image.clone(),
-        file: payload.file.clone(),
+        image: printable(&image.image),
+        file: printable(&payload.file),
         sha256: payload.digests.sha256,
         verified: image.unverified.is_none() && image.verification.totals.errors == 0,
     })
 }
 
 pub(super) fn check(release: &Known<'_>, out: &mut Recorder) {
-    let payloads = release.manifest.images.iter().filter_map(|i| i.artifacts.first());
-    let payloads: BTreeSet<_> = payloads.map(|payload| payload.file.as_str()).collect();
+    let payloads: BTreeSet<_> = release.images().map(|(_, payload)| &payload.file).collect();
     for file in &release.manifest.files {
-        let known = file.of.as_deref().is_none_or(|of| payloads.contains(of));
+        let known = file.of.as_ref().is_none_or(|of| payloads.contains(of));
         out.expect(&IMAGE_FILES, known, &file.file, || {
             format!("it belongs to {}, which is no image", file.of.as_deref().unwrap_or_default())
         });
@@ -49,13 +50,15 @@ pub(super) fn check(release: &Known<'_>, out: &mut Recorder) {
             let name = artifact.file.as_str();
             out.expect(&IMAGE_FILES, seen.insert(name), name, || "it is there twice".to_owned());
         }
-        let Some(payload) = image.artifacts.first() else {
-            out.fail(&IMAGE_FILES, MANIFEST, format!("the image {} has no file", image.image));
-            continue;
-        };
+        let has_file = !image.artifacts.is_empty();
+        out.expect(&IMAGE_FILES, has_file, MANIFEST, || {
+            format!("the image {} has no file", image.image)
+        });
+    }
+    for (image, payload) in release.images() {
         let file = payload.file.as_str();
         files(release, image, payload, out);
-        manifest(release, image, out);
+        manifest(release, image, payload, out);
         report(release, image, payload, out);
         bills(release, payload, out);
         out.expect(&UNVERIFIED, image.unverified.is_none(), file, || {
@@ -94,11 +97,17 @@ fn files(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &m
             format!("it is no file of the release that belongs to {}", payload.file)
         });
     }
+    for (named, suffix) in [(&image.manifest, MANIFEST), (&image.verification.file, REPORT)] {
+        let name = format!("{}.{suffix}", payload.file);
+        out.expect(&IMAGE_FILES, *named == name, &name, || {
+            format!("the manifest of the release calls it {named}")
+        });
+    }
 }
 
 /// The manifest of the image says the same as that of the release.
-fn manifest(release: &Known<'_>, image: &ReleasedImage, out: &mut Recorder) {
-    let name = image.manifest.as_str();
+fn manifest(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &mut Recorder) {
+    let name = &format!("{}.{MANIFEST}", payload.file);
     let Some(manifest) = release.parse::<Manifest>(name, &IMAGE_MANIFEST, out) else { return };
     let mut same = |what: &str, same: bool| {
         out.expect(&IMAGE_MANIFEST, same, name, || {
@@ -118,8 +127,8 @@ fn manifest(release: &Known<'_>, image: &ReleasedImage, out: &mut Recorder) {
 /// The report is of this image, and says that it is good.
 fn report(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &mut Recorder) {
     let summary = &image.verification;
-    let name = summary.file.as_str();
-    let Some(found) = release.files.get(name) else {
+    let name = &format!("{}.{REPORT}", payload.file);
+    let Some(found) = release.files.get(name.as_str()) else {
         // An image that nobody verified has no report; any other one has.
         out.expect(&REPORT_SUMMARY, image.unverified.is_some(), name, || {
             "the report is no file of the release".to_owned()
@@ -157,34 +166,94 @@ fn report(release: &Known<'_>, image: &ReleasedImage, payload: &Artifact, out: &
 
 /// Bills of materials are of this image.
 fn bills(release: &Known<'_>, payload: &Artifact, out: &mut Recorder) {
-    type Subject = fn(&Value) -> Option<&str>;
-    let standards: [(&str, Subject); 2] =
-        [(sbom::CYCLONEDX, cyclonedx_subject), (sbom::SPDX, spdx_subject)];
-    for (suffix, subject) in standards {
-        let name = format!("{}.{suffix}", payload.file);
-        let Some(bill) = release.parse::<Value>(&name, &SBOM_SUBJECT, out) else { continue };
-        let found = subject(&bill).and_then(|text| Sha256::try_from(text.to_owned()).ok());
-        let wanted = payload.digests.sha256;
-        out.expect(&SBOM_SUBJECT, found == Some(wanted), &name, || match found {
-            Some(found) => format!("it is of {found}; the image is {wanted}"),
-            None => "it names no SHA-256 of the image".to_owned(),
-        });
+    bill::<CycloneDx>(release, payload, sbom::CYCLONEDX, out);
+    bill::<Spdx>(release, payload, sbom::SPDX, out);
+}
+
+fn bill<B: Bill>(release: &Known<'_>, payload: &Artifact, suffix: &str, out: &mut Recorder) {
+    let name = format!("{}.{suffix}", payload.file);
+    let Some(bill) = release.parse::<B>(&name, &SBOM_SUBJECT, out) else { return };
+    let found = bill.subject().and_then(|text| Sha256::try_from(text.to_owned()).ok());
+    let wanted = payload.digests.sha256;
+    out.expect(&SBOM_SUBJECT, found == Some(wanted), &name, || match found {
+        Some(found) => format!("it is of {found}; the image is {wanted}"),
+        None => "it names no SHA-256 of the image".to_owned(),
+    });
+}
+
+/// What is read of a bill of materials. The rest, which is most of it, is not kept.
+trait Bill: DeserializeOwned {
+    /// The SHA-256 of what it is of.
+    fn subject(&self) -> Option<&str>;
+}
+
+#[derive(Deserialize)]
+struct CycloneDx {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    component: Component,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    #[serde(default)]
+    hashes: Vec<Hash>,
+}
+
+#[derive(Deserialize)]
+struct Hash {
+    alg: String,
+    content: String,
+}
+
+impl Bill for CycloneDx {
+    fn subject(&self) -> Option<&str> {
+        let hash = self.metadata.component.hashes.iter().find(|hash| hash.alg == "SHA-256")?;
+        Some(&hash.content)
     }
 }
 
-fn cyclonedx_subject(bill: &Value) -> Option<&str> {
-    let hashes = bill.pointer("/metadata/component/hashes")?.as_array()?;
-    let hash = hashes.iter().find(|hash| hash["alg"] == "SHA-256")?;
-    hash["content"].as_str()
+#[derive(Deserialize)]
+struct Spdx {
+    #[serde(rename = "SPDXID")]
+    id: String,
+    packages: Vec<Package>,
+    relationships: Vec<Relationship>,
 }
 
-fn spdx_subject(bill: &Value) -> Option<&str> {
-    let relations = bill["relationships"].as_array()?;
-    let describes = relations.iter().find(|relation| {
-        relation["spdxElementId"] == bill["SPDXID"] && relation["relationshipType"] == "DESCRIBES"
-    })?;
-    let packages = bill["packages"].as_array()?;
-    let image = packages.iter().find(|p| p["SPDXID"] == describes["relatedSpdxElement"])?;
-    let hash = image["checksums"].as_array()?.iter().find(|hash| hash["algorithm"] == "SHA256")?;
-    hash["checksumValue"].as_str()
+#[derive(Deserialize)]
+struct Package {
+    #[serde(rename = "SPDXID")]
+    id: String,
+    #[serde(default)]
+    checksums: Vec<Checksum>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Checksum {
+    algorithm: String,
+    checksum_value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Relationship {
+    spdx_element_id: String,
+    relationship_type: String,
+    related_spdx_element: String,
+}
+
+impl Bill for Spdx {
+    fn subject(&self) -> Option<&str> {
+        let describes = self.relationships.iter().find(|relation| {
+            relation.spdx_element_id == self.id && relation.relationship_type == "DESCRIBES"
+        })?;
+        let image = self.packages.iter().find(|p| p.id == describes.related_spdx_element)?;
+        let hash = image.checksums.iter().find(|hash| hash.algorithm == "SHA256")?;
+        Some(&hash.checksum_value)
+    }
 }

@@ -21,7 +21,8 @@ pub struct ReleaseReport {
     pub schema: u32,
     /// Where the release was read.
     pub place: String,
-    /// Its version, as its manifest says.
+    /// Its version, as its manifest says. What is not printable is escaped, here and in all that
+    /// the release calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// SHA-256 of its list of checksums, on which everything hangs.
@@ -93,12 +94,22 @@ pub struct ReleaseFinding {
     pub check: Cow<'static, str>,
     /// Copied from the check, so that a report can be read alone.
     pub severity: Severity,
-    /// The file that it is about; absent where it is about all of the release. What is not printable
-    /// is escaped.
+    /// The file that it is about; absent where it is about all of the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// What was found and what was expected, in one line.
     pub message: String,
+}
+
+/// Text of strangers, for people: what is not printable is escaped, and what is long is cut.
+pub(super) fn printable(text: &str) -> String {
+    let mut text = display(text.as_bytes());
+    if text.len() > MAX_MESSAGE {
+        let end = (0..=MAX_MESSAGE).rfind(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
 }
 
 /// Collects what the checks find.
@@ -136,20 +147,11 @@ impl Recorder {
         let count = self.counts.entry(check.id).or_default();
         *count = count.saturating_add(1);
         if *count <= MAX_FINDINGS_PER_CHECK {
-            let shorten = |text: String| {
-                let mut text = display(text.as_bytes());
-                if text.len() > MAX_MESSAGE {
-                    let end = (0..=MAX_MESSAGE).rfind(|at| text.is_char_boundary(*at));
-                    text.truncate(end.unwrap_or(0));
-                    text.push('…');
-                }
-                text
-            };
             self.findings.push(ReleaseFinding {
                 check: Cow::Borrowed(check.id),
                 severity: check.severity,
-                file: (!file.is_empty()).then(|| shorten(file.to_owned())),
-                message: shorten(message()),
+                file: (!file.is_empty()).then(|| printable(file)),
+                message: printable(&message()),
             });
         }
         false

@@ -21,7 +21,8 @@ use crate::{
 /// The longest signature, and the longest public key, in bytes: OpenPGP ones may have pictures.
 const MAX_BYTES: u64 = 1 << 20;
 
-const SCHEMES: [SignatureScheme; 3] =
+/// A release has at most one signature of each.
+pub(super) const SCHEMES: [SignatureScheme; 3] =
     [SignatureScheme::Minisign, SignatureScheme::Ssh, SignatureScheme::Openpgp];
 
 /// What is known of the signatures.

@@ -1,5 +1,6 @@
 //! Attestations of images.
 
+use image_factory::REPORT;
 use image_model::{Artifact, Outcome, ReleasedImage, SignatureScheme, VerificationReport};
 use image_verify::release::{
     ATTESTATION, ATTESTATION_CONTENT, ATTESTATION_SIGNATURE, ATTESTATION_SUBJECT,
@@ -13,8 +14,7 @@ use crate::{
 };
 
 pub(super) fn check(release: &Known<'_>, out: &mut Recorder) {
-    for image in &release.manifest.images {
-        let Some(payload) = image.artifacts.first() else { continue };
+    for (image, payload) in release.images() {
         let name = format!("{}.{}", payload.file, attest::SUFFIX);
         let Some(bytes) = release.document(&name) else { continue };
         let envelopes = match attest::read(bytes) {
@@ -100,7 +100,7 @@ fn content(
         descriptors(release, name, byproducts, out);
     }
     let summary = &image.verification;
-    let report = release.document(&summary.file);
+    let report = release.document(&format!("{}.{REPORT}", payload.file));
     let Some(report) = report.and_then(|b| serde_json::from_slice::<VerificationReport>(b).ok())
     else {
         return;

@@ -1,6 +1,6 @@
 //! Folders that somebody made who means no good.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, sync::Mutex};
 
 use image_host::tool::Tool;
 
@@ -39,6 +39,85 @@ fn no_pipe_is_opened_and_no_link_is_followed() {
 }
 
 #[test]
+fn what_a_release_calls_itself_moves_no_cursor() {
+    let evil = "\u{1b}]0;owned\u{7}\n";
+    let stage = Stage {
+        manifest: Some(Box::new(move |manifest| {
+            manifest.version = format!("26.05.1{evil}");
+            manifest.images[0].image = evil.to_owned();
+            manifest.images[0].artifacts[0].file = evil.to_owned();
+            manifest.files[0].also = Some(evil.to_owned());
+        })),
+        ..Stage::default()
+    };
+    let report = check_with_keys(&stage.make());
+    let shown = "\\u{1b}]0;owned\\u{7}\\n";
+    assert_eq!(report.version, Some(format!("26.05.1{shown}")));
+    assert_eq!((&*report.images[0].image, &*report.images[0].file), (shown, shown));
+    assert!(report.findings.iter().all(|finding| !finding.message.contains(char::is_control)));
+}
+
+#[test]
+fn a_second_name_leads_nowhere_else() {
+    struct Asked(Memory, Mutex<Vec<String>>);
+    impl Source for Asked {
+        fn name(&self) -> String {
+            self.0.name()
+        }
+        fn list(&self) -> std::io::Result<Option<Vec<Entry>>> {
+            self.0.list()
+        }
+        fn open(&self, name: &str) -> std::io::Result<Option<Opened>> {
+            self.1.lock().unwrap().push(name.to_owned());
+            self.0.open(name)
+        }
+    }
+    for also in ["../secret", "/etc/passwd", "a//b", "a/./b", "", "two\nlines"] {
+        let stage = Stage {
+            manifest: Some(Box::new(move |manifest| {
+                manifest.files[0].also = Some(also.to_owned());
+            })),
+            ..Stage::default()
+        };
+        let source = Asked(stage.make(), Mutex::default());
+        assert_eq!(failed(&check_with_keys(&source)), ["release-second-name"], "{also:?}");
+        assert!(!source.1.into_inner().unwrap().contains(&also.to_owned()));
+    }
+}
+
+#[test]
+fn each_document_is_read_for_one_image() {
+    let stage = Stage {
+        manifest: Some(Box::new(|manifest| {
+            manifest.images[0].title = "Another one".to_owned();
+            for _ in 0..100 {
+                manifest.images.push(manifest.images[0].clone());
+            }
+        })),
+        ..Stage::default()
+    };
+    let report = check_with_keys(&stage.make());
+    assert_eq!(failed(&report), ["release-image-files", "release-image-manifest"]);
+    let found = report.findings.iter().filter(|found| found.check == "release-image-manifest");
+    assert_eq!(found.count(), 1);
+
+    let edits: [fn(&mut ReleasedImage, &ReleasedImage); 2] = [
+        |image, other| image.manifest.clone_from(&other.manifest),
+        |image, other| image.verification.file.clone_from(&other.verification.file),
+    ];
+    for edit in edits {
+        let stage = Stage {
+            manifest: Some(Box::new(move |manifest| {
+                let other = manifest.images[1].clone();
+                edit(&mut manifest.images[0], &other);
+            })),
+            ..Stage::default()
+        };
+        assert!(failed(&check_with_keys(&stage.make())).contains(&"release-image-files"));
+    }
+}
+
+#[test]
 fn a_list_that_is_none_is_told_of_and_bounded() {
     let mut memory = Memory::default();
     assert_eq!(failed(&check_with_keys(&memory)), ["release-sums"]);
@@ -52,10 +131,13 @@ fn a_list_that_is_none_is_told_of_and_bounded() {
 
     let line = |number: usize| format!("{}  {number}\n", "0".repeat(64));
     let many: String = (0..=MAX_ENTRIES).map(line).collect();
-    memory.files.insert("SHA256SUMS".to_owned(), many.into_bytes());
-    let report = check_with_keys(&memory);
-    assert!(failed(&report).contains(&"release-limits"));
-    assert!(report.findings.len() < 200);
+    let empty = "\n".repeat(6 << 20);
+    for list in [many, empty] {
+        memory.files.insert("SHA256SUMS".to_owned(), list.into_bytes());
+        let report = check_with_keys(&memory);
+        assert!(failed(&report).contains(&"release-limits"));
+        assert!(report.findings.len() < 200);
+    }
 
     for name in ["../x", "a/b", "a\\b", "..", "", "a\tb", &"x".repeat(300)] {
         let line = format!("{}  {name}\n", "0".repeat(64));
