@@ -9,7 +9,9 @@
 //! | `STREAM.json` | readers of CoreOS stream metadata | a stream's address |
 //! | `simplestreams-index.json`, `…-images.json` | Incus | `streams/v1/` below a remote |
 
-use image_model::{Driver, ImageKind, Manifest, OmittedCatalog, ReleaseSpec, Severity};
+use image_model::{
+    Driver, ImageKind, Manifest, OmittedCatalog, ReleaseSignature, ReleaseSpec, Severity,
+};
 
 use crate::{
     Document, Image, Release,
@@ -35,15 +37,15 @@ pub struct Catalogs {
     pub omitted: Vec<OmittedCatalog>,
 }
 
-/// Writes the catalogs of a release.
+/// Writes the catalogs of a release, of whose list of checksums there will be these signatures.
 ///
 /// An image that a catalog is for, and that its client could not use, is left out with a reason.
 /// Nothing is said of catalogs that no image of the release is for.
-pub fn catalogs(release: &Release) -> Catalogs {
+pub fn catalogs(release: &Release, signatures: &[ReleaseSignature]) -> Catalogs {
     let mut out = Catalogs::default();
     imager::write(release, &mut out);
     wsl::write(release, &mut out);
-    sysupdate::write(release, &mut out);
+    sysupdate::write(release, signatures, &mut out);
     coreos::write(release, &mut out);
     incus::write(release, &mut out);
     out

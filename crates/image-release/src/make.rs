@@ -188,7 +188,7 @@ impl Contents {
         let keys: Vec<_> =
             signers.iter().flat_map(|signer| signer.public_key().documents()).collect();
         let signatures: Vec<_> = signers.iter().map(|signer| signature(signer.as_ref())).collect();
-        let catalogs = catalog::catalogs(&release);
+        let catalogs = catalog::catalogs(&release, &signatures);
         let page = page::index(&release, &catalogs, &signatures, &keys);
 
         let mut files = Files::default();

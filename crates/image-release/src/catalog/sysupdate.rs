@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use image_model::{Compression, FileRole, ImageKind};
+use image_model::{Compression, FileRole, ImageKind, ReleaseSignature, SignatureScheme};
 use url::Url;
 
 use super::{Catalogs, around_version, client::sysupdate as client, of_kinds};
@@ -14,6 +14,20 @@ use crate::{Document, Image, Release};
 
 /// Kinds that are of use as files or folders of a machine that is kept up to date.
 const KINDS: [ImageKind; 4] = [ImageKind::Wsl, ImageKind::Sd, ImageKind::Iso, ImageKind::Vm];
+
+/// What is put behind the name of an image for what is said of it.
+const BESIDE: [&str; 10] = [
+    "bmap",
+    "bmap.sha256",
+    "cdx.json",
+    super::incus::METADATA_SUFFIX,
+    "intoto.jsonl",
+    "manifest.json",
+    "report.html",
+    "sha256",
+    "spdx.json",
+    "verification.json",
+];
 
 /// What the names of the files end with.
 pub(super) const SUFFIX: &str = ".transfer";
@@ -29,7 +43,8 @@ struct Target {
 }
 
 /// Writes a transfer file for each image that is of use that way.
-pub(super) fn write(release: &Release, out: &mut Catalogs) {
+pub(super) fn write(release: &Release, signatures: &[ReleaseSignature], out: &mut Catalogs) {
+    let is_signed = signatures.iter().any(|one| one.scheme == SignatureScheme::Openpgp);
     for image in of_kinds(release, &KINDS) {
         let name = format!("{}-{}", release.spec.name, image.manifest.image);
         let file = format!("{name}{SUFFIX}");
@@ -37,6 +52,10 @@ pub(super) fn write(release: &Release, out: &mut Catalogs) {
             out.leave_out(&file, image, "`latest-url` is not set: updates are looked for there");
             continue;
         };
+        if !is_signed {
+            out.leave_out(&file, image, "no key is of OpenPGP, and sysupdate knows no other");
+            continue;
+        }
         match transfer(release, latest, image, &name) {
             Ok(text) => out.documents.push(Document {
                 file,
@@ -60,12 +79,21 @@ fn transfer(release: &Release, latest: &Url, image: &Image, name: &str) -> Resul
     let (before, after) =
         around_version(&payload.file, version).ok_or("its name has no version in it")?;
     let pattern = format!("{}@v{}", literal(before), literal(after));
-    // It is read as sysupdate reads it: another image may look like another version of this one.
-    let wildcard = client::Pattern::parse(&pattern).map_err(|why| format!("{pattern}: {why}"))?;
-    let payloads = release.images.iter().map(|other| other.payload().file.as_str());
-    let newest = wildcard.newest(payloads).map(|(_, file)| file);
-    if newest != Some(payload.file.as_str()) {
-        let other = newest.unwrap_or("nothing");
+    // Systemd 255 to 260 take whatever begins like a pattern; what lies beside an image does. A pattern
+    // with a slash after it fits nothing but folders, and no other is asked then.
+    let beside = BESIDE.map(|suffix| format!("{pattern}.{suffix}/ ")).concat();
+    let patterns = format!("{beside}{pattern}");
+    // They are read as sysupdate reads them: another image may look like another version of this one.
+    let wildcards = client::Patterns::parse(&patterns)?;
+    let artifacts = release.images.iter().flat_map(|other| &other.manifest.artifacts);
+    let files = || artifacts.clone().map(|artifact| artifact.file.as_str());
+    let newest = wildcards.newest(files());
+    let other = match newest {
+        Some((_, file)) if file != payload.file => Some(file),
+        Some(newest) => wildcards.mistaken(files(), newest),
+        None => Some("nothing"),
+    };
+    if let Some(other) = other {
         return Err(format!("{pattern} matches {other} as well, and sysupdate would take that"));
     }
     let target = target(image, after);
@@ -98,7 +126,8 @@ fn transfer(release: &Release, latest: &Url, image: &Image, name: &str) -> Resul
     line("[Source]");
     line(&format!("Type={}", target.source));
     line(&format!("Path={}", path.replace('%', "%%")));
-    line(&format!("MatchPattern={pattern}"));
+    line("# What lies beside the image is none: systemd 255 to 260 do not ask how a name ends.");
+    line(&format!("MatchPattern={patterns}"));
     line("");
     line("[Target]");
     line(&format!("Type={}", target.kind));

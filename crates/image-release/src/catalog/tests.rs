@@ -8,7 +8,7 @@ use std::{
 
 use image_model::{
     Board, Compression, Digests, Generator, ImageKind, RELEASE_SCHEMA, ReleaseFile,
-    ReleaseManifest, ReleasedImage, Sha256,
+    ReleaseManifest, ReleasedImage, Sha256, SignatureScheme,
 };
 
 use super::{
@@ -31,6 +31,16 @@ fn release() -> Release {
         testing::image(ImageKind::Wsl, "wsl-aarch64", "aarch64-linux", "nixos-aarch64-26.05.1.wsl");
     release.images.insert(1, arm);
     release
+}
+
+/// Its catalogs, where OpenPGP signs it.
+fn catalogs(release: &Release) -> Catalogs {
+    super::catalogs(release, &[signature(SignatureScheme::Openpgp)])
+}
+
+fn signature(scheme: SignatureScheme) -> ReleaseSignature {
+    let of = |part: &str| format!("{part}-{}", scheme.as_str());
+    ReleaseSignature { scheme, file: of("file"), key_id: of("id"), public_key: of("key") }
 }
 
 /// What a client is told of a release with its catalogs: the manifest, and the list of checksums.
@@ -77,7 +87,7 @@ fn published(release: &Release, catalogs: &Catalogs) -> (ReleaseManifest, Vec<Su
         created: None,
         images: images.collect(),
         files,
-        signatures: Vec::new(),
+        signatures: vec![signature(SignatureScheme::Openpgp)],
         omitted: catalogs.omitted.clone(),
     };
     (manifest, sums)

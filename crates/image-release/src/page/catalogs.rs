@@ -108,23 +108,26 @@ fn list<'a>(whole: &Whole<'a>) -> Vec<About<'a>> {
                     powershell(&url)
                 ),
                 "wsl --list --online".to_owned(),
+                // A flavor stands for the first of its distributions.
+                format!("wsl --install {}", powershell(&release.spec.name)),
             ]),
             files: with(&|document| document.file == WSL),
         },
         About {
             title: "systemd-sysupdate",
             shell: Shell::Posix,
-            text: "These files keep the newest version of an image in a folder of a machine. It is \
-                   taken only if the key that signed SHA256SUMS.gpg is in \
-                   /etc/systemd/import-pubring.pgp; earlier versions of systemd look into \
-                   import-pubring.gpg.",
+            text: "Each of these files keeps the newest version of an image in a folder of a \
+                   machine. It is taken only if the key that signed SHA256SUMS.gpg is in the \
+                   keyring. From systemd 258 on /etc/systemd/import-pubring.pgp counts instead, \
+                   where it is there.",
             lines: transfer_lines(documents, release),
             files: with(&|document| document.file.ends_with(".transfer")),
         },
         About {
             title: "Incus",
             shell: Shell::Posix,
-            text: "A remote like any other: images are listed, fetched and checked by their digests.",
+            text: "A remote like any other: images are listed, fetched and checked by their digests. \
+                   Nobody signed their boot loaders for Secure Boot.",
             lines: simplestreams_lines(release),
             files: with(&|document| document.file.starts_with("simplestreams-")
                 && document.role == FileRole::Catalog),
@@ -157,15 +160,21 @@ fn list<'a>(whole: &Whole<'a>) -> Vec<About<'a>> {
 }
 
 fn transfer_lines(documents: &[Document], release: &Release) -> Vec<String> {
-    let files = documents.iter().filter(|document| document.file.ends_with(".transfer"));
-    let mut lines = Vec::new();
-    for document in files {
+    let mut lines = vec![
+        "gpg --dearmor < openpgp.asc | sudo tee -a /etc/systemd/import-pubring.gpg > /dev/null"
+            .to_owned(),
+    ];
+    for document in documents {
+        let Some(component) = document.file.strip_suffix(".transfer") else { continue };
         if let Some(url) = address(release, &document.file) {
-            let place = format!("/etc/sysupdate.d/{}", document.file);
-            lines.push(format!("sudo curl -fL --create-dirs -o {} {}", sh(&place), sh(&url)));
+            let place = sh(&format!("/etc/sysupdate.{component}.d/{}", document.file));
+            lines.push(format!("sudo curl -fL --create-dirs -o {place} {}", sh(&url)));
         }
+        let component = sh(component);
+        lines.push(format!(
+            "sudo /usr/lib/systemd/systemd-sysupdate --component={component} update"
+        ));
     }
-    lines.push("/usr/lib/systemd/systemd-sysupdate list".to_owned());
     lines
 }
 
@@ -176,5 +185,65 @@ fn simplestreams_lines(release: &Release) -> Vec<String> {
     vec![
         format!("incus remote add {name} {} --protocol simplestreams --public", sh(base)),
         format!("incus image list {name}:"),
+        format!("incus launch {name}:{name} --vm --config security.secureboot=false"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use image_model::{ReleaseSignature, SignatureScheme};
+
+    use super::*;
+    use crate::{catalog, testing};
+
+    /// What the page tells people to do is what the files themselves and their clients ask for.
+    #[test]
+    fn commands_are_those_of_the_catalogs() {
+        let mut release = testing::release();
+        release.images.retain(|image| image.manifest.image != "sd-aarch64");
+        let signature = ReleaseSignature {
+            scheme: SignatureScheme::Openpgp,
+            file: "SHA256SUMS.gpg".to_owned(),
+            key_id: String::new(),
+            public_key: "openpgp.asc".to_owned(),
+        };
+        let signatures = [signature];
+        let catalogs = catalog::catalogs(&release, &signatures);
+        let whole =
+            Whole { release: &release, catalogs: &catalogs, signatures: &signatures, keys: &[] };
+        let about = list(&whole);
+        let of = |title: &str| about.iter().find(|one| one.title == title).unwrap();
+        let lines = |title: &str| of(title).lines.join("\n");
+        insta::assert_snapshot!(lines("wsl --install"), @r"
+        Set-ItemProperty 'HKLM:\Software\Microsoft\Windows\CurrentVersion\Lxss' DistributionListUrlAppend https://images.example.org/nixos/latest/DistributionInfo.json
+        wsl --list --online
+        wsl --install nixos
+        ");
+        insta::assert_snapshot!(lines("systemd-sysupdate"), @r"
+        gpg --dearmor < openpgp.asc | sudo tee -a /etc/systemd/import-pubring.gpg > /dev/null
+        sudo curl -fL --create-dirs -o /etc/sysupdate.nixos-wsl.d/nixos-wsl.transfer https://images.example.org/nixos/latest/nixos-wsl.transfer
+        sudo /usr/lib/systemd/systemd-sysupdate --component=nixos-wsl update
+        sudo curl -fL --create-dirs -o /etc/sysupdate.nixos-iso.d/nixos-iso.transfer https://images.example.org/nixos/latest/nixos-iso.transfer
+        sudo /usr/lib/systemd/systemd-sysupdate --component=nixos-iso update
+        sudo curl -fL --create-dirs -o /etc/sysupdate.nixos-vm.d/nixos-vm.transfer https://images.example.org/nixos/latest/nixos-vm.transfer
+        sudo /usr/lib/systemd/systemd-sysupdate --component=nixos-vm update
+        ");
+        insta::assert_snapshot!(lines("Incus"), @r"
+        incus remote add nixos https://images.example.org/nixos/latest/ --protocol simplestreams --public
+        incus image list nixos:
+        incus launch nixos:nixos --vm --config security.secureboot=false
+        ");
+        // The comment of each transfer file says where it belongs, and what takes it from there.
+        for document in &of("systemd-sysupdate").files {
+            let text = str::from_utf8(&document.bytes).unwrap();
+            let name = document.file.strip_suffix(".transfer").unwrap();
+            for told in [format!("/etc/sysupdate.{name}.d/"), format!("--component={name} update")]
+            {
+                assert!(
+                    text.contains(&told) && lines("systemd-sysupdate").contains(&told),
+                    "{told}"
+                );
+            }
+        }
+    }
 }

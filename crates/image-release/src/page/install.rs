@@ -61,16 +61,21 @@ fn list(release: &Release, image: &Image, imager: Option<&str>) -> Vec<Way> {
     let file = &image.payload().file;
     let mut ways = Vec::new();
     if let Some(url) = release.url(file) {
+        // `curl` alone is another command in the PowerShell that comes with Windows.
+        let (shell, curl, url) = match image.manifest.kind {
+            ImageKind::Wsl => (Shell::PowerShell, "curl.exe", powershell(url.as_str())),
+            _ => (Shell::Posix, "curl", sh(url.as_str())),
+        };
         ways.push(Way {
             title: "Download in a terminal",
-            shell: Shell::Posix,
+            shell,
             note: "An interrupted download goes on where it stopped.",
-            lines: vec![format!("curl -fL -C - -O {}", sh(url.as_str()))],
+            lines: vec![format!("{curl} -fL -C - -O {url}")],
         });
     }
     match image.manifest.kind {
         ImageKind::Wsl => ways.extend(wsl(image)),
-        ImageKind::Sd => ways.extend(card(image, imager)),
+        ImageKind::Sd => ways.extend(card(release, image, imager)),
         ImageKind::Iso => ways.extend(disc(image)),
         ImageKind::Vm => ways.push(machine(image)),
         ImageKind::Docker => ways.extend([
@@ -115,7 +120,7 @@ fn wsl(image: &Image) -> [Way; 2] {
             shell: Shell::PowerShell,
             note: "In PowerShell. A double click on the file does the same.",
             lines: vec![
-                format!("wsl --install --from-file {}", powershell(file)),
+                format!("wsl --install --from-file {} --name {name}", powershell(file)),
                 format!("wsl -d {name}"),
             ],
         },
@@ -136,7 +141,7 @@ fn wsl(image: &Image) -> [Way; 2] {
     ]
 }
 
-fn card(image: &Image, imager: Option<&str>) -> Vec<Way> {
+fn card(release: &Release, image: &Image, imager: Option<&str>) -> Vec<Way> {
     let file = &image.payload().file;
     let mut ways = Vec::new();
     ways.push(match imager {
@@ -154,18 +159,20 @@ fn card(image: &Image, imager: Option<&str>) -> Vec<Way> {
         },
     });
     let map = image.manifest.artifacts.iter().skip(1).find(|part| part.file.ends_with(".bmap"));
-    if map.is_some() {
+    if let Some(map) = map {
+        let fetch = release.url(&map.file).map(|url| format!("curl -fLO {}", sh(url.as_str())));
+        let copy = format!("sudo bmaptool copy {} /dev/sdX", sh(file));
         ways.push(Way {
-            title: "bmaptool",
+            title: "bmaptool, on Linux",
             shell: Shell::Posix,
-            note: "It finds the block map beside the image, leaves out what is free and checks the \
+            note: "With the block map beside the image it leaves out what is free and checks the \
                    rest. Everything that is on /dev/sdX is lost; lsblk tells which one the card is.",
-            lines: vec![format!("bmaptool copy {} /dev/sdX", sh(file))],
+            lines: fetch.into_iter().chain([copy]).collect(),
         });
     }
     ways.push(raw_copy(
         image,
-        "dd",
+        "dd, on Linux",
         "Everything that is on /dev/sdX is lost; lsblk tells which one the card is.",
     ));
     ways
@@ -188,27 +195,34 @@ fn raw_copy(image: &Image, title: &'static str, note: &'static str) -> Way {
 fn disc(image: &Image) -> Vec<Way> {
     let stick = raw_copy(
         image,
-        "USB stick",
+        "USB stick, on Linux",
         "Byte for byte; a program that unpacks the image onto the stick instead gives it another \
-         label, and the system does not find itself. Rufus asks for it: choose DD mode. \
-         Everything that is on /dev/sdX is lost.",
+         label, and the system does not find itself. Everything that is on /dev/sdX is lost; lsblk \
+         tells which one the stick is. On Windows Rufus does the same if you choose DD mode, there \
+         and on macOS balenaEtcher.",
     );
     let arm = image.manifest.system.starts_with("aarch64");
-    let qemu = match arm {
-        true => {
+    let (qemu, note) = match arm {
+        true => (
             "qemu-system-aarch64 -machine virt -cpu cortex-a72 -m 4G \
                  -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd -device virtio-gpu-pci \
-                 -device qemu-xhci -device usb-kbd -cdrom"
-        }
+                 -device qemu-xhci -device usb-kbd -cdrom",
+            "To look at it first, on Linux. The firmware is where Debian and Ubuntu have it, in the \
+             package qemu-efi-aarch64.",
+        ),
         false if image.report.boots.iter().any(|way| way.starts_with("bios")) => {
-            "qemu-system-x86_64 -enable-kvm -m 4G -cdrom"
+            ("qemu-system-x86_64 -enable-kvm -m 4G -cdrom", "To look at it first, on Linux.")
         }
-        false => "qemu-system-x86_64 -enable-kvm -m 4G -bios /usr/share/ovmf/OVMF.fd -cdrom",
+        false => (
+            "qemu-system-x86_64 -enable-kvm -m 4G -bios /usr/share/ovmf/OVMF.fd -cdrom",
+            "To look at it first, on Linux. The firmware is where Debian and Ubuntu have it, in the \
+             package ovmf.",
+        ),
     };
     let machine = Way {
         title: "Virtual machine",
         shell: Shell::Posix,
-        note: "To look at it first.",
+        note,
         lines: unpacked(image, |file| format!("{qemu} {file}")),
     };
     vec![stick, machine]
@@ -230,8 +244,9 @@ fn machine(image: &Image) -> Way {
     Way {
         title: "QEMU and KVM",
         shell: Shell::Posix,
-        note: "By UEFI. The machine writes to a disk of its own on top of the image, which stays \
-               what it is.",
+        note: "On Linux, by UEFI: Debian and Ubuntu have the firmware there, in the packages ovmf and \
+               qemu-efi-aarch64. The machine writes to a disk of its own on top of the image, which \
+               stays what it is.",
         lines,
     }
 }
@@ -310,6 +325,8 @@ fn unpacked(image: &Image, command: impl FnOnce(&str) -> String) -> Vec<String> 
 
 #[cfg(test)]
 mod tests {
+    use image_model::Artifact;
+
     use super::*;
     use crate::testing;
 
@@ -323,7 +340,7 @@ mod tests {
     fn commands_have_the_names_of_the_release() {
         assert_eq!(
             lines(ImageKind::Wsl, "nixos-1.wsl", None)[..2],
-            ["wsl --install --from-file nixos-1.wsl", "wsl -d NixOS"]
+            ["wsl --install --from-file nixos-1.wsl --name NixOS", "wsl -d NixOS"]
         );
         assert_eq!(
             lines(ImageKind::Sd, "sd-1.img.zst", Some("https://example.org/l.json")),
@@ -337,7 +354,40 @@ mod tests {
             lines(ImageKind::Docker, "it's.tar.gz", None)[0],
             r"docker load --input 'it'\''s.tar.gz'"
         );
+        let curl = |kind, file: &str| {
+            let (release, image) = (testing::release(), testing::image(kind, "x", "x", file));
+            list(&release, &image, None).swap_remove(0).lines.remove(0)
+        };
+        let url = "https://images.example.org/nixos/26.05.1/x-1";
+        assert_eq!(curl(ImageKind::Wsl, "x-1.wsl"), format!("curl.exe -fL -C - -O {url}.wsl"));
+        assert_eq!(curl(ImageKind::Iso, "x-1.iso"), format!("curl -fL -C - -O {url}.iso"));
         let amazon = lines(ImageKind::Amazon, "a.vhd", None);
         assert!(amazon[1].contains(r#""S3Key":"a.vhd"}}'"#), "{amazon:?}");
+    }
+
+    /// Nobody but root writes disks, and a program that wants a file beside the image has it.
+    #[test]
+    fn a_card_is_written_by_commands_that_may() {
+        let release = testing::release();
+        let mut image = testing::image(ImageKind::Sd, "x", "aarch64-linux", "sd-1.img.zst");
+        let map = Artifact { file: "sd-1.img.bmap".to_owned(), ..image.payload().clone() };
+        image.manifest.artifacts.push(map);
+        let lines: Vec<_> =
+            list(&release, &image, None).into_iter().flat_map(|way| way.lines).collect();
+        let at = lines.iter().position(|line| line == "sudo bmaptool copy sd-1.img.zst /dev/sdX");
+        let fetch = "curl -fLO https://images.example.org/nixos/26.05.1/sd-1.img.bmap";
+        assert_eq!(lines[at.unwrap() - 1], fetch);
+        for kind in [ImageKind::Sd, ImageKind::Iso] {
+            for compression in [Compression::None, Compression::Xz] {
+                image.manifest.kind = kind;
+                image.manifest.artifacts[0].compression = compression;
+                let lines = list(&release, &image, None).into_iter().flat_map(|way| way.lines);
+                let writes: Vec<_> = lines.filter(|line| line.contains("/dev/sdX")).collect();
+                let may = |line: &String| {
+                    line.rsplit(" | ").next().is_some_and(|last| last.starts_with("sudo "))
+                };
+                assert!(!writes.is_empty() && writes.iter().all(may), "{writes:?}");
+            }
+        }
     }
 }

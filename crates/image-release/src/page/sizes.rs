@@ -104,16 +104,17 @@ fn number(node: Node<'_, '_>, name: &str) -> Option<f64> {
 impl Treemap<'_> {
     /// The drawing with the `most` largest rectangles; `id` is of its title.
     pub(super) fn draw(&self, id: &str, title: &str, most: usize) -> Markup {
-        let mut areas: Vec<f64> = self.rects.iter().map(|rect| rect.area).collect();
-        areas.sort_by(|a, b| b.total_cmp(a));
-        let least = areas.get(most).copied().unwrap_or(-1.0);
-        let seen = self.rects.iter().filter(|rect| rect.area > least);
+        let mut seen: Vec<(usize, &Rect<'_>)> = self.rects.iter().enumerate().collect();
+        seen.sort_by(|(_, a), (_, b)| b.area.total_cmp(&a.area));
+        seen.truncate(most);
+        // What is in a frame is drawn after it.
+        seen.sort_by_key(|(index, _)| *index);
         html! {
             svg.sizes viewBox=(format!("0 0 {} {}", self.width, self.height)) role="img"
                 aria-labelledby=(id) {
                 title id=(id) { (Shown(title).to_string()) }
                 @for shape in &self.head { (shape.draw()) }
-                @for rect in seen {
+                @for (_, rect) in seen {
                     g {
                         title { (Shown(rect.title).to_string()) }
                         @for shape in &rect.shapes { (shape.draw()) }
@@ -167,6 +168,13 @@ mod tests {
              <g><title>a&lt;b&gt;</title><rect x=\"1\" y=\"1\" width=\"3\" height=\"3\"></rect>\
              <text class=\"size\" x=\"1\" y=\"2\">&lt;/svg&gt;\\u{202e}</text></g></svg>"
         );
+        // Of some that are as large as each other, too.
+        let alike = r#"<g><title>x</title><rect width="2" height="2"/></g>"#.repeat(5);
+        let svg = format!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{alike}</svg>"#
+        );
+        let drawn = read(&svg, |map| map.draw("m", "Sizes", 3).into_string()).unwrap();
+        assert_eq!(drawn.matches("<rect").count(), 3);
         for wrong in ["", "<svg/>", "<p>", "<!DOCTYPE svg [<!ENTITY a 'b'>]><svg>&a;</svg>"] {
             assert!(read(wrong, |_| ()).is_none(), "{wrong}");
         }

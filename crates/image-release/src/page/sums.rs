@@ -6,13 +6,12 @@ use maud::{Markup, html};
 use super::{
     index::Whole,
     install::{Shell, commands},
-    text::{Shown, link, powershell, sh},
+    text::{Shown, link, sh},
 };
 use crate::SUMS;
 
 /// The section that says it.
 pub(super) fn section(whole: &Whole<'_>) -> Markup {
-    let first = whole.release.images.first().map_or("FILE", |image| &image.payload().file);
     let of_signature = |one: &'_ ReleaseSignature| {
         let signers = (one.scheme == SignatureScheme::Ssh).then(|| ALLOWED_SIGNERS.to_owned());
         [one.file.clone(), one.public_key.clone()].into_iter().chain(signers)
@@ -50,11 +49,8 @@ pub(super) fn section(whole: &Whole<'_>) -> Markup {
                         (commands(Shell::Posix, &[format!("shasum -a 256 --check --ignore-missing {SUMS}")]))
                     }
                     div {
-                        p { strong { "Windows" } ": compare by eye, or let PowerShell do it." }
-                        (commands(Shell::PowerShell, &[
-                            format!("(Get-FileHash -Algorithm SHA256 {}).Hash.ToLower()", powershell(first)),
-                            format!("Select-String -SimpleMatch {} {SUMS}", powershell(first)),
-                        ]))
+                        p { strong { "Windows" } ", in PowerShell: True is said of each file that is right." }
+                        (commands(Shell::PowerShell, &[compare()]))
                     }
                     div {
                         p { strong { "All of it" } ", with the program that made it: signatures, sums, \
@@ -66,6 +62,15 @@ pub(super) fn section(whole: &Whole<'_>) -> Markup {
             @for signature in whole.signatures { (signed(whole, signature)) }
         }
     }
+}
+
+/// `sha256sum --check --ignore-missing`, as PowerShell says it. about_Split; Get-FileHash.
+fn compare() -> String {
+    format!(
+        "Get-Content {SUMS} | ForEach-Object {{ $sum, $file = $_ -split '  ', 2; \
+         if (Test-Path -LiteralPath $file) {{ \
+         \"$((Get-FileHash -LiteralPath $file).Hash -eq $sum) $file\" }} }}"
+    )
 }
 
 fn verify_release(whole: &Whole<'_>) -> String {

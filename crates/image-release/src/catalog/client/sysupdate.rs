@@ -1,9 +1,9 @@
 //! systemd-sysupdate: `SHA256SUMS` (`sysupdate-resource.c`), patterns (`sysupdate-pattern.c`) and
 //! transfer files (`sysupdate-transfer.c`).
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
-use image_model::Sha256;
+use image_model::{Sha256, SignatureScheme};
 
 use super::{Entry, Facts, Refusal, Refusals, version};
 
@@ -99,21 +99,83 @@ pub fn is_version(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && text.len() <= 255 && text.bytes().all(allowed)
 }
 
+/// The patterns of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patterns(Vec<Pattern>);
+
+impl Patterns {
+    /// Reads patterns with white space between them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let read = |text| Pattern::parse(text).map_err(|why| format!("{text}: {why}"));
+        Ok(Self(text.split_whitespace().map(read).collect::<Result<_, _>>()?))
+    }
+
+    /// The newest version among some files, with its file (`instance_cmp`).
+    pub fn newest<'a>(&self, files: impl Iterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
+        let found = files.filter_map(|file| Some((self.version(file, End::Asked)?, file)));
+        // Of two files of one version the first by name is taken.
+        found.max_by(|(a, left), (b, right)| version::compare(a, b).then_with(|| right.cmp(left)))
+    }
+
+    /// A file that systemd 255 to 260 may take for the newest version instead, or for a newer one.
+    pub fn mistaken<'a>(
+        &self,
+        mut files: impl Iterator<Item = &'a str>,
+        (version, file): (&str, &str),
+    ) -> Option<&'a str> {
+        files.find(|other| {
+            let taken = self.version(other, End::NotAsked);
+            *other != file
+                && taken.is_some_and(|taken| version::compare(taken, version) != Ordering::Less)
+        })
+    }
+
+    /// The first pattern that fits a name decides (`pattern_match_many`).
+    fn version<'a>(&self, file: &'a str, end: End) -> Option<&'a str> {
+        self.0.iter().find_map(|pattern| match pattern.fit(file, end) {
+            Fit::Nothing => None,
+            Fit::Folder => Some(None),
+            Fit::Version(version) => Some(Some(version)),
+        })?
+    }
+}
+
+/// Whether a name has to end where its pattern does: systemd 255 to 260 do not ask. systemd, issue
+/// 38605.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Asked,
+    NotAsked,
+}
+
+/// How a pattern fits a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit<'a> {
+    Nothing,
+    /// It would be looked into, if it were a folder (`PATTERN_MATCH_RETRY`). No file is one.
+    Folder,
+    Version(&'a str),
+}
+
 /// A pattern with the wildcard `@v`; those of other wildcards are not read here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     before: String,
     after: String,
+    /// A slash ends it.
+    folder: bool,
 }
 
 impl Pattern {
     /// Reads a pattern (`pattern_split`), after `%%` has become `%` (`specifier_printf`).
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let (mut before, mut after) = (String::new(), None::<String>);
+        let (mut before, mut after, mut folder) = (String::new(), None::<String>, false);
         let mut characters = unescaped(text)?.chars().collect::<Vec<_>>().into_iter();
         while let Some(character) = characters.next() {
+            let may_end = after.as_ref().is_some_and(|after| !after.is_empty());
             let literal = after.as_mut().unwrap_or(&mut before);
             match character {
+                _ if folder => return Err("it has a folder in it"),
                 '@' => match characters.next() {
                     Some('@') => literal.push('@'),
                     Some('v') if after.is_none() => after = Some(String::new()),
@@ -121,28 +183,39 @@ impl Pattern {
                     Some(_) => return Err("it has a wildcard other than @v"),
                     None => return Err("it ends with @"),
                 },
+                '/' if may_end => folder = true,
                 '/' => return Err("it has a folder in it"),
                 ' '..='~' if !"$*?[]!\\|".contains(character) => literal.push(character),
                 _ => return Err("it has a character that is reserved, or no printable ASCII"),
             }
         }
-        Ok(Self { before, after: after.ok_or("it has no @v")? })
+        Ok(Self { before, after: after.ok_or("it has no @v")?, folder })
     }
 
     /// The version in the name of a file (`pattern_match`): up to the first place where what is after
     /// the wildcard begins, which has to be the end.
     pub fn version<'a>(&self, file: &'a str) -> Option<&'a str> {
-        let rest = file.strip_prefix(self.before.as_str())?;
-        let at = if self.after.is_empty() { rest.len() } else { rest.find(&self.after)? };
-        let (version, after) = rest.split_at_checked(at)?;
-        (after == self.after && is_version(version)).then_some(version)
+        match self.fit(file, End::Asked) {
+            Fit::Version(version) => Some(version),
+            Fit::Folder | Fit::Nothing => None,
+        }
     }
 
-    /// The newest version among some files, with its file (`instance_cmp`).
-    pub fn newest<'a>(&self, files: impl Iterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
-        let found = files.filter_map(|file| Some((self.version(file)?, file)));
-        // Of two files of one version the first by name is taken.
-        found.max_by(|(a, left), (b, right)| version::compare(a, b).then_with(|| right.cmp(left)))
+    fn fit<'a>(&self, file: &'a str, end: End) -> Fit<'a> {
+        let found = || {
+            let rest = file.strip_prefix(self.before.as_str())?;
+            let at = if self.after.is_empty() { rest.len() } else { rest.find(&self.after)? };
+            let (version, after) = rest.split_at_checked(at)?;
+            let more = after.strip_prefix(self.after.as_str())?;
+            is_version(version).then_some((version, more))
+        };
+        match found() {
+            Some((_, "")) if self.folder => Fit::Folder,
+            Some((version, more)) if !self.folder && (more.is_empty() || end == End::NotAsked) => {
+                Fit::Version(version)
+            }
+            _ => Fit::Nothing,
+        }
     }
 }
 
@@ -167,7 +240,7 @@ pub struct Transfer {
     /// Where `SHA256SUMS` and the files are.
     pub source_path: String,
     /// How the files are named.
-    pub source_pattern: Pattern,
+    pub source_patterns: Patterns,
     /// `regular-file`, `directory` or `subvolume`.
     pub target_type: String,
     /// The folder that they are put into.
@@ -186,10 +259,8 @@ impl Transfer {
             let found = values.get(&(section.to_owned(), key.to_owned()));
             found.cloned().ok_or_else(|| format!("[{section}] has no {key}="))
         };
-        let pattern = |section: &str| {
-            let text = value(section, "MatchPattern")?;
-            Pattern::parse(&text).map_err(|why| format!("[{section}] MatchPattern={text}: {why}"))
-        };
+        let source = value("Source", "MatchPattern")?;
+        let target = value("Target", "MatchPattern")?;
         let path = |section: &str| {
             let text = value(section, "Path")?;
             unescaped(&text).map_err(|why| format!("[{section}] Path={text}: {why}"))
@@ -197,10 +268,12 @@ impl Transfer {
         let transfer = Self {
             source_type: value("Source", "Type")?,
             source_path: path("Source")?,
-            source_pattern: pattern("Source")?,
+            source_patterns: Patterns::parse(&source)
+                .map_err(|why| format!("[Source] MatchPattern={why}"))?,
             target_type: value("Target", "Type")?,
             target_path: path("Target")?,
-            target_pattern: pattern("Target")?,
+            target_pattern: Pattern::parse(&target)
+                .map_err(|why| format!("[Target] MatchPattern={target}: {why}"))?,
             verify: match value("Transfer", "Verify").as_deref() {
                 Err(_) | Ok("yes" | "true" | "on" | "1") => true,
                 Ok("no" | "false" | "off" | "0") => false,
@@ -274,14 +347,21 @@ pub(super) fn entries(bytes: &[u8], facts: &Facts<'_>) -> Result<Vec<Entry>, Vec
     if !transfer.verify {
         refusals.push("", "it does not ask for a signature");
     }
-    let files = facts.sums.iter().map(|sum| sum.file.as_str());
-    let Some((version, file)) = transfer.source_pattern.newest(files) else {
+    let mut signatures = facts.manifest.signatures.iter();
+    if !signatures.any(|one| one.scheme == SignatureScheme::Openpgp) {
+        refusals.push("", "it asks for SHA256SUMS.gpg, which the release has not");
+    }
+    let files = || facts.sums.iter().map(|sum| sum.file.as_str());
+    let Some((version, file)) = transfer.source_patterns.newest(files()) else {
         refusals.push("", "no file of SHA256SUMS matches its pattern");
         return Err(refusals.0);
     };
     if version != facts.manifest.version {
         let own = &facts.manifest.version;
         refusals.push("", format!("the newest is {version} ({file}), not {own}"));
+    }
+    if let Some(other) = transfer.source_patterns.mistaken(files(), (version, file)) {
+        refusals.push("", format!("systemd 255 to 260 may take {other} for {file}"));
     }
     let sum = facts.sums.iter().find(|sum| sum.file == file).map(|sum| sum.sha256);
     let name = format!("version {version}");

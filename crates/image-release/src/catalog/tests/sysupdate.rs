@@ -1,11 +1,9 @@
 use std::fs;
 
-use image_host::epoch;
-use image_model::SignatureScheme;
-
 use super::*;
-use crate::catalog::client::sysupdate::{Pattern, Transfer, is_version, sums};
+use crate::catalog::client::sysupdate::{Pattern, Patterns, Transfer, is_version, sums};
 use crate::sign::{self, PassphraseSource};
+use image_host::epoch;
 
 #[test]
 fn checksums_are_read_as_sysupdate_reads_them() {
@@ -79,7 +77,9 @@ fn patterns_are_read_as_sysupdate_reads_them() {
     ] {
         assert_eq!(version(pattern, file), None, "{pattern} and {file}");
     }
-    for pattern in ["a", "@v-@v", "@v@", "a*@v", "@x@v", "a/@v", "%v@v", "@v\n", "é@v"] {
+    for pattern in
+        ["a", "@v-@v", "@v@", "a*@v", "@x@v", "a/@v", "@v/", "@v.a/b", "%v@v", "@v\n", "é@v"]
+    {
         assert!(Pattern::parse(pattern).is_err(), "{pattern}");
     }
     assert!(is_version("26.05.1") && !is_version("") && !is_version(".."));
@@ -87,11 +87,41 @@ fn patterns_are_read_as_sysupdate_reads_them() {
 
 #[test]
 fn the_newest_version_is_taken() {
-    let pattern = Pattern::parse("nixos-@v.wsl").unwrap();
+    let patterns = Patterns::parse("nixos-@v.wsl").unwrap();
     let files =
         ["nixos-26.05.wsl", "nixos-26.05.10.wsl", "nixos-26.05.9.wsl", "nixos-minimal-27.wsl"];
-    assert_eq!(pattern.newest(files.into_iter()), Some(("26.05.10", "nixos-26.05.10.wsl")));
-    assert_eq!(pattern.newest([].into_iter()), None);
+    let newest = ("26.05.10", "nixos-26.05.10.wsl");
+    assert_eq!(patterns.newest(files.into_iter()), Some(newest));
+    assert_eq!(patterns.newest([].into_iter()), None);
+    assert_eq!(patterns.mistaken(files.into_iter(), newest), None);
+    // Names that begin like one, as systemd 255 to 260 read them; and a pattern that takes them away.
+    let beside = [newest.1, "nixos-26.05.10.wsl.sha256", "nixos-26.05.9.wsl.sha256"];
+    assert_eq!(patterns.mistaken(beside.into_iter(), newest), Some(beside[1]));
+    let patterns = Patterns::parse("nixos-@v.wsl.sha256/ nixos-@v.wsl").unwrap();
+    assert_eq!(patterns.newest(beside.into_iter()), Some(newest));
+    assert_eq!(patterns.mistaken(beside.into_iter(), newest), None);
+}
+
+#[test]
+fn what_lies_beside_an_image_is_never_taken_for_it() {
+    let release = release();
+    let catalogs = catalogs(&release);
+    let file = "nixos-vm.transfer";
+    let text = str::from_utf8(document(&catalogs, file)).unwrap();
+    let without: String = text
+        .lines()
+        .map(|line| match line.rsplit_once("/ ") {
+            Some((_, last)) if line.starts_with("MatchPattern=") => {
+                format!("MatchPattern={last}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert_eq!(
+        wrong(&release, &catalogs, file, without.as_bytes()),
+        ["systemd 255 to 260 may take nixos-vm-26.05.1.qcow2.incus.tar.xz for \
+          nixos-vm-26.05.1.qcow2"]
+    );
 }
 
 #[test]
@@ -123,6 +153,24 @@ fn versions_that_sysupdate_does_not_take_have_no_transfer() {
 }
 
 #[test]
+fn without_a_signature_that_sysupdate_knows_there_is_no_transfer() {
+    let release = release();
+    let others = [SignatureScheme::Minisign, SignatureScheme::Ssh].map(signature);
+    let without = super::super::catalogs(&release, &others);
+    let file = "nixos-iso.transfer";
+    assert!(without.documents.iter().all(|document| !document.file.ends_with(".transfer")));
+    let why = without.omitted.iter().find(|omitted| omitted.catalog == file).unwrap();
+    assert_eq!(why.why, "no key is of OpenPGP, and sysupdate knows no other");
+
+    let catalogs = catalogs(&release);
+    let (mut manifest, sums) = published(&release, &catalogs);
+    manifest.signatures = others.into();
+    let facts = Facts { manifest: &manifest, sums: &sums };
+    let refusals = client::read_all(file, document(&catalogs, file), &facts).unwrap().unwrap_err();
+    assert_eq!(refusals[0].what, "it asks for SHA256SUMS.gpg, which the release has not");
+}
+
+#[test]
 fn transfer_files_that_update_nothing_are_refused() {
     let release = release();
     let catalogs = catalogs(&release);
@@ -130,7 +178,7 @@ fn transfer_files_that_update_nothing_are_refused() {
     let text = str::from_utf8(document(&catalogs, file)).unwrap();
     let refused = |from: &str, to: &str| {
         assert!(text.contains(from), "{from}");
-        wrong(&release, &catalogs, file, text.replacen(from, to, 1).as_bytes()).join(" & ")
+        wrong(&release, &catalogs, file, text.replace(from, to).as_bytes()).join(" & ")
     };
     let all = [
         refused("[Source]", "[Sauce]"),
@@ -145,8 +193,8 @@ fn transfer_files_that_update_nothing_are_refused() {
     ];
     insta::assert_snapshot!(all.join("\n"), @r#"
     line 14: no such section
-    line 17: no such key
-    [Source] MatchPattern=nixos-sd-aarch64-26.05.1.img.zst: it has no @v
+    line 18: no such key
+    [Source] MatchPattern=nixos-sd-aarch64-26.05.1.img.zst.bmap/: it has a folder in it
     the newest is aarch64-26.05.1 (nixos-sd-aarch64-26.05.1.img.zst), not 26.05.1
     no file of SHA256SUMS matches its pattern
     it does not ask for a signature
@@ -189,9 +237,11 @@ fn sysupdate_itself_finds_the_newest_version_in_a_list_that_we_signed() {
     release.spec.latest_url = release.latest_url.as_ref().map(ToString::to_string);
     let catalogs = catalogs(&release);
     let (_, mut sums) = published(&release, &catalogs);
-    for more in ["nixos-iso-26.05.10.iso", "nixos-iso-26.05.9.iso", "nixos-iso-26.05.10.iso.sha256"]
-    {
-        sums.push(Sum { sha256: Sha256([7; 32]), file: more.to_owned() });
+    let newest = "nixos-iso-26.05.10.iso";
+    let beside = ["intoto.jsonl", "manifest.json", "report.html", "sha256", "verification.json"];
+    let beside = beside.map(|suffix| format!("{newest}.{suffix}"));
+    for file in [newest.to_owned(), "nixos-iso-26.05.9.iso".to_owned()].into_iter().chain(beside) {
+        sums.push(Sum { sha256: Sha256([7; 32]), file });
     }
     let sums: String = sums.iter().map(|sum| format!("{}  {}\n", sum.sha256, sum.file)).collect();
     fs::write(served.join("SHA256SUMS"), &sums).unwrap();
@@ -207,7 +257,9 @@ fn sysupdate_itself_finds_the_newest_version_in_a_list_that_we_signed() {
     fs::write(&public, &signer.public_key().documents()[0].bytes).unwrap();
     let ring = root.join("etc/systemd/import-pubring.gpg");
     let (public, ring) = (public.to_str().unwrap(), ring.to_str().unwrap());
-    let dearmored = run("gpg", &["--batch", "--output", ring, "--dearmor", public], &[]);
+    let home = folder.path().to_str().unwrap();
+    let arguments = ["--homedir", home, "--batch", "--output", ring, "--dearmor", public];
+    let dearmored = run("gpg", &arguments, &[]);
     assert_eq!(dearmored.0, Some(0), "{dearmored:?}");
 
     let sysupdate = |name: &str, verb: &str| {
@@ -233,6 +285,11 @@ fn sysupdate_itself_finds_the_newest_version_in_a_list_that_we_signed() {
     let (code, listed, errors) = sysupdate("nixos-iso", "list");
     let listed: Vec<_> = listed.split_whitespace().filter(|word| word.starts_with("26")).collect();
     assert_eq!((code, listed), (Some(0), vec!["26.05.10", "26.05.9", "26.05.1"]), "{errors}");
+
+    // It asks for the image, which is not there, and not for what lies beside it.
+    let (code, _, errors) = sysupdate("nixos-iso", "update");
+    assert_ne!(code, Some(0));
+    assert!(errors.contains(&format!("{}/latest/{newest} ", server.address)), "{errors}");
 
     // Another list under the same signature.
     fs::write(served.join("SHA256SUMS"), sums.replacen('7', "8", 1)).unwrap();

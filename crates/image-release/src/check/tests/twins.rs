@@ -54,7 +54,9 @@ fn of(id: &str) -> Option<Twin> {
         "release-public-key" => {
             twin(document("openpgp.asc", |bytes| bytes.splice(..40, *b"no").for_each(drop)))
         }
-        "release-signatures-declared" => twin(manifest(|manifest| _ = manifest.signatures.pop())),
+        "release-signatures-declared" => {
+            twin(manifest(|manifest| _ = manifest.signatures.remove(0)))
+        }
         "release-file-kind" => twin(end(|memory| {
             let name = "latest".to_owned();
             memory.others.push(Entry { name, kind: EntryKind::Link });
